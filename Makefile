@@ -1,0 +1,52 @@
+# Two commands matter: `make repro` runs the chosen study from raw images to its report, `make test` checks the house.
+# Each sets up its own virtual environment from nothing but Python, make and git.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup repro test lint format lock ui clean
+.DEFAULT_GOAL := help
+
+help:  ## Show these lines
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP)  ## Create the virtual environment from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) from requirements.lock (once, about a minute and 7 GB) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+repro: setup  ## Run the study named in params.yaml: fetch, split, filter, grid, report
+	@dvc repro
+
+test: setup  ## Run the tests
+	@python -m pytest
+
+lint: setup  ## Check style, types and who may import whom
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+
+format: setup  ## Rewrite the code in the house style
+	@ruff check --fix .
+	@ruff format .
+
+lock: setup  ## Resolve requirements.lock again from pyproject.toml
+	@uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra platform --group dev \
+	    --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements.lock
+
+ui: setup  ## Open MLflow on http://127.0.0.1:5000
+	@python -m pipelines.ui
+
+clean:  ## Remove the virtual environment
+	rm -rf $(VENV)

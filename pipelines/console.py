@@ -1,0 +1,68 @@
+"""What a person sees of a stage: progress while it runs, and one clear message when it cannot go on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Item = TypeVar("Item")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class StageError(Exception):
+    """Something the person can mend. The message names the file, the value, what was expected and what to do."""
+
+
+def say(message: str) -> None:
+    """One line about what the stage did."""
+    out.print(message, markup=False)
+
+
+def bar(*, unit: str = "", transient: bool = True) -> Progress:
+    """A progress bar on stderr; silent where stderr is no terminal, so that logs stay readable."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
+    return Progress(
+        *columns,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=transient,
+        disable=not err.is_terminal,
+    )
+
+
+def track(items: Iterable[Item], description: str, *, total: int | None = None, unit: str = "") -> Iterator[Item]:
+    """Iterate over `items` behind a bar."""
+    with bar(unit=unit) as progress:
+        yield from progress.track(items, total=total, description=description)
+
+
+def run_stage(stage: Callable[[], None]) -> None:
+    """Run a stage's main function; a StageError becomes one message and exit status 1, Ctrl-C status 130."""
+    try:
+        stage()
+    except StageError as error:
+        err.print(f"error: {error}", style="bold red", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Stopped by Ctrl-C; what was finished is kept.", markup=False)
+        sys.exit(130)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it there, so that no half-written file is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -11,6 +11,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from tune_spaces import ConfigError
+
 Item = TypeVar("Item")
 
 out = Console(highlight=False, soft_wrap=True)
@@ -46,10 +48,10 @@ def track(items: Iterable[Item], description: str, *, total: int | None = None, 
 
 
 def run_stage(stage: Callable[[], None]) -> None:
-    """Run a stage's main function; a StageError becomes one message and exit status 1, Ctrl-C status 130."""
+    """Run a stage's main function; what a person can mend becomes one message and exit status 1, Ctrl-C status 130."""
     try:
         stage()
-    except StageError as error:
+    except (StageError, ConfigError) as error:
         err.print(f"error: {error}", style="bold red", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -1,0 +1,74 @@
+"""What a trial trains on: whole data sets as uint8 tensors on the training device, and the order of its batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from dmf.seeding import derive_seed
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """A segmentation data set, kept as uint8: a quarter of float32's memory, converted a batch at a time.
+
+    Attributes:
+        images: UInt8 (N, C, H, W), 0 to 255.
+        masks: UInt8 (N, H, W), class indices.
+        rows: for each split ("train", "val", "test") the Int64 row numbers that belong to it.
+        classes: class names; their number is the network's number of outputs.
+    """
+
+    images: UInt8[Tensor, "N C H W"]
+    masks: UInt8[Tensor, "N H W"]
+    rows: dict[str, Int[Tensor, " n"]]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n, _, height, width = self.images.shape
+        if self.masks.shape != (n, height, width):
+            raise ValueError(f"masks must have shape {(n, height, width)} like the images. Found {self.masks.shape}.")
+        for split in SPLITS:
+            if split not in self.rows or self.rows[split].numel() == 0:
+                raise ValueError(f"The split {split!r} holds no image; each of {', '.join(SPLITS)} needs at least one.")
+        if int(self.masks.max()) >= len(self.classes):
+            raise ValueError(f"masks must be below {len(self.classes)} (the classes). Found {int(self.masks.max())}.")
+
+    def to(self, device: torch.device) -> TrialData:
+        """The same data on another device."""
+        rows = {split: index.to(device) for split, index in self.rows.items()}
+        return TrialData(self.images.to(device), self.masks.to(device), rows, self.classes)
+
+    def resized(self, size: int) -> TrialData:
+        """Square images of `size` pixels: area averages for images, nearest pixel for masks."""
+        if self.images.shape[-2:] == (size, size):
+            return self
+        images = F.interpolate(self.images.float(), (size, size), mode="area").round().to(torch.uint8)
+        masks = F.interpolate(self.masks[:, None].float(), (size, size), mode="nearest-exact")[:, 0].to(torch.uint8)
+        return TrialData(images, masks, self.rows, self.classes)
+
+    def batch(self, rows: Int[Tensor, " b"]) -> tuple[Float[Tensor, "b C H W"], Int[Tensor, "b H W"]]:
+        """Images in [0, 1] and class indices of the given rows."""
+        return self.images[rows].float().div_(255), self.masks[rows].long()
+
+
+def epoch_order(rows: Int[Tensor, " n"], batch_size: int, seed: int, epoch: int) -> list[Int[Tensor, " b"]]:
+    """Batches of one epoch: a permutation from (seed, epoch), cut into the fewest batches of equal size (±1).
+
+    Every image is used once an epoch. Cutting evenly avoids a last batch of one or two images, on which batch
+    normalisation would compute its statistics.
+    """
+    generator = torch.Generator().manual_seed(derive_seed("epoch", seed, epoch))
+    order = rows[torch.randperm(len(rows), generator=generator).to(rows.device)]
+    return list(order.tensor_split(count_batches(len(rows), batch_size)))
+
+
+def count_batches(images: int, batch_size: int) -> int:
+    """Batches an epoch has."""
+    return -(-images // batch_size)

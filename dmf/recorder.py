@@ -1,0 +1,44 @@
+"""The per-step history of a trial, kept on the device and read once an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from dmf.fusion import FusionOutput
+
+
+class StepRecorder:
+    """Rows of (total, gamma, auxiliary, losses, weights), one a step, in a preallocated device buffer.
+
+    Recording moves a few bytes within the device and never waits for it; `drain` copies an epoch to the host at once.
+    """
+
+    def __init__(self, loss_names: Sequence[str], steps: int, device: torch.device) -> None:
+        self.columns = (
+            "total",
+            "gamma",
+            "auxiliary",
+            *(f"loss/{name}" for name in loss_names),
+            *(f"weight/{name}" for name in loss_names),
+        )
+        self._rows = torch.zeros(steps, len(self.columns), device=device)
+        self._cursor = torch.zeros(1, dtype=torch.int64, device=device)
+        self._filled = 0
+
+    @torch.no_grad()
+    def record(self, out: FusionOutput) -> None:
+        """Append one step."""
+        row = torch.cat([torch.stack([out.total, out.gamma, out.auxiliary]), out.losses, out.weights])
+        self._rows.index_copy_(0, self._cursor, row[None].to(self._rows.dtype))
+        self._cursor.add_(1)
+        self._filled += 1
+
+    def drain(self) -> dict[str, np.ndarray]:
+        """The steps recorded since the last call, by column, float32 of length n; empties the buffer."""
+        rows = self._rows[: self._filled].cpu().numpy().copy()
+        self._cursor.zero_()
+        self._filled = 0
+        return {name: rows[:, column] for column, name in enumerate(self.columns)}

@@ -1,0 +1,104 @@
+"""One cell of the grid: everything that decides what a training run computes, frozen and validated."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FIDELITIES = ("paper", "reference", "stable")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+PRECISIONS = ("fp32", "bf16")
+SELECTIONS = ("last", "dice", "iou", "cb_dice")
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """What one trial trains, on what, and how. Same spec, same data, same code: same identifier and same result.
+
+    Defaults are those of the DMF paper (section 10) and, where it is silent, of its authors' notebook.
+
+    Args:
+        dataset: Name of the data set in the catalogue.
+        seed: Repeat number. Initial weights and batch order follow from (seed, dataset, model) alone.
+        model, model_params: Name in `dmf.models.MODELS` (or `smp:...`, `timm:...`) and its arguments.
+        losses, loss_params: Base losses, in order; arguments of each by name (the auxiliary's too).
+        weighting, weighting_params: Name in `dmf.weightings.WEIGHTINGS` and its arguments.
+        auxiliary: Name of the auxiliary loss, or None.
+        gamma0, tau, tick: Auxiliary schedule, equation (2); `tick` batches make one step of it.
+        fidelity: "paper", "reference" or "stable" (docs/audit.md).
+        filtered: Train on bilaterally filtered images, equations (26, 27).
+        image_size: Side of the square images in pixels.
+        epochs, batch_size, optimizer, learning_rate, weight_decay: As usual.
+        precision: "fp32", or "bf16" for autocast in the network; losses are always summed in float32.
+        selection: Validation metric (reference protocol) whose best epoch is tested, or "last".
+
+    Raises:
+        ValueError: for a value outside its range, naming field, value and what is allowed.
+    """
+
+    dataset: str
+    seed: int
+    model: str = "unet"
+    model_params: Params = field(default_factory=dict)
+    losses: tuple[str, ...] = ("cross_entropy", "iou", "dice")
+    loss_params: Mapping[str, Params] = field(default_factory=dict)
+    weighting: str = "variance"
+    weighting_params: Params = field(default_factory=dict)
+    auxiliary: str | None = "cb_dice"
+    gamma0: float = 5.0
+    tau: float = 0.05
+    tick: int = 100
+    fidelity: str = "paper"
+    filtered: bool = True
+    image_size: int = 128
+    epochs: int = 100
+    batch_size: int = 32
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    precision: str = "fp32"
+    selection: str = "cb_dice"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "losses", tuple(self.losses))
+        _require(bool(self.losses), "losses", self.losses, "at least one loss")
+        _require(len(set(self.losses)) == len(self.losses), "losses", self.losses, "each loss once")
+        _require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 2**32 - 1")
+        for name in ("image_size", "epochs", "batch_size", "tick"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
+        for name in ("gamma0", "tau", "weight_decay"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        for name, allowed in _CHOICES.items():
+            _require(getattr(self, name) in allowed, name, getattr(self, name), "one of " + ", ".join(allowed))
+        known = {*self.losses, self.auxiliary}
+        for name in self.loss_params:
+            _require(name in known, "loss_params", name, "the name of a loss of this trial")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `TrialSpec.from_dict` reverses it."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrialSpec:
+        """Rebuild a spec from `to_dict`."""
+        return cls(**values)
+
+    def identifier(self, data_checksum: str, fingerprint: str) -> str:
+        """16 hexadecimal digits of a SHA-256 over the spec, the prepared data and the code that matters."""
+        content = {"spec": self.to_dict(), "data": data_checksum, "code": fingerprint}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_CHOICES = {"fidelity": FIDELITIES, "optimizer": OPTIMIZERS, "precision": PRECISIONS, "selection": SELECTIONS}
+
+
+def _require(condition: bool, name: str, found: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"Trial field `{name}` must be {expected}. Found {found!r}.")

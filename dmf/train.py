@@ -1,0 +1,246 @@
+"""One trial: `TrialSpec` and data in, records out."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from dmf.data import TrialData, count_batches, epoch_order
+from dmf.diagnostics import Diagnostics, Finding
+from dmf.fusion import DynamicMemoryFusion
+from dmf.losses import build_loss
+from dmf.metrics import PROTOCOLS, confusion_counts, hd95, per_image, summarise
+from dmf.models import build_model
+from dmf.recorder import StepRecorder
+from dmf.seeding import reproducible, trial_seed
+from dmf.spec import TrialSpec
+
+Summary = dict[str, dict[str, float]]
+
+_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss became NaN or infinite; the message names the loss and the step."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch was: its per-step history and how the validation split scored after it."""
+
+    epoch: int
+    steps: dict[str, np.ndarray]
+    validation: dict[str, float]
+    train_total: float
+    seconds: float
+    learning_rate: float
+    findings: list[Finding]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What is kept of a finished trial.
+
+    Attributes:
+        test, validation: protocol -> metric -> value, by the selected weights.
+        images: one entry a test image and metric; `rows` says which image of the data it is.
+        predictions: UInt8 (n, H, W), class of every pixel of the test images.
+        weights: `state_dict` of the selected network, on the CPU.
+    """
+
+    test: Summary
+    validation: Summary
+    rows: np.ndarray
+    images: dict[str, np.ndarray]
+    predictions: np.ndarray
+    weights: dict[str, Tensor]
+    best_epoch: int
+    epochs: int
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Trial:
+    """A training run that is driven an epoch at a time.
+
+    >>> trial = Trial(spec, data)                # doctest: +SKIP
+    >>> while not trial.done:
+    ...     report = trial.epoch()
+    >>> result = trial.finish()
+
+    Inside an epoch the device is never waited for: histories stay on it until the epoch ends.
+    """
+
+    def __init__(self, spec: TrialSpec, data: TrialData, *, device: str | torch.device = "cpu") -> None:
+        self.spec = spec
+        self.device = torch.device(device)
+        self.data = data.resized(spec.image_size).to(self.device)
+        self.epochs_done = 0
+        self.best_epoch = 0
+        self.findings: list[Finding] = []
+        channels, classes = self.data.images.shape[1], len(self.data.classes)
+        with reproducible(trial_seed(spec, "weights")):
+            model = build_model(spec.model, channels, classes, image_size=spec.image_size, **spec.model_params)
+            self.fusion = self._build_fusion(classes).to(self.device)
+        self.model: nn.Module = model.to(self.device, memory_format=torch.channels_last)
+        parameters = [*self.model.parameters(), *self.fusion.parameters()]
+        make = _OPTIMIZERS[spec.optimizer]
+        self.optimizer = make(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
+        self._recorder = StepRecorder(self.fusion.loss_names, self.steps_per_epoch, self.device)
+        self._diagnostics = Diagnostics(self.fusion.loss_names)
+        self._best_score = -np.inf
+        self._best_weights: dict[str, Tensor] = {}
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return count_batches(len(self.data.rows["train"]), self.spec.batch_size)
+
+    @property
+    def done(self) -> bool:
+        return self.epochs_done == self.spec.epochs
+
+    def epoch(self) -> EpochReport:
+        """Train one epoch, score the validation split, keep the weights if they are the best so far.
+
+        Raises:
+            TrainingDiverged: if a loss was NaN or infinite in a step of this epoch.
+        """
+        started = time.perf_counter()
+        number = self.epochs_done
+        self.model.train()
+        rows = self.data.rows["train"]
+        order = trial_seed(self.spec, "order")
+        with reproducible(trial_seed(self.spec, f"epoch {number}")):
+            for batch in epoch_order(rows, self.spec.batch_size, order, number):
+                self.step(batch)
+            validation = summarise(self.count("val")[0], "reference")
+        steps = self._recorder.drain()
+        findings = self._diagnostics.observe(steps)
+        self._refuse_divergence(steps)
+        self.findings.extend(findings)
+        self._select(number, validation)
+        self.epochs_done += 1
+        return EpochReport(
+            epoch=number,
+            steps=steps,
+            validation=validation,
+            train_total=float(steps["total"].mean()),
+            seconds=time.perf_counter() - started,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            findings=findings,
+        )
+
+    def step(self, rows: Int[Tensor, " b"]) -> None:
+        """One optimiser step on the images of `rows`."""
+        images, target = self.data.batch(rows)
+        with self._autocast():
+            logits = self.model(images.contiguous(memory_format=torch.channels_last))
+        out = self.fusion(logits, target)
+        self.optimizer.zero_grad(set_to_none=True)
+        out.total.backward()
+        self.optimizer.step()
+        self._recorder.record(out)
+
+    @torch.inference_mode()
+    def count(self, split: str) -> tuple[Int[Tensor, "n C 4"], Int[Tensor, "n H W"]]:
+        """Confusion counts and predicted classes of every image of a split."""
+        self.model.eval()
+        counts, predictions = [], []
+        for rows in self.data.rows[split].split(self.spec.batch_size):
+            images, target = self.data.batch(rows)
+            with self._autocast():
+                logits = self.model(images.contiguous(memory_format=torch.channels_last))
+            predictions.append(logits.argmax(1))
+            counts.append(confusion_counts(predictions[-1], target, len(self.data.classes)))
+        return torch.cat(counts), torch.cat(predictions)
+
+    def finish(self) -> TrialResult:
+        """Test the selected weights. Call it once, when `done`."""
+        self.model.load_state_dict(self._best_weights)
+        with reproducible(trial_seed(self.spec, "test")):
+            validation, _ = self.count("val")
+            counts, predictions = self.count("test")
+        rows = self.data.rows["test"]
+        target = self.data.masks[rows].long()
+        images = {name: values.cpu().numpy() for name, values in per_image(counts).items()}
+        images["hd95"] = hd95(predictions, target).cpu().numpy()
+        test = {protocol: summarise(counts, protocol) for protocol in PROTOCOLS}
+        test["per_image"]["hd95"] = float(images["hd95"].mean())
+        return TrialResult(
+            test=test,
+            validation={protocol: summarise(validation, protocol) for protocol in PROTOCOLS},
+            rows=rows.cpu().numpy(),
+            images=images,
+            predictions=predictions.to(torch.uint8).cpu().numpy(),
+            weights={name: value.cpu() for name, value in self._best_weights.items()},
+            best_epoch=self.best_epoch,
+            epochs=self.epochs_done,
+            findings=self.findings,
+        )
+
+    def _build_fusion(self, classes: int) -> DynamicMemoryFusion:
+        spec = self.spec
+
+        def loss(name: str) -> nn.Module:
+            return build_loss(name, classes, fidelity=spec.fidelity, **spec.loss_params.get(name, {}))
+
+        return DynamicMemoryFusion(
+            losses=[loss(name) for name in spec.losses],
+            weighting=spec.weighting,
+            weighting_params=spec.weighting_params,
+            auxiliary=None if spec.auxiliary is None else loss(spec.auxiliary),
+            num_classes=classes,
+            fidelity=spec.fidelity,
+            gamma0=spec.gamma0,
+            tau=spec.tau,
+            tick=spec.tick,
+            total_steps=spec.epochs * self.steps_per_epoch,
+        )
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        if self.spec.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _select(self, epoch: int, validation: dict[str, float]) -> None:
+        score = epoch if self.spec.selection == "last" else validation[self.spec.selection]
+        if score > self._best_score:
+            self._best_score, self.best_epoch = score, epoch
+            self._best_weights = copy.deepcopy(self.model.state_dict())
+
+    def _refuse_divergence(self, steps: dict[str, np.ndarray]) -> None:
+        for name, values in steps.items():
+            wrong = np.flatnonzero(~np.isfinite(values))
+            if wrong.size:
+                step = self.epochs_done * self.steps_per_epoch + int(wrong[0])
+                raise TrainingDiverged(
+                    f"`{name}` is {values[wrong[0]]} at step {step} (epoch {self.epochs_done}). "
+                    "Lower the learning rate, or use precision fp32."
+                )
+
+
+def train(
+    spec: TrialSpec,
+    data: TrialData,
+    *,
+    device: str | torch.device = "cpu",
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> TrialResult:
+    """Train and test one trial; `on_epoch` sees every epoch's report as it comes."""
+    trial = Trial(spec, data, device=device)
+    while not trial.done:
+        report = trial.epoch()
+        if on_epoch is not None:
+            on_epoch(report)
+    return trial.finish()

@@ -1,0 +1,86 @@
+"""A trial's folder on disk: written once and whole, so that a folder that is there is a finished trial."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dmf.train import EpochReport, TrialResult
+
+DONE = "trial.json"
+FAILED = "failure.json"
+
+
+def step_rows(report: EpochReport, first_step: int) -> pd.DataFrame:
+    """The per-step history of one epoch: `step`, `epoch` and a column for everything that was recorded."""
+    frame = pd.DataFrame(report.steps)
+    frame.insert(0, "step", np.arange(first_step, first_step + len(frame)))
+    frame.insert(1, "epoch", report.epoch)
+    return frame
+
+
+def epoch_row(report: EpochReport) -> dict[str, Any]:
+    """One row of `epochs.parquet`."""
+    return {
+        "epoch": report.epoch,
+        "train_total": report.train_total,
+        "seconds": report.seconds,
+        "learning_rate": report.learning_rate,
+        **{f"val/{name}": value for name, value in report.validation.items()},
+    }
+
+
+def write_trial(
+    folder: Path,
+    description: dict[str, Any],
+    result: TrialResult,
+    steps: pd.DataFrame,
+    epochs: pd.DataFrame,
+    cases: pd.DataFrame,
+) -> None:
+    """Write a finished trial: everything into a folder beside the target, then one rename.
+
+    Args:
+        folder: `trials/<study>/<identifier>`; an earlier failure there is replaced.
+        description: identifier, study, spec, checksums, times, environment.
+        cases: the data set's `cases.csv`, in the order of its arrays.
+    """
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    steps.to_parquet(partial / "history.parquet", index=False)
+    epochs.to_parquet(partial / "epochs.parquet", index=False)
+    tested = cases.iloc[result.rows][["image", "label"]].reset_index(drop=True)
+    pd.concat([tested, pd.DataFrame(result.images)], axis=1).to_parquet(partial / "images.parquet", index=False)
+    np.savez_compressed(partial / "predictions.npz", index=result.rows, masks=result.predictions)
+    torch.save(result.weights, partial / "model.pt")
+    outcome = {
+        "status": "done",
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "summary": result.test,
+        "validation": result.validation,
+        "diagnostics": [asdict(finding) for finding in result.findings],
+    }
+    (partial / DONE).write_text(json.dumps({**description, **outcome}, indent=1))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+
+
+def write_failure(folder: Path, description: dict[str, Any]) -> None:
+    """Record why a trial could not finish, for the report's table of failures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILED).write_text(json.dumps({**description, "status": "failed"}, indent=1))
+
+
+def is_done(folder: Path) -> bool:
+    """Whether a trial has finished."""
+    return (folder / DONE).is_file()

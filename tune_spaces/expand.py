@@ -1,0 +1,179 @@
+"""A study into the trials it stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+from dmf.losses import LOSSES
+from dmf.models import build_model
+from dmf.registry import Registry
+from dmf.spec import TrialSpec
+from dmf.weightings import WEIGHTINGS
+from tune_spaces.strict_yaml import ConfigError, did_you_mean
+from tune_spaces.study import Study
+
+FIELDS = tuple(field.name for field in dataclasses.fields(TrialSpec))
+_ADAPTER = TypeAdapter(with_config(ConfigDict(extra="forbid"))(TrialSpec))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trial of a study: its spec and the name of its configuration, which all its seeds and data sets share."""
+
+    spec: TrialSpec
+    configuration: str
+
+
+@dataclass(frozen=True)
+class SkippedCell:
+    """A combination that is not run."""
+
+    values: dict[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The trials of a study in the order they are run, what was left out and why, and the baseline's name."""
+
+    cells: list[Cell]
+    skipped: list[SkippedCell]
+    baseline: str
+
+
+def expand(study: Study) -> Expansion:
+    """Every trial that a study asks for, validated: data set by data set, seed by seed, then in the grid's order.
+
+    Raises:
+        ConfigError: for an unknown field, loss, weighting or model, a value out of range, an argument that a component
+            does not take, or a cell that the grid holds twice.
+    """
+    kept, skipped = [], []
+    for combination in _combinations(study):
+        reason = _reason_to_skip(study, combination)
+        if reason is None:
+            kept.append(combination)
+        else:
+            skipped.append(SkippedCell(combination, reason))
+    if not kept:
+        raise ConfigError(f"{study.path}: the grid is empty: every combination is skipped.")
+    specs = [
+        [[_spec(study, {**values, "dataset": dataset, "seed": seed}) for values in kept] for seed in range(study.seeds)]
+        for dataset in study.datasets
+    ]
+    names = _configuration_names(specs[0][0])
+    _refuse_duplicates(study, names)
+    cells = [Cell(spec, name) for d in specs for s in d for spec, name in zip(s, names, strict=True)]
+    return Expansion(cells, skipped, _baseline(study, specs[0][0], names))
+
+
+def _combinations(study: Study) -> Iterator[dict[str, Any]]:
+    for number, block in enumerate(study.grid):
+        for key in (*block, *study.trial):
+            _require_field(study, f"grid.{number}.{key}" if key in block else f"trial.{key}", key)
+        axes = [[(key, value) for value in (values if isinstance(values, list) else [values])] for key, values in block.items()]
+        for values in itertools.product(*axes):
+            yield {**study.trial, **dict(values)}
+
+
+def _require_field(study: Study, key: str, name: str) -> None:
+    reserved = {"dataset": "datasets", "seed": "seeds"}
+    if name in reserved:
+        raise ConfigError(f"{study.path}: key `{key}` belongs to the top of the file, as `{reserved[name]}`.")
+    if name not in FIELDS:
+        known = (field for field in FIELDS if field not in reserved)
+        raise ConfigError(f"{study.path}: unknown key `{key}`.{did_you_mean(name, known)}")
+
+
+def _reason_to_skip(study: Study, values: dict[str, Any]) -> str | None:
+    for skip in study.skip:
+        if all(values.get(key) == value for key, value in skip.when.items()):
+            return skip.reason
+    return None
+
+
+def _spec(study: Study, values: dict[str, Any]) -> TrialSpec:
+    try:
+        spec: TrialSpec = _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        lines = []
+        for mistake in error.errors():
+            key = ".".join(str(part) for part in mistake["loc"]) or "trial"
+            lines.append(f"{study.path}: key `{key}`: {mistake['msg']}. Found {mistake['input']!r}.")
+        raise ConfigError("\n".join(lines)) from None
+    try:
+        for name in (*spec.losses, *([spec.auxiliary] if spec.auxiliary else [])):
+            _check_arguments("loss", LOSSES, name, spec.loss_params.get(name, {}))
+        _check_arguments("weighting", WEIGHTINGS, spec.weighting, spec.weighting_params)
+        _check_model(spec.model, json.dumps(dict(spec.model_params)), spec.image_size)
+    except ValueError as error:
+        raise ConfigError(f"{study.path}: {error}") from None
+    return spec
+
+
+@lru_cache
+def _check_model(name: str, params: str, image_size: int) -> None:
+    with torch.device("meta"):  # shapes without memory: a wrong name or argument shows at once, and costs nothing
+        build_model(name, 1, 2, image_size=image_size, **json.loads(params))
+
+
+def _check_arguments(kind: str, registry: Registry[Any], name: str, params: Any) -> None:
+    known = [p.name for p in inspect.signature(registry[name]).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for key in params:
+        if key not in known:
+            raise ValueError(f"The {kind} {name!r} takes no argument {key!r}.{did_you_mean(key, known)}")
+
+
+def _configuration_names(specs: list[TrialSpec]) -> list[str]:
+    """What tells configurations apart: the values of the fields that differ between them."""
+    varying = [name for name in FIELDS if len({repr(getattr(spec, name)) for spec in specs}) > 1]
+    # Arguments follow from what they belong to, unless nothing else tells two configurations apart.
+    short = [name for name in varying if not name.endswith("_params")]
+    names = [_label(spec, short or ["weighting"]) for spec in specs]
+    return names if len(set(names)) == len(names) else [_label(spec, varying) for spec in specs]
+
+
+def _label(spec: TrialSpec, names: list[str]) -> str:
+    return " · ".join(_text(getattr(spec, name)) for name in names)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "+".join(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_text(item)}" for key, item in value.items()) or "defaults"
+    return str(value)
+
+
+def _refuse_duplicates(study: Study, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"{study.path}: the grid holds a configuration twice: {'; '.join(twice)}.")
+
+
+def _baseline(study: Study, specs: list[TrialSpec], names: list[str]) -> str:
+    for key in study.baseline:
+        _require_field(study, f"baseline.{key}", key)
+    found = [
+        name
+        for spec, name in zip(specs, names, strict=True)
+        if all(spec.to_dict()[key] == value for key, value in study.baseline.items())
+    ]
+    if len(found) != 1:
+        raise ConfigError(
+            f"{study.path}: key `baseline` must fit exactly one configuration. Found {len(found)}: "
+            f"{'; '.join(found) or 'none'}. Configurations: {'; '.join(names)}."
+        )
+    return found[0]

@@ -1,0 +1,78 @@
+"""YAML into validated models, with errors that name the file, the key, the value found and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """A file that a person edits holds something that cannot be used."""
+
+
+class StrictModel(BaseModel):
+    """Base of everything read from YAML: frozen, unknown keys refused, no silent conversions but int to float."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds. Raises ConfigError if it is missing, no YAML, or no mapping."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys and values. Found {type(content).__name__}.")
+    return content
+
+
+def validate(path: Path, content: dict[str, Any], model: type[Model]) -> Model:
+    """Validate what a file holds; every mistake becomes one line of a single ConfigError."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(explain(path, error, model)) from None
+
+
+def explain(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
+    """One line a mistake: file, key, what is wrong, what was found, and the nearest known key for a misspelt one."""
+    lines = []
+    for mistake in error.errors():
+        keys = [str(part) for part in mistake["loc"]]
+        key = ".".join(keys) or "(top)"
+        if mistake["type"] == "extra_forbidden":
+            known = _keys_at(model, keys[:-1])
+            lines.append(f"{path}: unknown key `{key}`.{did_you_mean(keys[-1], known)}")
+        elif mistake["type"] == "missing":
+            lines.append(f"{path}: key `{key}` is missing.")
+        else:
+            lines.append(f"{path}: key `{key}`: {mistake['msg']}. Found {mistake['input']!r}.")
+    return "\n".join(lines)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """' Did you mean `x`? Known: ...' for a name that is none of the known ones."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean `{close[0]}`?" if close else ""
+    return f"{hint} Known: {', '.join(names)}."
+
+
+def _keys_at(model: type[BaseModel], keys: list[str]) -> list[str]:
+    for key in keys:
+        field = model.model_fields.get(key)
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

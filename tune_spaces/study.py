@@ -1,0 +1,92 @@
+"""What a study is: the YAML a researcher edits, read and validated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from tune_spaces.strict_yaml import ConfigError, StrictModel, did_you_mean, read_yaml, validate
+
+FOLDER = Path(__file__).parent
+"""Where studies live: one YAML file each, named like the study."""
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Skip(StrictModel):
+    """Cells that are left out of the grid, and why."""
+
+    when: dict[str, Any]
+    reason: str = Field(min_length=1)
+
+
+class Resources(StrictModel):
+    """What one trial occupies."""
+
+    cpus: float = Field(default=1, gt=0)
+    gpus: float = Field(default=0, ge=0)
+
+
+class Study(StrictModel):
+    """A grid of trials.
+
+    Attributes:
+        name: The file's name without `.yaml`.
+        title: One line for tables and pages.
+        datasets: Names in the catalogue; every cell runs on each.
+        seeds: How many repeats (0, 1, ...). Repeats are paired: a seed fixes initial weights and batch order.
+        trial: Fields of `dmf.TrialSpec` that all cells share.
+        grid: Blocks of fields; a list is an axis, anything else a constant; a block is the product of its axes.
+        skip: Cells to leave out, with the reason that the report shows.
+        baseline: Fields of the configuration that others are compared with.
+        resources: CPUs and GPUs of one trial.
+    """
+
+    name: str
+    title: str
+    datasets: list[str] = Field(min_length=1)
+    seeds: Positive
+    trial: dict[str, Any] = {}
+    grid: list[dict[str, Any]] = Field(min_length=1)
+    skip: list[Skip] = []
+    baseline: dict[str, Any]
+    resources: Resources = Resources()
+
+    @property
+    def path(self) -> Path:
+        """The file that a message about this study names."""
+        return FOLDER / f"{self.name}.yaml"
+
+
+def study_names(folder: Path = FOLDER) -> list[str]:
+    """Every study there is."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load_study(name: str, folder: Path = FOLDER) -> Study:
+    """Read a study by name. `extends: other` starts from another study: `trial` is merged, other keys replaced.
+
+    Raises:
+        ConfigError: naming file, key, value and what is allowed.
+    """
+    content = _resolve(name, folder, ())
+    return validate(folder / f"{name}.yaml", {**content, "name": name}, Study)
+
+
+def _resolve(name: str, folder: Path, seen: tuple[str, ...]) -> dict[str, Any]:
+    if name not in study_names(folder):
+        where = f"{folder / seen[-1]}.yaml: `extends`" if seen else "study"
+        raise ConfigError(f"{where}: no study is called {name!r}.{did_you_mean(name, study_names(folder))}")
+    if name in seen:
+        raise ConfigError(f"{folder / name}.yaml: `extends` goes in a circle: {' -> '.join((*seen, name))}.")
+    content = read_yaml(folder / f"{name}.yaml")
+    if "name" in content:
+        raise ConfigError(f"{folder / name}.yaml: key `name` is not needed; the file's name is the study's.")
+    parent = content.pop("extends", None)
+    if parent is None:
+        return content
+    inherited = _resolve(str(parent), folder, (*seen, name))
+    trial = {**inherited.get("trial", {}), **content.get("trial", {})}
+    return {**inherited, **content, "trial": trial}

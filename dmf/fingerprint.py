@@ -24,6 +24,14 @@ def code_fingerprint(spec: TrialSpec) -> str:
     `__init__` files, which list names. Docstrings, comments and layout do not count. So a new loss, or a better
     docstring, leaves finished trials valid; a changed formula does not.
     """
+    digest = hashlib.sha256()
+    for name in sorted(counted_modules(spec)):
+        digest.update(f"{name}\0{_normal_form(name)}\0".encode())
+    return digest.hexdigest()[:12]
+
+
+def counted_modules(spec: TrialSpec) -> set[str]:
+    """Names of the modules that `code_fingerprint` hashes."""
     used = {
         *_modules(LOSSES, {*spec.losses, spec.auxiliary}),
         *_modules(WEIGHTINGS, {spec.weighting}),
@@ -36,10 +44,7 @@ def code_fingerprint(spec: TrialSpec) -> str:
         imported = _imports(frontier.pop()) & optional - counted
         counted |= imported
         frontier.extend(imported)
-    digest = hashlib.sha256()
-    for name in sorted(counted):
-        digest.update(f"{name}\0{_normal_form(name)}\0".encode())
-    return digest.hexdigest()[:12]
+    return counted
 
 
 def _modules(registry: Registry, names: set[str | None]) -> set[str]:  # type: ignore[type-arg]
@@ -65,7 +70,12 @@ def _imports(module: str) -> frozenset[str]:
 
 @lru_cache
 def _normal_form(module: str) -> str:
-    tree = ast.parse(ast.unparse(_tree(module)))
+    return without_docstrings(_tree(module))
+
+
+def without_docstrings(tree: ast.Module) -> str:
+    """Source of a module with comments, layout and docstrings gone."""
+    tree = ast.parse(ast.unparse(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]

@@ -1,0 +1,60 @@
+"""Data on the device: shapes that are refused, resizing, and the order of batches."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from toy import toy_data
+
+from dmf.data import TrialData, count_batches, epoch_order
+
+
+@given(st.integers(1, 60), st.integers(1, 16), st.integers(0, 9))
+def test_every_image_once_an_epoch_in_batches_of_equal_size(images: int, batch_size: int, epoch: int) -> None:
+    batches = epoch_order(torch.arange(images), batch_size, seed=3, epoch=epoch)
+    assert sorted(torch.cat(batches).tolist()) == list(range(images))
+    sizes = {len(batch) for batch in batches}
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
+    assert len(batches) == count_batches(images, batch_size)
+
+
+def test_the_order_follows_from_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        return torch.cat(epoch_order(torch.arange(50), 8, seed, epoch)).tolist()
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+
+
+def test_a_batch_is_scaled_to_one_and_keeps_classes() -> None:
+    data = toy_data()
+    images, target = data.batch(torch.tensor([0, 3]))
+    assert images.dtype == torch.float32
+    assert target.dtype == torch.int64
+    assert torch.equal(images * 255, data.images[[0, 3]].float())
+    assert torch.equal(target, data.masks[[0, 3]].long())
+
+
+def test_resizing_averages_images_and_picks_mask_pixels() -> None:
+    images = torch.tensor([[0, 100], [100, 200]], dtype=torch.uint8).repeat_interleave(2, 0).repeat_interleave(2, 1)
+    masks = torch.tensor([[0, 1], [1, 0]], dtype=torch.uint8).repeat_interleave(2, 0).repeat_interleave(2, 1)
+    rows = {split: torch.tensor([0]) for split in ("train", "val", "test")}
+    data = TrialData(images[None, None], masks[None], rows, ("background", "lesion"))
+    assert data.resized(2).images[0, 0].tolist() == [[0, 100], [100, 200]]
+    assert data.resized(1).images[0, 0].tolist() == [[100]]
+    assert data.resized(2).masks[0].tolist() == [[0, 1], [1, 0]]
+    assert data.resized(4) is data
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    data = toy_data()
+    with pytest.raises(ValueError, match="masks must have shape"):
+        TrialData(data.images, data.masks[:, 1:], data.rows, data.classes)
+    with pytest.raises(ValueError, match="split 'val' holds no image"):
+        TrialData(data.images, data.masks, {**data.rows, "val": torch.tensor([])}, data.classes)
+    with pytest.raises(ValueError, match="masks must be below 1"):
+        TrialData(data.images, data.masks, data.rows, ("background",))

@@ -1,0 +1,99 @@
+"""One trial: what it learns, what it keeps, and that it does the same again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from toy import toy_data, toy_spec
+
+from dmf.train import EpochReport, Trial, TrainingDiverged, train
+
+
+@pytest.fixture(scope="module")
+def data():
+    return toy_data()
+
+
+def test_it_learns_to_find_bright_squares(data) -> None:
+    result = train(toy_spec(epochs=30, learning_rate=1e-2), data)
+    assert result.test["per_image"]["dice"] > 0.9
+
+
+def test_the_same_spec_gives_the_same_result_bit_for_bit(data) -> None:
+    reports: tuple[list[EpochReport], list[EpochReport]] = [], []
+    first, again = (train(toy_spec(), data, on_epoch=kept.append) for kept in reports)
+    for a, b in zip(*reports, strict=True):
+        for name in a.steps:
+            np.testing.assert_array_equal(a.steps[name], b.steps[name])
+    assert first.test == again.test
+    assert all(torch.equal(first.weights[name], again.weights[name]) for name in first.weights)
+
+
+@pytest.mark.parametrize("weighting", ["variance", "mad", "bayesian", "fixed"])
+def test_runs_are_paired_across_weightings(data, weighting: str) -> None:
+    params = {} if weighting == "fixed" else {"history_size": 4}
+    one = Trial(toy_spec(), data)
+    other = Trial(toy_spec(weighting=weighting, weighting_params=params, auxiliary=None), data)
+    assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
+    loss = "loss/cross_entropy"
+    assert one.epoch().steps[loss][0] == other.epoch().steps[loss][0], "the first batch must be the same images"
+
+
+def test_another_seed_gives_other_initial_weights(data) -> None:
+    one, other = Trial(toy_spec(seed=0), data), Trial(toy_spec(seed=1), data)
+    assert not all(torch.equal(a, b) for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
+
+
+def test_training_leaves_the_callers_generator_and_settings_alone(data) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(toy_spec(epochs=1), data)
+    assert torch.equal(torch.rand(3), expected)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_an_epoch_reports_every_step(data) -> None:
+    trial = Trial(toy_spec(losses=("cross_entropy", "dice"), auxiliary="tversky"), data)
+    steps = trial.epoch().steps
+    expected = {"total", "gamma", "auxiliary", "loss/cross_entropy", "loss/dice", "weight/cross_entropy", "weight/dice"}
+    assert set(steps) == expected
+    assert {len(values) for values in steps.values()} == {trial.steps_per_epoch} == {3}
+
+
+def test_the_total_is_what_equation_1_says(data) -> None:
+    steps = Trial(toy_spec(), data).epoch().steps
+    weighted = sum(steps[f"weight/{name}"] * steps[f"loss/{name}"] for name in ("cross_entropy", "iou", "dice"))
+    np.testing.assert_allclose(steps["total"], weighted + steps["gamma"] * steps["auxiliary"], rtol=1e-5)
+
+
+def test_the_best_epoch_by_the_named_metric_is_tested(data) -> None:
+    reports: list[EpochReport] = []
+    result = train(toy_spec(epochs=5, selection="dice", learning_rate=1e-2), data, on_epoch=reports.append)
+    scores = [report.validation["dice"] for report in reports]
+    assert result.best_epoch == int(np.argmax(scores))
+    assert result.validation["reference"]["dice"] == pytest.approx(max(scores), abs=1e-6)
+    assert train(toy_spec(epochs=5, selection="last"), data).best_epoch == 4
+
+
+def test_a_result_keeps_every_test_image(data) -> None:
+    result = train(toy_spec(epochs=1), data)
+    assert result.rows.tolist() == data.rows["test"].tolist()
+    assert result.predictions.shape == (6, 16, 16)
+    assert {len(values) for values in result.images.values()} == {6}
+    assert {"dice", "iou", "hd95"} <= set(result.images)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("fidelity", ["paper", "reference", "stable"])
+def test_every_fidelity_trains_in_every_precision(data, precision: str, fidelity: str) -> None:
+    result = train(toy_spec(precision=precision, fidelity=fidelity, epochs=1), data)
+    assert np.isfinite(result.test["reference"]["dice"])
+
+
+def test_divergence_names_the_loss_and_the_step(data) -> None:
+    trial = Trial(toy_spec(learning_rate=1e30, optimizer="sgd"), data)
+    with pytest.raises(TrainingDiverged, match=r"at step \d+ \(epoch \d\)"):
+        while not trial.done:
+            trial.epoch()

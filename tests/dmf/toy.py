@@ -1,0 +1,35 @@
+"""A data set small enough to train on within a second: bright squares on noise."""
+
+from __future__ import annotations
+
+import torch
+
+from dmf.data import TrialData
+from dmf.spec import TrialSpec
+
+
+def toy_data(images: int = 24, size: int = 16, seed: int = 0) -> TrialData:
+    generator = torch.Generator().manual_seed(seed)
+    masks = torch.zeros(images, size, size, dtype=torch.uint8)
+    for mask in masks:
+        top, left = torch.randint(1, size // 2, (2,), generator=generator).tolist()
+        mask[top : top + size // 3, left : left + size // 3] = 1
+    noise = torch.randint(0, 80, (images, 1, size, size), generator=generator)
+    pictures = (noise + 120 * masks[:, None]).to(torch.uint8)
+    bounds = {"train": (0, images // 2), "val": (images // 2, 3 * images // 4), "test": (3 * images // 4, images)}
+    rows = {split: torch.arange(*bound) for split, bound in bounds.items()}
+    return TrialData(pictures, masks, rows, ("background", "lesion"))
+
+
+def toy_spec(**changes: object) -> TrialSpec:
+    small = {"history_size": 4, "history_size_max": 12}
+    values = {
+        "dataset": "toy",
+        "seed": 0,
+        "model_params": {"base_filters": 4},
+        "weighting_params": small,
+        "image_size": 16,
+        "epochs": 3,
+        "batch_size": 4,
+    }
+    return TrialSpec(**{**values, **changes})  # type: ignore[arg-type]

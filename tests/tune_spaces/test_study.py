@@ -1,0 +1,151 @@
+"""Studies: what a person may write, what it expands to, and what they are told when it cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tune_spaces import ConfigError, load_study, study_names
+from tune_spaces.expand import FIELDS, expand
+from tune_spaces.study import FOLDER, Study
+
+VALID = {
+    "title": "A study",
+    "datasets": ["phantom"],
+    "seeds": 2,
+    "trial": {"epochs": 3, "image_size": 32},
+    "grid": [{"weighting": ["variance", "mad"], "auxiliary": ["focal", None]}, {"weighting": "fixed", "auxiliary": None}],
+    "baseline": {"weighting": "fixed"},
+}
+
+
+def write(folder: Path, name: str = "mine", **changes: object) -> str:
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump({**VALID, **changes}))
+    return name
+
+
+def load(folder: Path, **changes: object) -> Study:
+    return load_study(write(folder, **changes), folder)
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_every_study_of_the_repository_expands(name: str) -> None:
+    expansion = expand(load_study(name))
+    assert expansion.cells
+    assert expansion.baseline in {cell.configuration for cell in expansion.cells}
+
+
+def test_quickstart_is_the_papers_13_configurations_with_three_seeds() -> None:
+    cells = expand(load_study("quickstart")).cells
+    assert len(cells) == 39
+    assert len({cell.configuration for cell in cells}) == 13
+    assert {(c.spec.model, c.spec.image_size, c.spec.model_params["base_filters"]) for c in cells} == {("unet", 64, 16)}
+
+
+def test_dmf_small_differs_from_quickstart_in_the_data_only() -> None:
+    quick, small = (expand(load_study(name)).cells for name in ("quickstart", "dmf_small"))
+    changed = {
+        field
+        for a, b in zip(quick, small, strict=True)
+        for field in FIELDS
+        if getattr(a.spec, field) != getattr(b.spec, field)
+    }
+    assert "dataset" in changed
+    assert changed <= {"dataset", "batch_size", "epochs", "tick", "weighting_params"}
+
+
+def test_a_block_is_the_product_of_its_lists_and_blocks_are_added(tmp_path: Path) -> None:
+    names = [cell.configuration for cell in expand(load(tmp_path, seeds=1)).cells]
+    assert names == ["variance · focal", "variance · none", "mad · focal", "mad · none", "fixed · none"]
+
+
+def test_every_configuration_has_every_seed_on_every_data_set(tmp_path: Path) -> None:
+    cells = expand(load(tmp_path, datasets=["phantom", "busi"])).cells
+    assert len(cells) == 5 * 2 * 2
+    assert len({(c.configuration, c.spec.dataset, c.spec.seed) for c in cells}) == len(cells)
+
+
+def test_a_skipped_combination_keeps_its_reason(tmp_path: Path) -> None:
+    skip = [{"when": {"weighting": "mad", "auxiliary": None}, "reason": "known to collapse"}]
+    expansion = expand(load(tmp_path, skip=skip))
+    assert [(s.values["weighting"], s.reason) for s in expansion.skipped] == [("mad", "known to collapse")]
+    assert "mad · none" not in {cell.configuration for cell in expansion.cells}
+
+
+def test_arguments_name_a_configuration_where_nothing_else_does(tmp_path: Path) -> None:
+    grid = [{"weighting": "mad", "weighting_params": [{"history_size": 10}, {"history_size": 20}]}]
+    baseline = {"weighting_params": {"history_size": 10}}
+    names = {cell.configuration for cell in expand(load(tmp_path, grid=grid, baseline=baseline)).cells}
+    assert names == {"history_size=10", "history_size=20"}
+
+
+def test_extends_merges_trial_and_replaces_the_rest(tmp_path: Path) -> None:
+    write(tmp_path, "base")
+    (tmp_path / "child.yaml").write_text("extends: base\nseeds: 1\ntrial: {epochs: 7}\n")
+    study = load_study("child", tmp_path)
+    assert (study.seeds, study.trial, study.title) == (1, {"epochs": 7, "image_size": 32}, "A study")
+
+
+def grid_with(**fields: object) -> list[dict[str, object]]:
+    return [{"weighting": "fixed", **fields}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"sedes": 3}, ["unknown key `sedes`", "Did you mean `seeds`?"]),
+        ({"seeds": 0}, ["key `seeds`", "greater than or equal to 1", "Found 0"]),
+        ({"seeds": "three"}, ["key `seeds`", "valid integer", "Found 'three'"]),
+        ({"datasets": []}, ["key `datasets`", "at least 1 item"]),
+        ({"trial": {"epochs": 0}}, ["`epochs`", "at least 1", "Found 0"]),
+        ({"trial": {"epoch": 3}}, ["unknown key `trial.epoch`", "Did you mean `epochs`?"]),
+        ({"trial": {"seed": 3}}, ["`trial.seed`", "`seeds`"]),
+        ({"trial": {"learning_rate": -1.0}}, ["`learning_rate`", "more than 0", "Found -1.0"]),
+        ({"trial": {"batch_size": "many"}}, ["`batch_size`", "Found 'many'"]),
+        ({"trial": {"fidelity": "papper"}}, ["`fidelity`", "paper, reference, stable"]),
+        ({"trial": {"model": "unett"}}, ["Unknown model 'unett'", "Did you mean 'unet'?"]),
+        ({"trial": {"model_params": {"filters": 3}}}, ["filters", "base_filters"]),
+        ({"grid": grid_with(losses=[["dise"]])}, ["Unknown loss 'dise'", "Did you mean 'dice'?"]),
+        ({"grid": grid_with(weighting="varriance")}, ["Unknown weighting 'varriance'", "Did you mean 'variance'?"]),
+        ({"grid": grid_with(weighting_params={"histroy": 3})}, ["'fixed'", "'histroy'"]),
+        ({"grid": grid_with(loss_params={"dice": {"smoth": 1}})}, ["'dice'", "'smoth'"]),
+        ({"grid": grid_with(auxiliary=["focal", "focal"])}, ["holds a configuration twice"]),
+        ({"baseline": {"weighting": "gls"}}, ["`baseline`", "exactly one", "Found 0"]),
+        ({"baseline": {"weightning": "fixed"}}, ["unknown key `baseline.weightning`"]),
+        ({"skip": [{"when": {}, "reason": "everything"}]}, ["the grid is empty"]),
+        ({"extends": "nothing"}, ["`extends`", "no study is called 'nothing'"]),
+        ({"extends": "mine"}, ["`extends` goes in a circle: mine -> mine"]),
+        ({"name": "other"}, ["`name` is not needed"]),
+    ],
+)
+def test_a_mistake_is_answered_with_file_key_value_and_what_is_allowed(
+    tmp_path: Path, changes: dict[str, object], expected: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        expand(load(tmp_path, **changes))
+    for part in ["mine.yaml", *expected]:
+        assert part in str(caught.value)
+
+
+def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, seeds=0, titel="x")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_an_unknown_study_lists_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"no study is called 'quikstart'. Did you mean `quickstart`\? Known: .*smoke"):
+        load_study("quikstart")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", ""])
+def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "broken.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"broken\.yaml: (not valid YAML|expected keys and values)"):
+        load_study("broken", tmp_path)
+
+
+def test_study_files_hold_nothing_but_studies() -> None:
+    assert {path.suffix for path in FOLDER.iterdir() if path.is_file()} <= {".yaml", ".py"}

@@ -1,0 +1,85 @@
+"""Confusion counts: all that the overlap metrics need to know about a prediction."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+# Positions in the last dimension of the counts.
+TP, FP, FN, TN = range(4)
+
+
+def confusion_counts(
+    prediction: Int[Tensor, " B *spatial"],
+    target: Int[Tensor, " B *spatial"],
+    num_classes: int,
+    *,
+    ignore_index: int | None = None,
+) -> Int[Tensor, " B C 4"]:
+    """Pixels per image and class that are true positive, false positive, false negative and true negative.
+
+    Each class is judged against all others. In classification, prediction and target have shape (B,): an image is one
+    pixel. Works on any device without waiting for it; for the same reason class indices outside 0 .. num_classes - 1
+    are found by `summarise` and not here.
+
+    Args:
+        prediction: predicted class indices, for example `logits.argmax(1)`.
+        target: true class indices.
+        num_classes: C, background included.
+        ignore_index: pixels where the target has this value count nowhere.
+
+    Returns:
+        int64 counts of shape (B, C, 4) in the order tp, fp, fn, tn; the four add up to the pixels of the image.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    _require_same_shape(prediction, target)
+    prediction, target = prediction.reshape(len(prediction), -1), target.reshape(len(target), -1)
+    valid = None if ignore_index is None else target != ignore_index
+    pixels = target.shape[1] if valid is None else _number(valid)
+    counts = []
+    for label in range(num_classes):
+        predicted, true = prediction == label, target == label
+        if valid is not None:
+            predicted, true = predicted & valid, true & valid
+        tp = _number(predicted & true)
+        fp, fn = _number(predicted) - tp, _number(true) - tp
+        counts.append(torch.stack([tp, fp, fn, pixels - tp - fp - fn], dim=1))
+    return torch.stack(counts, dim=1)
+
+
+def _number(mask: Tensor) -> Tensor:
+    # Summed as int32, which on a CPU is seven times as fast as the default int64; no image has 2**31 pixels.
+    return mask.sum(1, dtype=torch.int32).long()
+
+
+def confusion_matrix(
+    prediction: Int[Tensor, " B *spatial"],
+    target: Int[Tensor, " B *spatial"],
+    num_classes: int,
+    *,
+    ignore_index: int | None = None,
+) -> Int[Tensor, "C C"]:
+    """How often class i (row, true) was predicted as class j (column), over all images and pixels.
+
+    Raises:
+        ValueError: if the shapes differ.
+        IndexError or RuntimeError: from torch, for a class index outside 0 .. num_classes - 1.
+    """
+    _require_same_shape(prediction, target)
+    if ignore_index is not None:
+        kept = target != ignore_index
+        prediction, target = prediction[kept], target[kept]
+    cells = (target.long() * num_classes + prediction.long()).flatten()
+    matrix = torch.zeros(num_classes * num_classes, dtype=torch.int64, device=cells.device)
+    return matrix.scatter_add_(0, cells, torch.ones_like(cells)).view(num_classes, num_classes)
+
+
+def _require_same_shape(prediction: Tensor, target: Tensor) -> None:
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"Prediction and target must have the same shape (B, *spatial). Found {tuple(prediction.shape)} and "
+            f"{tuple(target.shape)}; reduce logits with `logits.argmax(1)` first."
+        )

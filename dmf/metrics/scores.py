@@ -1,0 +1,95 @@
+"""Overlap metrics of one set of confusion counts: an image's, or those pooled over many."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor
+
+from dmf.metrics.counts import FN, FP, TP
+
+Scores = dict[str, Tensor]
+
+# The overlap metrics that every protocol reports, as fractions in [0, 1].
+METRICS = ("dice", "iou", "f1", "precision", "recall", "sensitivity", "specificity", "accuracy", "cb_dice")
+
+
+def class_scores(counts: Num[Tensor, "*batch C 4"]) -> Scores:
+    """The metrics of each class against all others, with the rules for empty masks.
+
+    Dice `2 tp / (2 tp + fp + fn)` (11), IoU `tp / (tp + fp + fn)` (12), precision `tp / (tp + fp)` (13), recall and
+    sensitivity `tp / (tp + fn)` (14), specificity `tn / (tn + fp)`. F1 (15), the harmonic mean of a class's precision
+    and recall, is its Dice. Equation numbers are those of the DMF paper.
+
+    A class that is in neither prediction nor target scores 1; a class in only one of them scores 0, in precision and
+    recall too. Specificity without a single negative pixel is 1.
+
+    Returns:
+        Float64 tensors of shape (*batch, C).
+    """
+    tp, fp, fn, tn = counts.double().unbind(-1)
+    dice = _fraction(2 * tp, 2 * tp + fp + fn, empty=1.0)
+    both_empty = (tp + fp + fn == 0).double()
+    recall = _fraction(tp, tp + fn, empty=both_empty)
+    return {
+        "dice": dice,
+        "iou": _fraction(tp, tp + fp + fn, empty=1.0),
+        "f1": dice,
+        "precision": _fraction(tp, tp + fp, empty=both_empty),
+        "recall": recall,
+        "sensitivity": recall,
+        "specificity": _fraction(tn, tn + fp, empty=1.0),
+    }
+
+
+def pixel_accuracy(counts: Num[Tensor, "*batch C 4"]) -> Float[Tensor, "*batch"]:
+    """Pixels with the right class over all pixels; 1 for an image without a pixel to judge."""
+    right, pixels = counts[..., TP].double().sum(-1), counts[..., 0, :].double().sum(-1)
+    return _fraction(right, pixels, empty=1.0)
+
+
+def cb_dice(counts: Num[Tensor, "*batch C 4"]) -> Float[Tensor, "*batch"]:
+    """CB-Dice score `Σ_c w_c Dice_c`, `w_c = r_c^-1 / Σ r^-1`, r_c the class's share of pixels (DMF paper, 21 to 24).
+
+    The equations leave a class without a pixel undefined. If it was not predicted either there is nothing to score and
+    it is left out; if it was predicted, it weighs as much as a class of one pixel, and scores 0.
+    """
+    tp, fp, fn, _ = counts.double().unbind(-1)
+    weights = (tp + fp + fn > 0) / (tp + fn).clamp(min=1)
+    return _fraction((weights * class_scores(counts)["dice"]).sum(-1), weights.sum(-1), empty=1.0)
+
+
+def per_image(counts: Int[Tensor, " B C 4"]) -> dict[str, Float[Tensor, " B"]]:
+    """The metrics of every image's foreground: the mean over the classes 1 .. C-1, each by `class_scores`.
+
+    `accuracy` is the share of pixels with the right class and `cb_dice` the weighted Dice of all classes; both take
+    the background in.
+
+    Returns:
+        Float64 tensors of shape (B,), under the names in `METRICS`.
+    """
+    means = {name: values.mean(-1) for name, values in class_scores(counts[:, 1:]).items()}
+    return means | {"accuracy": pixel_accuracy(counts), "cb_dice": cb_dice(counts)}
+
+
+def empty_masks(counts: Int[Tensor, " B C 4"]) -> dict[str, Tensor]:
+    """Images (times foreground classes) that the rules for empty masks decided.
+
+    `both_empty`: nothing there and nothing predicted, scored 1. `missed`: something there, nothing predicted;
+    `invented`: nothing there, something predicted; both scored 0.
+    """
+    foreground = counts[:, 1:]
+    there = foreground[..., TP] + foreground[..., FN] > 0
+    predicted = foreground[..., TP] + foreground[..., FP] > 0
+    return {
+        "both_empty": (~there & ~predicted).sum(),
+        "missed": (there & ~predicted).sum(),
+        "invented": (~there & predicted).sum(),
+    }
+
+
+def _fraction(numerator: Tensor, denominator: Tensor, *, empty: float | Tensor) -> Tensor:
+    """`numerator / denominator`, and `empty` where the denominator is 0."""
+    nothing = denominator == 0
+    substitute = torch.as_tensor(empty, dtype=numerator.dtype, device=numerator.device)
+    return torch.where(nothing, substitute, numerator / denominator.masked_fill(nothing, 1))

@@ -1,0 +1,123 @@
+"""Losses on soft counts per class: how well predicted and true regions overlap.
+
+Counts run over the whole batch, so that a class counts once however its pixels are spread over the images. `smooth`
+stands in numerator and denominator: a class that is neither present nor predicted scores 1, as it should; one that
+is absent but predicted scores `smooth / (FP + smooth)`, close to 0 as in the equation, and sends almost no gradient
+(its false positives are already missed pixels of the classes that are present).
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from dmf.losses.base import LOSSES, STABLE, Counts, RegionLoss
+
+SMOOTH = 1e-6
+
+
+def tversky_index(counts: Counts, alpha: float, beta: float, smooth: float) -> Float[Tensor, " C"]:
+    """`(TP + s) / (TP + α FP + β FN + s)` of each class; α = β = 1 is IoU, α = β = ½ is Dice with half the smoothing."""
+    return (counts.tp + smooth) / (counts.tp + alpha * counts.fp + beta * counts.fn + smooth)
+
+
+def dice_score(counts: Counts, smooth: float) -> Float[Tensor, " C"]:
+    """`(2 TP + s) / (2 TP + FP + FN + s)` of each class."""
+    return tversky_index(counts, 0.5, 0.5, smooth / 2)
+
+
+class SmoothedRegionLoss(RegionLoss):
+    """A region loss whose ratios are smoothed by `smooth` pixels."""
+
+    def __init__(self, num_classes: int, *, ignore_index: int | None = None, smooth: float = SMOOTH) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        if not smooth > 0:
+            raise ValueError(f"Parameter `smooth` must be > 0, or an absent class gives 0/0. Found {smooth}.")
+        self.smooth = smooth
+
+
+@LOSSES.register("iou")
+class IoULoss(SmoothedRegionLoss):
+    """Mean intersection over union: `1 − 1/C Σ_c (TP_c + s) / (TP_c + FP_c + FN_c + s)`.
+
+    Source: DMF (BSPC 111:108388, 2026), equation (17). Differs by soft counts, without which it has no gradient, and
+    by the smoothing `s` (`smooth`, 1e-6 pixels).
+    """
+
+    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
+        return 1 - tversky_index(counts, 1, 1, self.smooth).mean()
+
+
+@LOSSES.register("dice")
+class DiceLoss(SmoothedRegionLoss):
+    """Mean Dice: `1 − 1/C Σ_c (2 TP_c + s) / (2 TP_c + FP_c + FN_c + s)`.
+
+    Source: DMF, equation (18). Differs by soft counts and the smoothing `s` (`smooth`, 1e-6 pixels).
+    """
+
+    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
+        return 1 - dice_score(counts, self.smooth).mean()
+
+
+@LOSSES.register("tversky")
+class TverskyLoss(SmoothedRegionLoss):
+    """Tversky: `1 − 1/C Σ_c (TP_c + s) / (TP_c + α FP_c + β FN_c + s)`.
+
+    `alpha` weighs false positives (0.7) and `beta` false negatives (0.3), as in the authors' code; the paper names no
+    values. Source: DMF, equation (20). Differs by soft counts and the smoothing `s` (`smooth`, 1e-6 pixels).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        ignore_index: int | None = None,
+        alpha: float = 0.7,
+        beta: float = 0.3,
+        smooth: float = SMOOTH,
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index, smooth=smooth)
+        if alpha < 0 or beta < 0 or alpha + beta == 0:
+            raise ValueError(f"Parameters `alpha` and `beta` must be >= 0 and not both 0. Found {alpha} and {beta}.")
+        self.alpha = alpha
+        self.beta = beta
+
+    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
+        return 1 - tversky_index(counts, self.alpha, self.beta, self.smooth).mean()
+
+
+@LOSSES.register("cb_dice")
+class ClassBalancedDiceLoss(SmoothedRegionLoss):
+    """Class-balanced Dice: `1 − Σ_c w_c Dice_c`, rarer classes weighing more.
+
+    `w_c = (r_c + 1e-6)⁻¹ / Σ_k (r_k + 1e-6)⁻¹`, `r_c` the class's share of the batch's pixels: a function of the
+    labels only, hence without gradient. Source: DMF, equations (21) to (25); its prose ("subtracting the ratio from
+    1") contradicts equation (22), which is followed. Differs by soft counts and smoothing (`smooth`, 1e-6 pixels).
+
+    A class absent from the batch has the ratio 0 and so nearly all the weight: the loss is then close to 1 and flat.
+    The fidelity `stable` mends that.
+    """
+
+    ratio_floor = 1e-6
+
+    def balance(self, counts: Counts) -> Float[Tensor, " C"]:
+        """Weight of each class before normalisation."""
+        pixels = (counts.tp + counts.fn).detach()
+        return 1 / (pixels / pixels.sum().clamp_min(1) + self.ratio_floor)
+
+    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
+        weights = self.balance(counts)
+        return 1 - (weights * dice_score(counts, self.smooth)).sum() / weights.sum()
+
+
+@STABLE.register("cb_dice")
+class PresentClassBalancedDiceLoss(ClassBalancedDiceLoss):
+    """Class-balanced Dice over the classes that are present: `w_c = 0` where `r_c = 0`, otherwise as in `cb_dice`.
+
+    Source: DMF, equations (21) to (25), mended: one batch without lesions would otherwise hand nearly all the weight
+    to the class that is not there.
+    """
+
+    def balance(self, counts: Counts) -> Float[Tensor, " C"]:
+        present = (counts.tp + counts.fn).detach() > 0.5
+        return super().balance(counts) * present

@@ -1,0 +1,143 @@
+"""What every weighting is: losses in, weights out, state in buffers, and a total whose gradient those weights are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dmf.registry import Registry
+
+SCALES = ("own", "sum1")
+
+
+class Combination(NamedTuple):
+    """What a weighting makes of N losses.
+
+    Attributes:
+        total: Float (), the scalar to differentiate.
+        weights: Float (N,), detached: the effective weights ∂total/∂L_i.
+    """
+
+    total: Float[Tensor, ""]
+    weights: Float[Tensor, " N"]
+
+
+class Weighting(nn.Module, ABC):
+    """Losses (N,) in, weights (N,) out; one call is one training step.
+
+    `forward` first takes note of the losses, then answers with the weights for this same step. `combine` makes the
+    total of them. Everything that is remembered lies in buffers, so that `state_dict`, `.to(device)`, `torch.compile`
+    and CUDA graphs need no special care, and nothing in a step waits for the device. Buffers are float64, since
+    the statistics of losses from 1e-12 to 1e12 do not fit float32; on a device without float64 call `.float()` first.
+
+    Under `torch.distributed` the losses are averaged over the ranks before they are remembered, so that all ranks
+    agree on the weights; each rank's total still holds its own losses.
+
+    Args:
+        num_losses: N >= 1.
+        scale: "own" keeps the sum that the method gives its weights (`sums_to`). "sum1" divides total and weights by
+            the sum of the effective weights, a detached number, so that methods differ in how they share one and
+            the same budget and not in learning rate. (Where that sum is not positive the scale stays as it is.)
+
+    Raises:
+        ValueError: if a parameter is out of its range, naming it, or if `losses` is not of shape (N,).
+    """
+
+    def __init__(self, num_losses: int, *, scale: str = "own") -> None:
+        super().__init__()
+        require(num_losses >= 1, "num_losses", num_losses, "at least 1")
+        require(scale in SCALES, "scale", scale, "one of " + ", ".join(SCALES))
+        self.num_losses = num_losses
+        self.scale = scale
+
+    @property
+    @abstractmethod
+    def sums_to(self) -> float | None:
+        """The sum of the weights that `forward` returns, at every step; None where it varies."""
+
+    @abstractmethod
+    def weigh(self, observed: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """The method itself: remember `observed` (float64, may hold NaN or infinity) and answer with weights."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the arithmetic: that of the buffers."""
+        return next((buffer.dtype for buffer in self.buffers() if buffer.is_floating_point()), torch.float64)
+
+    def forward(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """Take note of the losses of this step and return its weights, in the dtype of `losses`."""
+        if losses.shape != (self.num_losses,):
+            raise ValueError(f"`losses` must have shape ({self.num_losses},). Found {tuple(losses.shape)}.")
+        return self.weigh(mean_across_ranks(losses).to(self.dtype)).to(losses.dtype)
+
+    def combine(self, losses: Float[Tensor, " N"]) -> Combination:
+        """One step: remember the losses, weigh them, add them up."""
+        total, weights = self._combine(losses)
+        if self.scale == "own":
+            return Combination(total, weights)
+        budget = weights.sum()
+        factor = torch.where(budget > 0, 1 / budget, 1.0)
+        return Combination(total * factor, weights * factor)
+
+    def _combine(self, losses: Float[Tensor, " N"]) -> Combination:
+        weights = self(losses)
+        return Combination((weights * losses).sum(), weights.detach())
+
+    def extra_repr(self) -> str:
+        return f"num_losses={self.num_losses}, scale={self.scale!r}"
+
+
+WEIGHTINGS: Registry[Weighting] = Registry("weighting")
+
+
+class CarryingWeighting(Weighting):
+    """A weighting that sees finite losses only: a NaN or infinite one is replaced by the last finite one (first: 1)."""
+
+    last: Float[Tensor, " N"]
+
+    def __init__(self, num_losses: int, *, scale: str = "own") -> None:
+        super().__init__(num_losses, scale=scale)
+        self.register_buffer("last", torch.ones(num_losses, dtype=torch.float64))
+
+    def weigh(self, observed: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        seen = torch.where(observed.isfinite(), observed, self.last).detach()
+        weights = self.weigh_finite(seen)
+        self.last.copy_(seen)
+        return weights
+
+    @abstractmethod
+    def weigh_finite(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """The method itself, on finite and detached losses; `self.last` still holds those of the step before."""
+
+
+def mean_across_ranks(losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """The mean over all ranks, differentiable in this rank's losses; the losses themselves in a single process."""
+    if not dist.is_available() or not dist.is_initialized():
+        return losses
+    own = losses.detach()
+    mean = own.clone()
+    dist.all_reduce(mean)
+    return (mean + (losses - own)) / dist.get_world_size()
+
+
+def require(condition: bool, name: str, found: object, expected: str) -> None:
+    """Raise a ValueError in the style of the house unless `condition` holds."""
+    if not condition:
+        raise ValueError(f"Parameter `{name}` must be {expected}. Found {found!r}.")
+
+
+def as_weights(values: Sequence[float] | None, num_losses: int, name: str) -> Float[Tensor, " N"]:
+    """`values` as a tensor of N non-negative finite numbers, not all zero; 1/N each if None."""
+    if values is None:
+        return torch.full((num_losses,), 1 / num_losses, dtype=torch.float64)
+    weights = torch.tensor(list(values), dtype=torch.float64)
+    expected = f"{num_losses} finite numbers >= 0, not all 0"
+    require(weights.shape == (num_losses,), name, values, expected)
+    require(bool(weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0), name, values, expected)
+    return weights

@@ -151,7 +151,7 @@ class Bayesian(MAD):
         self.register_buffer("prior", self.initial.clone())
 
     def scores(self, statistic: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-        return self.rules.inverse(statistic) * self.prior
+        return self.rules.inverse(statistic) * self.prior.clone()  # the buffer changes before the gradient is taken
 
     def settle(
         self, weights: Float[Tensor, " N"], initial: Float[Tensor, " N"], ready: Bool[Tensor, ""]

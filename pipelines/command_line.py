@@ -1,0 +1,34 @@
+"""The arguments of the stages that work on data sets."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.catalogue import DatasetEntry, find_entries, load_catalogue
+from tune_spaces import load_study, study_names
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Which data sets, and the folder below which raw images, splits and arrays lie."""
+
+    datasets: Sequence[DatasetEntry]
+    root: Path
+
+
+def parse_arguments(stage: str, description: str | None) -> Arguments:
+    """Read `--study NAME` or `--dataset NAME ...`, and `--root FOLDER`.
+
+    Raises:
+        StageError, ConfigError: if there is no such data set or study, listing the known ones.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m pipelines.{stage}", description=description)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--study", metavar="NAME", help=f"the data sets of a study: {', '.join(study_names())}")
+    which.add_argument("--dataset", metavar="NAME", nargs="+", help=f"by name: {', '.join(load_catalogue())}")
+    parser.add_argument("--root", type=Path, default=Path("data"), metavar="FOLDER", help="default: %(default)s")
+    options = parser.parse_args()
+    return Arguments(find_entries(options.dataset or load_study(options.study).datasets), options.root)

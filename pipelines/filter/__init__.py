@@ -1,0 +1,1 @@
+"""From raw images to arrays: resized, filtered bilaterally, kept beside the unfiltered ones."""

@@ -1,0 +1,155 @@
+"""Writing the arrays of one data set, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+
+from pipelines.arrays import CASES, COLUMNS, FILES, META, Meta, file_checksum, joint_checksum
+from pipelines.catalogue import DatasetEntry
+from pipelines.console import StageError
+from pipelines.fetch.manifest import read_manifest
+from pipelines.filter.bilateral import bilateral
+from pipelines.parallel import threaded
+from pipelines.params import Params
+from pipelines.pictures import as_channels, resize_image, resize_mask
+from pipelines.readers import load_image, load_mask
+from pipelines.split.table import MASK_SEPARATOR, read_table, table_path
+
+
+class Row(NamedTuple):
+    """A row of the split table, as `DataFrame.itertuples` gives it."""
+
+    Index: int
+    image: str
+    masks: str
+    label: str
+    group: str
+    split: str
+    sha256: str
+
+
+def prepare(entry: DatasetEntry, root: Path, params: Params) -> Meta:
+    """Resize and filter every image of a data set and replace `root`/arrays/<dataset>, which is as it was until then.
+
+    Raises:
+        StageError: if an image or a mask is missing, cannot be read, or does not fit.
+    """
+    table = read_table(table_path(root, entry.name))
+    target = root / "arrays" / entry.name
+    with replaced(target, beside=root) as partial:
+        _write_arrays(entry, table, root / "raw" / entry.name, partial, params)
+        table[list(COLUMNS)].to_csv(partial / CASES, index=False, lineterminator="\n")
+        sha256 = {name: file_checksum(partial / name) for name in (*FILES, CASES)}
+        meta = Meta(
+            dataset=entry.name,
+            task=entry.task,
+            classes=entry.classes,
+            labels=entry.labels,
+            size=params.arrays.size,
+            channels=entry.channels,
+            split=params.split,
+            filter=params.filter,
+            sha256=sha256,
+            checksum=joint_checksum(sha256),
+            reduced=read_manifest(root, entry.name).reduced,
+            terms=entry.terms,
+            citation=entry.citation,
+        )
+        (partial / META).write_text(meta.model_dump_json(indent=2) + "\n")
+    return meta
+
+
+@contextmanager
+def replaced(target: Path, beside: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `target` once the block has ended well.
+
+    What a killed run left behind is cleared first, and `target` put back if it was killed in the middle of the swap.
+    """
+    partial, old = (beside / f".{target.parent.name}-{target.name}.{state}" for state in ("partial", "old"))
+
+    def tidy() -> None:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    tidy()
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+    finally:
+        tidy()
+
+
+@dataclass(frozen=True)
+class Output:
+    """The three arrays while they are being written."""
+
+    images: np.memmap
+    filtered: np.memmap
+    masks: np.memmap
+
+    @classmethod
+    def create(cls, directory: Path, count: int, channels: int, size: int) -> Output:
+        """New files of zeros in `directory`."""
+        shapes = [(count, channels, size, size)] * 2 + [(count, size, size)]
+        return cls(
+            *(
+                np.lib.format.open_memmap(directory / name, mode="w+", dtype=np.uint8, shape=shape)
+                for name, shape in zip(FILES, shapes, strict=True)
+            )
+        )
+
+
+def _write_arrays(entry: DatasetEntry, table: pd.DataFrame, raw: Path, directory: Path, params: Params) -> None:
+    size = params.arrays.size
+    output = Output.create(directory, len(table), entry.channels, size)
+
+    def convert(row: Row) -> None:
+        image, mask = _read(entry, raw, row)
+        small = resize_image(as_channels(image, entry.channels), size)
+        output.images[row.Index] = _planes(small)
+        output.filtered[row.Index] = _planes(bilateral(small, params.filter))
+        output.masks[row.Index] = resize_mask(mask, size)
+
+    rows = [Row(*values) for values in table.itertuples()]
+    threaded(convert, rows, f"{entry.name}: filtering", unit="images")
+    for array in (output.images, output.filtered, output.masks):
+        array.flush()
+
+
+def _planes(image: UInt8[np.ndarray, "S S *rgb"]) -> UInt8[np.ndarray, "C S S"]:
+    return np.moveaxis(np.atleast_3d(image), -1, 0)
+
+
+def _read(entry: DatasetEntry, raw: Path, row: Row) -> tuple[np.ndarray, np.ndarray]:
+    path = raw / row.image
+    remedy = f"Mend or delete {raw}, then `dvc repro --force fetch`."
+    if not path.is_file():
+        raise StageError(f"{path} is missing, but the split lists it. {remedy}")
+    if file_checksum(path) != row.sha256:
+        raise StageError(f"{path} has changed since the split was made. Make the split again with `dvc repro split`.")
+    image = load_image(path)
+    masks = [raw / name for name in row.masks.split(MASK_SEPARATOR) if name]
+    if entry.task == "classification":
+        return image, np.zeros(image.shape[:2], dtype=np.uint8)
+    if not masks:
+        raise StageError(f"{path} has no mask, and {entry.name} is a {entry.task} data set. {remedy}")
+    mask = load_mask(masks)
+    if mask.shape != image.shape[:2]:
+        found, expected = (f"{shape[1]}x{shape[0]}" for shape in (mask.shape, image.shape))
+        raise StageError(f"{masks[0]}: expected {expected} pixels, the size of {path.name}. Found {found}. {remedy}")
+    return image, mask

@@ -1,0 +1,21 @@
+"""Group near duplicates and patients, and deal each data set into train, val and test."""
+
+from __future__ import annotations
+
+from pipelines.command_line import parse_arguments
+from pipelines.console import run_stage, say
+from pipelines.params import load_params
+from pipelines.split.table import split_dataset, summary, table_path, write_table
+
+
+def main() -> None:
+    arguments = parse_arguments("split", __doc__)
+    params = load_params().split
+    for entry in arguments.datasets:
+        split = split_dataset(entry, arguments.root, params)
+        write_table(table_path(arguments.root, entry.name), split.table)
+        say(summary(entry.name, split))
+
+
+if __name__ == "__main__":
+    run_stage(main)

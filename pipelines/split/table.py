@@ -1,0 +1,150 @@
+"""The table that the split stage writes, data/splits/<dataset>.csv, and what is worth saying about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipelines.arrays import file_checksum
+from pipelines.catalogue import DatasetEntry
+from pipelines.console import StageError, write_atomically
+from pipelines.parallel import threaded
+from pipelines.params import SplitParams
+from pipelines.readers import Case, load_image, read_cases
+from pipelines.split.duplicates import Pair, group_names, near_duplicates, thumbnail
+from pipelines.split.methods import METHODS, SPLITS
+
+COLUMNS = ("image", "masks", "label", "group", "split", "sha256")
+MASK_SEPARATOR = ";"
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """A data set dealt into splits.
+
+    Attributes:
+        table: One row an image, sorted by path; see `COLUMNS`.
+        pairs: Near duplicates, by row.
+        plain: The split that `random` with the same seed gives each row, for comparison.
+    """
+
+    table: pd.DataFrame
+    pairs: Sequence[Pair]
+    plain: pd.Series
+
+
+def table_path(root: Path, dataset: str) -> Path:
+    """Where the table of a data set lies."""
+    return root / "splits" / f"{dataset}.csv"
+
+
+def split_dataset(entry: DatasetEntry, root: Path, params: SplitParams) -> SplitTable:
+    """Group and deal the cases of a data set below `root`/raw, whatever the order in which they are read.
+
+    Raises:
+        StageError: if there is no case, an image cannot be read, or a label or a split would have none.
+    """
+    raw = root / "raw" / entry.name
+    cases = sorted(read_cases(entry, raw), key=lambda case: case.image.as_posix())
+    _check_labels(entry, raw, cases)
+    seen = threaded(lambda case: _look_at(raw / case.image), cases, f"{entry.name}: reading", unit="images")
+    hashes = [digest for digest, _ in seen]
+    pairs = near_duplicates(np.stack([small for _, small in seen]), params.similarity)
+    table = pd.DataFrame(
+        {
+            "image": [case.image.as_posix() for case in cases],
+            "masks": [MASK_SEPARATOR.join(mask.as_posix() for mask in case.masks) for case in cases],
+            "label": [case.label for case in cases],
+            "group": group_names(hashes, pairs, [case.patient for case in cases]),
+            "sha256": hashes,
+        }
+    )
+    fractions = dict(zip(SPLITS, params.fractions, strict=True))
+    table["split"] = METHODS[params.method](table, fractions, params.seed)
+    plain = pd.Series(METHODS["random"](table, fractions, params.seed))
+    _check_splits(entry, table, fractions)
+    return SplitTable(table[list(COLUMNS)], pairs, plain)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write atomically; the same table gives the same bytes on every system."""
+    write_atomically(path, lambda partial: table.to_csv(partial, index=False, lineterminator="\n"))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read what `write_table` wrote.
+
+    Raises:
+        StageError: if it is missing, empty, or has other columns or splits.
+    """
+    remedy = "Make it with `dvc repro split`."
+    if not path.is_file():
+        raise StageError(f"{path} is missing. {remedy}")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise StageError(f"{path}: not a table ({error}). {remedy}") from None
+    if tuple(table.columns) != COLUMNS:
+        found = ", ".join(map(str, table.columns))
+        raise StageError(f"{path}: expected the columns {', '.join(COLUMNS)}. Found {found}. {remedy}")
+    if unknown := sorted(set(table["split"]) - set(SPLITS)):
+        raise StageError(f"{path}: column `split` must be one of {', '.join(SPLITS)}. Found {unknown[0]!r}. {remedy}")
+    if table.empty:
+        raise StageError(f"{path}: no cases. {remedy}")
+    return table
+
+
+def summary(name: str, split: SplitTable) -> str:
+    """Counts per split and label, and what the groups prevent."""
+    table, plain = split.table, split.plain
+    size = table.groupby("group")["group"].transform("size")
+    labels = table.groupby("group")["label"].nunique()
+    counts = pd.crosstab(table["label"], table["split"]).reindex(columns=list(SPLITS), fill_value=0)
+    counts.loc["all"] = counts.sum()
+    lines = [
+        f"{name}: {len(table)} images in {table['group'].nunique()} groups; {(size > 1).sum()} images share "
+        f"{table.loc[size > 1, 'group'].nunique()} of them, {(labels > 1).sum()} with several labels",
+        *counts.rename_axis(index=None, columns=None).to_string().splitlines(),
+        f"near-duplicate pairs in two splits: {_apart(split.pairs, table['split'])} of {len(split.pairs)}; "
+        f"a random split with this seed has {_apart(split.pairs, plain)}",
+        f"test images with a relative in train: {_leaked(table['group'], table['split'])}; "
+        f"a random split with this seed has {_leaked(table['group'], plain)}",
+    ]
+    return "\n  ".join(lines)
+
+
+def _look_at(path: Path) -> tuple[str, np.ndarray]:
+    return file_checksum(path), thumbnail(load_image(path))
+
+
+def _check_labels(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> None:
+    found = {case.label for case in cases}
+    if missing := [label for label in entry.labels if label not in found]:
+        has = f"{len(cases)} images labelled {', '.join(sorted(found))}" if cases else "no images"
+        raise StageError(
+            f"{raw}: expected images of each label ({', '.join(entry.labels)}). Found {has}; {', '.join(missing)} "
+            f"missing. Delete {raw} and fetch it again with `dvc repro --force fetch`."
+        )
+
+
+def _check_splits(entry: DatasetEntry, table: pd.DataFrame, fractions: dict[str, float]) -> None:
+    if empty := [split for split in fractions if split not in set(table["split"])]:
+        raise StageError(
+            f"{entry.name}: {table['group'].nunique()} groups are too few for {', '.join(fractions)}; nothing is left "
+            f"for {', '.join(empty)}. Add images, or raise `split.similarity` in params.yaml if groups are too large."
+        )
+
+
+def _apart(pairs: Sequence[Pair], splits: pd.Series) -> int:
+    side = splits.to_numpy()
+    return sum(side[pair.first] != side[pair.second] for pair in pairs)
+
+
+def _leaked(groups: pd.Series, splits: pd.Series) -> str:
+    test = groups[splits == "test"]
+    leaked = test.isin(groups[splits == "train"])
+    return f"{leaked.sum()} of {len(test)} ({leaked.mean():.0%})"

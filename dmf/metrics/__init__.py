@@ -3,6 +3,7 @@
 from dmf.metrics.counts import confusion_counts, confusion_matrix
 from dmf.metrics.protocols import PROTOCOLS, Protocol, summarise
 from dmf.metrics.scores import METRICS, cb_dice, class_scores, empty_masks, per_image
+from dmf.metrics.surface import hausdorff, hd95, surface_dice
 
 __all__ = [
     "METRICS",
@@ -13,6 +14,9 @@ __all__ = [
     "confusion_counts",
     "confusion_matrix",
     "empty_masks",
+    "hausdorff",
+    "hd95",
     "per_image",
     "summarise",
+    "surface_dice",
 ]

@@ -6,22 +6,39 @@ is imported here, which files it.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from dmf.weightings.adaptive import MAD, Bayesian, MemoryWeighting, Variance
 from dmf.weightings.base import WEIGHTINGS, Combination, Weighting
+from dmf.weightings.cov import CoV
+from dmf.weightings.dwa import DWA
+from dmf.weightings.famo import FAMO
 from dmf.weightings.fidelity import FIDELITIES
 from dmf.weightings.fixed import Equal, Fixed
+from dmf.weightings.gls import GLS
+from dmf.weightings.random import RandomWeighting
+from dmf.weightings.relobralo import ReLoBRaLo
+from dmf.weightings.softadapt import SoftAdapt
+from dmf.weightings.uncertainty import Uncertainty
 
 __all__ = [
+    "DWA",
+    "FAMO",
     "FIDELITIES",
+    "GLS",
     "MAD",
     "WEIGHTINGS",
     "Bayesian",
+    "CoV",
     "Combination",
     "Equal",
     "Fixed",
     "MemoryWeighting",
+    "RandomWeighting",
+    "ReLoBRaLo",
+    "SoftAdapt",
+    "Uncertainty",
     "Variance",
     "Weighting",
     "build_weighting",
@@ -43,9 +60,9 @@ def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **param
     """
     cls = WEIGHTINGS[name]
     rules = FIDELITIES[fidelity]
+    known = set(inspect.signature(cls).parameters) - {"num_losses", "fidelity"}
+    if unknown := sorted(set(params) - known):
+        raise ValueError(f"Weighting {name!r} has no parameter {unknown[0]!r}. It has: {', '.join(sorted(known))}.")
     if issubclass(cls, MemoryWeighting):
         params["fidelity"] = FIDELITIES.name_of(rules)
-    try:
-        return cls(num_losses, **params)
-    except TypeError as error:
-        raise ValueError(f"Weighting {name!r} does not accept these parameters: {error}.") from error
+    return cls(num_losses, **params)

@@ -141,3 +141,11 @@ def as_weights(values: Sequence[float] | None, num_losses: int, name: str) -> Fl
     require(weights.shape == (num_losses,), name, values, expected)
     require(bool(weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0), name, values, expected)
     return weights
+
+
+def ratio(
+    numerator: Float[Tensor, " N"], denominator: Float[Tensor, " N"], smallest: float = 1e-12
+) -> Float[Tensor, " N"]:
+    """Their quotient, with a denominator nearer to 0 than `smallest` moved there, its sign kept."""
+    size = denominator.abs().clamp(min=smallest)
+    return numerator / torch.where(denominator < 0, -size, size)

@@ -40,6 +40,6 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     for cell in expand(study).cells:
         checksum, fingerprint = checksums[cell.spec.dataset], code_fingerprint(cell.spec)
         identifier = cell.spec.identifier(checksum, fingerprint)
-        folder = trials / study.name / identifier
+        folder = trials.resolve() / study.name / identifier  # workers have another working directory
         planned.append(PlannedTrial(identifier, cell.configuration, cell.spec, checksum, fingerprint, folder))
     return planned

@@ -30,6 +30,10 @@ class GridProgress(tune.Callback):
         self._bar = Progress(*columns, console=err, disable=not err.is_terminal)
         self._task = self._bar.add_task("grid", total=len(planned), completed=self._kept, line="starting")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks for a restore of its own, which is not how a grid continues."""
+        return {}
+
     def __enter__(self) -> GridProgress:
         self._bar.start()
         return self

@@ -64,7 +64,8 @@ def _tune(
             )
             results = tuner.fit()
         lost = {result.config["identifier"]: str(result.error) for result in results if result.error is not None}
-        return {**progress.failed, **lost}
+        vanished = {trial.identifier: "no result was written" for trial in waiting if not trial.done}
+        return {**vanished, **progress.failed, **lost}
     finally:
         ray.shutdown()
         shutil.rmtree(scratch, ignore_errors=True)

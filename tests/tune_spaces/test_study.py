@@ -21,13 +21,13 @@ VALID = {
 }
 
 
-def write(folder: Path, name: str = "mine", **changes: object) -> str:
-    (folder / f"{name}.yaml").write_text(yaml.safe_dump({**VALID, **changes}))
-    return name
+def write(folder: Path, stem: str, **changes: object) -> None:
+    (folder / f"{stem}.yaml").write_text(yaml.safe_dump({**VALID, **changes}, sort_keys=False))
 
 
 def load(folder: Path, **changes: object) -> Study:
-    return load_study(write(folder, **changes), folder)
+    write(folder, "mine", **changes)
+    return load_study("mine", folder)
 
 
 @pytest.mark.parametrize("name", study_names())

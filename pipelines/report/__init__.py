@@ -1,0 +1,1 @@
+"""What the trials say: tables, comparisons, figures and a page that opens from disk."""

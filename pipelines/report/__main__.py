@@ -1,0 +1,47 @@
+"""`python -m pipelines.report --study NAME`: tables, figures and page of a finished study."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipelines import arrays
+from pipelines.catalogue import find_entries
+from pipelines.console import run_stage, say
+from pipelines.grid.plan import plan
+from pipelines.report.build import build_report
+from pipelines.report.data import describe_data
+from pipelines.report.page import StudyFacts
+from tune_spaces import load_study
+from tune_spaces.expand import expand
+
+
+def main() -> None:
+    """Parse the command line and build the report."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.report", description=__doc__)
+    parser.add_argument("--study", required=True, help="name of a file in tune_spaces, without .yaml")
+    parser.add_argument("--trials", type=Path, default=Path("trials"))
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--reports", type=Path, default=Path("reports"))
+    arguments = parser.parse_args()
+    study = load_study(arguments.study)
+    expansion = expand(study)
+    facts = {
+        entry.name: describe_data(entry.title, arrays.load(arguments.data, entry.name))
+        for entry in find_entries(study.datasets)
+    }
+    skipped = [
+        (", ".join(f"{key}: {value}" for key, value in cell.values.items()), cell.reason) for cell in expansion.skipped
+    ]
+    page = build_report(
+        StudyFacts(study.name, study.title, skipped),
+        plan(study, arguments.data, arguments.trials),
+        expansion.baseline,
+        facts,
+        arguments.reports,
+    )
+    say(f"report: {page}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

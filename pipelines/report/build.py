@@ -1,0 +1,90 @@
+"""The whole report: tables, figures and page, built beside the earlier one and put in its place when complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pipelines.console import track
+from pipelines.grid.plan import PlannedTrial
+from pipelines.report.data import DataFacts
+from pipelines.report.drawing import Picture
+from pipelines.report.forest import draw_forest
+from pipelines.report.histories import draw_losses, draw_validation, draw_weights
+from pipelines.report.layout import Layout, lay_out
+from pipelines.report.page import StudyFacts, render_page
+from pipelines.report.panel import draw_panel
+from pipelines.report.records import read_trials
+from pipelines.report.statistics import Comparison, compare, comparison_table
+from pipelines.report.tables import Table, build_tables, score_table, summary_table
+from pipelines.report.writers import to_latex, to_latex_document, to_markdown
+
+
+def build_report(
+    study: StudyFacts,
+    planned: Sequence[PlannedTrial],
+    baseline: str,
+    facts: Mapping[str, DataFacts],
+    reports: Path,
+) -> Path:
+    """Write `reports`/<study>/: index.html, tables/, figures/. The same trials give the same bytes.
+
+    Args:
+        planned: exactly the trials that the study enumerates.
+        baseline: configuration that the others are compared with.
+        facts: by data set name.
+
+    Raises:
+        StageError: if a trial is missing or a file damaged; the earlier report is left as it was.
+    """
+    layout = lay_out(read_trials(planned), baseline)
+    tables, comparisons = build_tables(layout, facts), compare(layout, facts)
+    target = reports / study.name
+    partial = reports / f".{study.name}.{os.getpid()}.partial"
+    try:
+        _write_tables(layout, tables, comparisons, partial / "tables")
+        pictures = {
+            dataset: _draw(layout, facts[dataset], comparisons, partial / "figures")
+            for dataset in track(layout.datasets, "drawing", unit="data sets")
+        }
+        page = render_page(study, layout, facts, tables, comparisons, pictures)
+        (partial / "index.html").write_text(page)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target / "index.html"
+
+
+def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], folder: Path) -> list[Picture]:
+    name = facts.name
+    spec = layout.rows[name][0].spec
+    watched = "dice" if spec.selection == "last" else spec.selection
+    drawn = [
+        draw_forest(layout, facts, comparisons, folder),
+        draw_panel(layout, facts, folder),
+        *draw_weights(layout, name, folder),
+        *draw_losses(layout, name, folder),
+        draw_validation(layout, name, folder, watched),
+    ]
+    return [picture for picture in drawn if picture is not None]
+
+
+def _write_tables(layout: Layout, tables: Sequence[Table], comparisons: Sequence[Comparison], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for table in tables:
+        (folder / f"{table.name}.tex").write_text(to_latex(table))
+        (folder / f"{table.name}.md").write_text(to_markdown(table))
+    (folder / "all_tables.tex").write_text(to_latex_document(tables))
+    scores = score_table(layout)
+    _write_csv(scores, folder / "scores.csv")
+    _write_csv(summary_table(scores), folder / "summary.csv")
+    _write_csv(comparison_table(comparisons), folder / "comparisons.csv")
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")

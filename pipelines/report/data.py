@@ -1,0 +1,83 @@
+"""What a table has to say about its data set, and the pictures the qualitative panel shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipelines.arrays import PreparedData
+from pipelines.report.names import PROTOCOLS, ProtocolText
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """A prepared data set as the report tells of it.
+
+    Attributes:
+        task: "segmentation" or "classification".
+        foreground: name of the class or classes that are no background, such as "lesion".
+        reduced: how the copy differs from the published one; empty if it does not.
+        split: how the split was made, such as "grouped".
+        images: number of images of each split, by "train", "val" and "test".
+        size: side of the prepared images in pixels.
+        originals, filtered: uint8 (N, C, H, W) before and after the bilateral filter; truths: uint8 (N, H, W).
+        cases: name of each image, in the arrays' order.
+    """
+
+    name: str
+    title: str
+    task: str
+    foreground: str
+    terms: str
+    citation: str
+    reduced: str
+    split: str
+    images: Mapping[str, int]
+    size: int
+    checksum: str
+    originals: np.ndarray
+    filtered: np.ndarray
+    truths: np.ndarray
+    cases: tuple[str, ...]
+
+    @property
+    def protocols(self) -> Mapping[str, ProtocolText]:
+        """The protocols whose tables are printed."""
+        return {name: text.about(self.foreground) for name, text in PROTOCOLS[self.task].items()}
+
+    @property
+    def split_sentence(self) -> str:
+        """Such as: grouped split (168 training, 36 validation, 36 test images)."""
+        names = {"train": "training", "val": "validation", "test": "test"}
+        counts = ", ".join(f"{self.images[split]} {name}" for split, name in names.items() if split in self.images)
+        return f"{self.split} split ({counts} images)"
+
+    @property
+    def source_sentence(self) -> str:
+        """Citation, terms, and how the copy differs from what was published."""
+        reduced = f" A mirror's copy was used; reduced: {self.reduced.rstrip('.')}." if self.reduced else ""
+        return f"Data: {self.citation.rstrip('.')}. Terms: {self.terms.rstrip('.')}.{reduced}"
+
+
+def describe_data(title: str, prepared: PreparedData) -> DataFacts:
+    """What the report needs of a prepared data set."""
+    meta, cases = prepared.meta, prepared.cases
+    return DataFacts(
+        name=meta.dataset,
+        title=title,
+        task=meta.task,
+        foreground=" and ".join(meta.classes[1:]),
+        terms=meta.terms,
+        citation=meta.citation,
+        reduced=meta.reduced or "",
+        split=meta.split.method,
+        images={str(split): int(count) for split, count in cases["split"].value_counts().items()},
+        size=meta.size,
+        checksum=meta.checksum,
+        originals=prepared.images,
+        filtered=prepared.filtered,
+        truths=prepared.masks,
+        cases=tuple(cases["image"]),
+    )

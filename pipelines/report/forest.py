@@ -1,0 +1,69 @@
+"""Differences to the baseline with their uncertainty: one line a configuration, one panel a score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.report.data import DataFacts
+from pipelines.report.drawing import FAINT, INK, Picture, new_grid, save, styled
+from pipelines.report.histories import line_colours
+from pipelines.report.layout import Layout
+from pipelines.report.names import Metric
+from pipelines.report.statistics import Comparison
+
+# The lesion score readers expect first, then what the paper ranks by.
+_PANELS = (
+    ("per_image", "dice"),
+    ("reference", "dice"),
+    ("reference", "cb_dice"),
+    ("macro", "f1"),
+    ("weighted", "f1"),
+)
+
+
+@styled
+def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], folder: Path) -> Picture | None:
+    """Mean difference (dot), 95 % t interval (bar) and every seed (tick) of each configuration against the baseline."""
+    dataset = facts.name
+    found = {(c.protocol, c.metric, c.configuration): c for c in comparisons if c.dataset == dataset}
+    panels = [panel for panel in _PANELS if any(key[:2] == panel for key in found)]
+    if not panels:
+        return None
+    rows = [row for row in layout.rows[dataset] if not row.baseline]
+    colours = line_colours(layout, rows)
+    figure, grid = new_grid(1, len(panels), width=3.4, height=0.9 + 0.27 * len(rows), sharey=True)
+    for axes, (protocol, metric) in zip(grid[0], panels, strict=True):
+        axes.axvline(0, color=INK, linewidth=0.9)
+        for place, row in enumerate(rows):
+            comparison = found.get((protocol, metric, row.configuration))
+            if comparison is None:
+                continue
+            colour = colours[row.configuration]
+            axes.plot([comparison.low, comparison.high], [place, place], color=colour, linewidth=2.2, alpha=0.55)
+            axes.plot(comparison.differences, [place] * comparison.seeds, "|", color=colour, markersize=8)
+            axes.plot(comparison.mean, place, "o", color=colour, markersize=6)
+        axes.set_title(f"{Metric(metric).label}, {facts.protocols[protocol].title.lower()}", fontsize=8.5)
+        axes.set_xlabel("Difference to the baseline (percentage points)")
+        axes.grid(axis="y", visible=False)
+    grid[0, 0].set_yticks(range(len(rows)), [" · ".join(row.labels) for row in rows])
+    grid[0, 0].invert_yaxis()
+    for axes in grid[0]:
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_color(FAINT)
+    baseline = layout.baseline(dataset).configuration
+    return save(
+        figure,
+        folder,
+        f"{dataset}_differences",
+        heading="Differences to the baseline",
+        caption=(
+            f"Paired difference of each configuration to the baseline ({baseline}): mean (dot), 95 % t interval (bar) "
+            "and the single seeds (ticks). Right of zero is better."
+        ),
+        alternative=(
+            f"Forest plot of the differences to the baseline on {dataset}. "
+            f"{sum(found[(*panels[0], r.configuration)].clear for r in rows)} of {len(rows)} intervals in the first "
+            "panel exclude zero; the comparison table holds the numbers."
+        ),
+    )

@@ -1,0 +1,123 @@
+"""Which fields of the specs vary in a study, and so which rows its tables and panels its figures have."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dmf.spec import TrialSpec
+from pipelines.report.names import printed
+from pipelines.report.records import TrialRecord
+
+# What the method is made of comes last, next to the numbers; what it is tried on comes first.
+_INNER = ("gamma0", "tau", "tick", "auxiliary", "weighting", "weighting_params")
+# A column whenever they vary; other fields only when they are needed to tell two configurations apart.
+_ESSENTIAL = ("model", "losses", "fidelity", "auxiliary", "weighting")
+_NEVER = ("dataset", "seed")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One configuration on one data set, with its trials in the order of their seeds.
+
+    Attributes:
+        labels: printed value of each axis of the layout.
+        baseline: whether the other configurations are compared with this one.
+    """
+
+    dataset: str
+    configuration: str
+    labels: tuple[str, ...]
+    records: tuple[TrialRecord, ...]
+    baseline: bool
+
+    @property
+    def spec(self) -> TrialSpec:
+        """The spec of its first seed."""
+        return self.records[0].spec
+
+    @property
+    def block(self) -> tuple[str, ...]:
+        """Rows of one block stand together; the baseline stands alone."""
+        return ("baseline",) if self.baseline else self.labels[:-1]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Axes (spec fields that vary, outermost first) and the rows of each data set, in print order."""
+
+    axes: tuple[str, ...]
+    rows: Mapping[str, tuple[Row, ...]]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(self.rows)
+
+    def baseline(self, dataset: str) -> Row:
+        """The row that the others of a data set are compared with."""
+        return next(row for row in self.rows[dataset] if row.baseline)
+
+
+def lay_out(records: Sequence[TrialRecord], baseline: str) -> Layout:
+    """Arrange finished trials, given in the study's order, into rows; `baseline` is the name of a configuration."""
+    axes = _axes([record.spec for record in records])
+    order = {axis: list(dict.fromkeys(value_label(record.spec, axis) for record in records)) for axis in axes}
+    by_dataset: dict[str, dict[str, list[TrialRecord]]] = {}
+    for record in records:
+        by_dataset.setdefault(record.spec.dataset, {}).setdefault(record.configuration, []).append(record)
+    return Layout(
+        axes,
+        {dataset: _rows(dataset, members, axes, order, baseline) for dataset, members in by_dataset.items()},
+    )
+
+
+def _rows(
+    dataset: str,
+    configurations: Mapping[str, list[TrialRecord]],
+    axes: tuple[str, ...],
+    order: Mapping[str, list[str]],
+    baseline: str,
+) -> tuple[Row, ...]:
+    rows = [
+        Row(
+            dataset=dataset,
+            configuration=configuration,
+            labels=tuple(value_label(members[0].spec, axis) for axis in axes),
+            records=tuple(sorted(members, key=lambda record: record.spec.seed)),
+            baseline=configuration == baseline,
+        )
+        for configuration, members in configurations.items()
+    ]
+
+    def place(row: Row) -> tuple[bool, list[int]]:
+        return row.baseline, [order[axis].index(label) for axis, label in zip(axes, row.labels, strict=True)]
+
+    return tuple(sorted(rows, key=place))
+
+
+def value_label(spec: TrialSpec, axis: str) -> str:
+    """The printed value of a field: `cb_dice` -> CB-Dice, None -> None, mappings as `name=value`."""
+    value = getattr(spec, axis)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={value[name]}" for name in sorted(value)) or "defaults"
+    if isinstance(value, tuple):
+        return " + ".join(printed(str(item)) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printed(value) if isinstance(value, str) else "None" if value is None else f"{value:g}"
+
+
+def _axes(specs: Sequence[TrialSpec]) -> tuple[str, ...]:
+    names = [field.name for field in dataclasses.fields(TrialSpec) if field.name not in _NEVER]
+    ordered = [name for name in names if name not in _INNER] + list(_INNER)
+    axes = [name for name in ordered if len({value_label(spec, name) for spec in specs}) > 1]
+    for name in [axis for axis in reversed(axes) if axis not in _ESSENTIAL]:
+        fewer = [axis for axis in axes if axis != name]
+        if _distinct(specs, fewer) == _distinct(specs, axes):
+            axes = fewer
+    return tuple(axes) or ("auxiliary", "weighting")
+
+
+def _distinct(specs: Sequence[TrialSpec], axes: Sequence[str]) -> int:
+    return len({tuple(value_label(spec, axis) for axis in axes) for spec in specs})

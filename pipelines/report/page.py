@@ -1,0 +1,209 @@
+"""index.html: one page that opens from disk, without a network, and says everything about a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from pipelines.report.data import DataFacts
+from pipelines.report.drawing import Picture
+from pipelines.report.layout import Layout, Row
+from pipelines.report.names import Metric, printed
+from pipelines.report.records import TrialRecord
+from pipelines.report.statistics import Comparison, caveat
+from pipelines.report.tables import Table
+
+TEMPLATES = Path(__file__).parent / "templates"
+# Where a data set's most telling score is found, by task.
+HEADLINES = {
+    "segmentation": (
+        ("per_image", "dice", "Dice, mean over images"),
+        ("reference", "cb_dice", "CB-Dice, as the paper"),
+    ),
+    "classification": (("macro", "f1", "F1, mean over classes"),),
+}
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What the study's file says: title, left-out combinations with their reason, and how to run the grid again."""
+
+    name: str
+    title: str
+    skipped: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The best configuration of a data set in one score, and what is known about its lead over the baseline."""
+
+    label: str
+    best: str
+    score: str
+    baseline: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class WarningLine:
+    """A kind of finding of the diagnostics in one configuration; step and message are those of the earliest."""
+
+    dataset: str
+    configuration: str
+    kind: str
+    subject: str
+    trials: int
+    step: int
+    message: str
+
+
+def render_page(
+    study: StudyFacts,
+    layout: Layout,
+    facts: Mapping[str, DataFacts],
+    tables: Sequence[Table],
+    comparisons: Sequence[Comparison],
+    pictures: Mapping[str, Sequence[Picture]],
+) -> str:
+    """The page as HTML text; files beside it are named relative to it."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"printed": printed, "number": _number, "p_value": _p_value, "Metric": Metric}
+    records = [record for dataset in layout.datasets for row in layout.rows[dataset] for record in row.records]
+    return environment.get_template("page.html").render(
+        study=study,
+        layout=layout,
+        facts=facts,
+        tables=tables,
+        comparisons=comparisons,
+        pictures=pictures,
+        headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
+        caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
+        summary=_summary(records, layout),
+        findings=_findings(records),
+        records=records,
+        headline_columns=[
+            column for task in dict.fromkeys(f.task for f in facts.values()) for column in HEADLINES[task]
+        ],
+    )
+
+
+def _headlines(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison]) -> list[Headline]:
+    rows, baseline = layout.rows[facts.name], layout.baseline(facts.name)
+    headlines = []
+    for protocol, metric, label in HEADLINES[facts.task]:
+        finite = [row for row in rows if math.isfinite(_mean(row, protocol, metric))]
+        if not finite:
+            continue
+        best = max(finite, key=lambda row: _mean(row, protocol, metric))
+        against = next(
+            (
+                c
+                for c in comparisons
+                if (c.dataset, c.protocol, c.metric, c.configuration)
+                == (facts.name, protocol, metric, best.configuration)
+            ),
+            None,
+        )
+        headlines.append(
+            Headline(
+                label=label,
+                best=best.configuration,
+                score=f"{_mean(best, protocol, metric):.2f} %",
+                baseline=f"{_mean(baseline, protocol, metric):.2f} %",
+                verdict=_verdict(best, against),
+            )
+        )
+    return headlines
+
+
+def _verdict(best: Row, comparison: Comparison | None) -> str:
+    if best.baseline:
+        return "The baseline itself is best."
+    if comparison is None:
+        return "One seed: whether the lead is more than luck cannot be told."
+    interval = f"{comparison.mean:+.2f} points, 95 % interval {comparison.low:+.2f} to {comparison.high:+.2f}"
+    if not comparison.clear:
+        return f"{interval}: not told apart from no difference."
+    return f"{interval}: the interval excludes zero, without allowance for having picked the best of many."
+
+
+def _mean(row: Row, protocol: str, metric: str) -> float:
+    scores = [record.test[protocol].get(metric, math.nan) for record in row.records]
+    return Metric(metric).scale * sum(scores) / len(scores)
+
+
+def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
+    """The methods in short: what was the same in all trials, and on what they ran."""
+    shared = {
+        "Model": [record.spec.model for record in records],
+        "Base losses": [" + ".join(printed(loss) for loss in record.spec.losses) for record in records],
+        "Fidelity": [record.spec.fidelity for record in records],
+        "Image size": [f"{record.spec.image_size} px" for record in records],
+        "Epochs": [str(record.epochs) for record in records],
+        "Batch size": [str(record.spec.batch_size) for record in records],
+        "Optimiser": [f"{record.spec.optimizer}, learning rate {record.spec.learning_rate:g}" for record in records],
+        "Auxiliary schedule": [
+            f"γ0 = {record.spec.gamma0:g}, τ = {record.spec.tau:g}, a step every {record.spec.tick} batches"
+            for record in records
+        ],
+        "Precision": [record.spec.precision for record in records],
+        "Input": ["bilaterally filtered" if record.spec.filtered else "unfiltered" for record in records],
+        "Tested weights": [_selection(record.spec.selection) for record in records],
+        "Code version": [record.code_version for record in records],
+        **{
+            printed(key): [str(record.environment.get(key, "")) for record in records] for key in records[0].environment
+        },
+    }
+    count = len({record.spec.seed for record in records})
+    seeds = f"{count} seed{'s' if count > 1 else ''}"
+    seconds = sum(record.seconds for record in records)
+    first, last = (choose(record.started for record in records)[:16].replace("T", " ") for choose in (min, max))
+    return {
+        "Trials": f"{len(records)} trials finished, all that the study asks for: {len(layout.datasets)} data set"
+        f"{'s' if len(layout.datasets) > 1 else ''} × {len(layout.rows[layout.datasets[0]])} configurations × {seeds}",
+        "Training time": f"{_duration(seconds)} summed over trials; started between {first} and {last} (UTC)",
+        **{name: "; ".join(dict.fromkeys(values)) for name, values in shared.items()},
+        "Pairing": "a seed fixes split, initial weights and order of batches for all configurations alike",
+    }
+
+
+def _selection(selection: str) -> str:
+    return "those of the last epoch" if selection == "last" else f"best validation {printed(selection)}"
+
+
+def _findings(records: Sequence[TrialRecord]) -> list[WarningLine]:
+    """What the diagnostics found, in how many trials of each configuration, and when first."""
+    grouped: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    for record in records:
+        for finding in record.diagnostics:
+            key = (record.spec.dataset, record.configuration, finding["kind"], finding["subject"])
+            grouped.setdefault(key, []).append(finding)
+    return [
+        WarningLine(*key, trials=len(found), step=first["step"], message=first["message"])
+        for key, found in grouped.items()
+        for first in [min(found, key=lambda finding: int(finding["step"]))]
+    ]
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if seconds < 120 else f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _number(value: Any, digits: int = 2, sign: bool = False) -> str:
+    return f"{value:{'+' if sign else ''}.{digits}f}" if math.isfinite(value) else "n/a"
+
+
+def _p_value(value: float) -> str:
+    return "n/a" if not math.isfinite(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,142 @@
+"""The paper's figures 1 to 3: what the images are, what they hold, and what each kind of model finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.ticker import NullLocator
+
+from pipelines.report.data import DataFacts
+from pipelines.report.drawing import INK, Picture, new_grid, save, styled
+from pipelines.report.layout import Layout, Row
+from pipelines.report.records import TrialRecord
+
+SAMPLES = 4
+MOST_MODELS = 6
+FOUND = "#56b4e9"
+TRUTH = "#ffd92f"
+
+
+@styled
+def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None:
+    """Original, filtered, truth and the predictions of the best model of each block, on four test images.
+
+    A block's model is its trial with the highest validation CB-Dice under the reference protocol, the paper's choice.
+    The images stand at evenly spaced ranks of difficulty (mean Dice over all trials), the hardest first.
+    """
+    rows = layout.rows[facts.name]
+    if not all((record.folder / "predictions.npz").is_file() for row in rows for record in row.records):
+        return None
+    chosen = _best_of_blocks(rows)
+    samples = _samples(rows, facts)
+    columns = 3 + len(chosen)
+    figure, grid = new_grid(len(samples), columns, width=1.25, height=1.27)
+    for line, index in zip(grid, samples, strict=True):
+        truth = facts.truths[index] > 0
+        for axes, picture in zip(line, (facts.originals[index], facts.filtered[index]), strict=False):
+            _show(axes, picture)
+        _show(line[2], facts.originals[index] // 2)
+        _fill(line[2], truth, TRUTH)
+        for axes, (_, record) in zip(line[3:], chosen, strict=True):
+            _show(axes, facts.originals[index])
+            _fill(axes, record.predictions[index] > 0, FOUND)
+            _outline(axes, truth)
+            _note(axes, f"Dice {100 * _dice(record)[facts.cases[index]]:.0f}")
+    titles = ["original", "filtered", "truth", *(title for title, _ in chosen)]
+    for axes, letter, title in zip(grid[0], "abcdefghijklmnop", titles, strict=False):
+        axes.set_title(f"{letter}  {title}", fontsize=7.5)
+    models = "; ".join(
+        f"({letter}) {record.configuration}, seed {record.spec.seed}"
+        for letter, (_, record) in zip("defghijklmnop", chosen, strict=False)
+    )
+    return save(
+        figure,
+        folder,
+        f"{facts.name}_panel",
+        heading="What the models find",
+        caption=(
+            "(a) original, (b) bilaterally filtered, (c) true mask in yellow; then predictions in blue with the "
+            f"outline of the truth in yellow: {models}. Each is the trial of its group with the best validation "
+            "CB-Dice (reference protocol). Images at evenly spaced ranks of mean Dice over all trials, hardest first: "
+            f"{', '.join(facts.cases[index] for index in samples)}. The paper's figures 1 to 3."
+        ),
+        alternative=(
+            f"Grid of {len(samples)} test images of {facts.title} by {columns} pictures: original, filtered, true mask "
+            f"and the predicted masks of {len(chosen)} models."
+        ),
+    )
+
+
+def _best_of_blocks(rows: Sequence[Row]) -> list[tuple[str, TrialRecord]]:
+    """Title and best trial of each block, in the table's order; of more than MOST_MODELS blocks the best ones."""
+    blocks: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        blocks.setdefault(row.block, []).append(row)
+    best: list[tuple[str, TrialRecord]] = []
+    for members in blocks.values():
+        record = max((record for row in members for record in row.records), key=selection_score)
+        best.append((_title(members[0]), record))
+    kept = sorted(best, key=lambda pair: -selection_score(pair[1]))[:MOST_MODELS]
+    return [pair for pair in best if pair in kept]
+
+
+def selection_score(record: TrialRecord) -> float:
+    """Validation CB-Dice under the reference protocol; a model whose score is no number comes last."""
+    score = record.validation.get("reference", {}).get("cb_dice", float("nan"))
+    return score if np.isfinite(score) else -1.0
+
+
+def _title(row: Row) -> str:
+    if row.baseline:
+        return " ".join(label for label in row.labels[::-1] if label != "None").lower() or "baseline"
+    label = " ".join(row.block) or row.labels[-1]
+    return "no auxiliary" if label == "None" else label
+
+
+def _samples(rows: Sequence[Row], facts: DataFacts) -> list[int]:
+    dice = pd.DataFrame([_dice(record) for row in rows for record in row.records]).mean()
+    index = {name: place for place, name in enumerate(facts.cases)}
+    ranked = sorted(dice.index, key=lambda name: (dice[name], name))
+    count = min(SAMPLES, len(ranked))
+    return [index[ranked[int((place + 0.5) / count * len(ranked))]] for place in range(count)]
+
+
+def _dice(record: TrialRecord) -> dict[str, float]:
+    return dict(zip(record.images["image"], record.images["dice"].astype(float), strict=True))
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
+    shown = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, -1)
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, extent=(0, 1, 1, 0), interpolation="nearest")
+    axes.xaxis.set_major_locator(NullLocator())
+    axes.yaxis.set_major_locator(NullLocator())
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _fill(axes: Axes, mask: np.ndarray, colour: str) -> None:
+    layer = np.zeros((*mask.shape, 4))
+    layer[mask] = (*to_rgb(colour), 0.55)
+    axes.imshow(layer, extent=(0, 1, 1, 0), interpolation="nearest")
+
+
+def _outline(axes: Axes, mask: np.ndarray) -> None:
+    """Outline of a mask; padded, so that a lesion at the border is closed too. An empty mask has none."""
+    if not mask.any():
+        return
+    height, width = mask.shape
+    y, x = (np.arange(-1, side + 1) + 0.5 for side in (height, width))
+    axes.contour(x / width, y / height, np.pad(mask, 1).astype(float), levels=[0.5], colors=[TRUTH], linewidths=0.9)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(1, 0)
+
+
+def _note(axes: Axes, text: str) -> None:
+    box = {"facecolor": INK, "edgecolor": "none", "alpha": 0.65, "pad": 1.2}
+    axes.text(0.04, 0.05, text, color="white", fontsize=6, va="bottom", transform=axes.transAxes, bbox=box)

@@ -1,0 +1,170 @@
+"""Mean and spread of every score, in the paper's layout, as LaTeX, Markdown and tidy CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipelines.report.data import DataFacts
+from pipelines.report.layout import Layout, Row
+from pipelines.report.names import Metric
+
+SPREAD = "mean ± sample standard deviation (ddof = 1)"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of a table: mean and sample standard deviation over `n` seeds, on the scale it is printed in."""
+
+    mean: float
+    std: float
+    n: int
+    best: bool
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """Mean and spread with two decimals; no spread for one seed, no number for a score that is none."""
+        if not math.isfinite(self.mean):
+            return "n/a", ""
+        return f"{self.mean:.2f}", f"{self.std:.2f}" if math.isfinite(self.std) else ""
+
+    def __str__(self) -> str:
+        mean, std = self.shown
+        return f"{mean} ± {std}" if std else mean
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table. `opens` marks the first row of a block, whose outer labels are printed."""
+
+    labels: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    opens: bool
+    baseline: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """One data set under one protocol."""
+
+    dataset: str
+    protocol: str
+    axes: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    lines: tuple[Line, ...]
+    title: str
+    caption: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}_{self.protocol}"
+
+
+def score_table(layout: Layout) -> pd.DataFrame:
+    """Every score of every trial: one row a (trial, split, protocol, metric); values are fractions."""
+    return pd.DataFrame(
+        {
+            "dataset": row.dataset,
+            "configuration": row.configuration,
+            **dict(zip(layout.axes, row.labels, strict=True)),
+            "baseline": row.baseline,
+            "identifier": record.identifier,
+            "seed": record.spec.seed,
+            "split": split,
+            "protocol": protocol,
+            "metric": metric,
+            "value": value,
+        }
+        for dataset in layout.datasets
+        for row in layout.rows[dataset]
+        for record in row.records
+        for split, scores in (("test", record.test), ("validation", record.validation))
+        for protocol, values in scores.items()
+        for metric, value in values.items()
+    )
+
+
+def summary_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sample standard deviation (ddof = 1) over seeds of `score_table`; a score that is no number stays so."""
+    keys = [name for name in scores.columns if name not in ("identifier", "seed", "value")]
+    grouped = scores.groupby(keys, sort=False, dropna=False)["value"]
+    return grouped.agg(
+        seeds="size",
+        mean=lambda values: values.mean(skipna=False),
+        std=lambda values: values.std(ddof=1, skipna=False),
+    ).reset_index()
+
+
+def build_tables(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Table]:
+    """One table for each data set and protocol of its task."""
+    return [
+        _build_table(layout, facts[dataset], protocol)
+        for dataset in layout.datasets
+        for protocol in facts[dataset].protocols
+    ]
+
+
+def metrics_of(facts: DataFacts, protocol: str, row: Row) -> tuple[Metric, ...]:
+    """The columns of a table, as far as the trials measured them."""
+    known = row.records[0].test[protocol]
+    return tuple(Metric(name) for name in facts.protocols[protocol].metrics if name in known)
+
+
+def _build_table(layout: Layout, facts: DataFacts, protocol: str) -> Table:
+    rows = layout.rows[facts.name]
+    metrics = metrics_of(facts, protocol, rows[0])
+    columns = [_column(rows, protocol, metric) for metric in metrics]
+    lines = tuple(
+        Line(
+            labels=row.labels,
+            entries=tuple(column[place] for column in columns),
+            opens=place == 0 or rows[place - 1].block != row.block,
+            baseline=row.baseline,
+        )
+        for place, row in enumerate(rows)
+    )
+    title = facts.protocols[protocol].title
+    return Table(facts.name, protocol, layout.axes, metrics, lines, title, _caption(rows, protocol, facts, metrics))
+
+
+def _column(rows: Sequence[Row], protocol: str, metric: Metric) -> list[Entry]:
+    values = [
+        pd.Series([record.test[protocol].get(metric.name, math.nan) * metric.scale for record in row.records])
+        for row in rows
+    ]
+    means = [float(series.mean(skipna=False)) for series in values]
+    printed_means = [round(mean, 2) for mean in means if math.isfinite(mean)]
+    best = (min if metric.is_distance else max)(printed_means, default=math.nan)
+    return [
+        Entry(mean, float(series.std(ddof=1, skipna=False)), len(series), best=round(mean, 2) == best)
+        for mean, series in zip(means, values, strict=True)
+    ]
+
+
+def _caption(rows: Sequence[Row], protocol: str, facts: DataFacts, metrics: Sequence[Metric]) -> str:
+    counts = sorted({len(row.records) for row in rows})
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    spread = f"{SPREAD} over {seeds} seeds" if counts[-1] > 1 else "one seed, so no spread can be given"
+    units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
+    text = facts.protocols[protocol]
+    return (
+        f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "
+        f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts.foreground)} {facts.source_sentence}"
+    )
+
+
+def _empty_masks(rows: Sequence[Row], protocol: str, foreground: str) -> str:
+    """How many predictions the rules for empty masks decided, over all trials; they matter image by image only."""
+    if protocol != "per_image":
+        return ""
+    scores = [record.test[protocol] for row in rows for record in row.records]
+    total, missed, invented, both = (
+        int(sum(score.get(name, 0) for score in scores)) for name in ("images", "missed", "invented", "both_empty")
+    )
+    return (
+        f" Of {total} predictions (all trials), {missed} missed the {foreground} (scored 0), {invented} found one "
+        f"where there is none (scored 0) and {both} rightly found none (scored 1)."
+    )

@@ -69,11 +69,12 @@ class MemoryWeighting(Weighting):
         history = rules.normalise(self.memory.append(observed if rules.differentiable else observed.detach()))
         ready = rules.ready(history, self.history_size, self.memory.step)
         statistic = self.statistic(history)
-        usable = rules.usable(history, statistic, self.history_size)
-        scores = torch.where(ready, torch.where(usable, self.scores(statistic), 0.0), self.initial)
         present = rules.present(observed)
+        allowed = present & (rules.usable(history, statistic, self.history_size) | ~ready)
         initial = shares(torch.where(present, self.initial, 0.0), self.initial)
-        return self.settle(shares(torch.where(present, scores, 0.0), initial), initial, ready)
+        initial = shares(torch.where(allowed, self.initial, 0.0), initial)
+        scores = torch.where(ready, self.scores(statistic), self.initial)
+        return self.settle(shares(torch.where(allowed, scores, 0.0), initial), initial, ready)
 
     def settle(
         self, weights: Float[Tensor, " N"], initial: Float[Tensor, " N"], ready: Bool[Tensor, ""]

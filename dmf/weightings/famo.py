@@ -67,7 +67,7 @@ class FAMO(CarryingWeighting):
         gradient = torch.where(begun, gradient, 0.0)
         self.first_moment.lerp_(gradient, 1 - BETAS[0])
         self.second_moment.lerp_(gradient.square(), 1 - BETAS[1])
-        steps = self.step.clamp(min=1)
+        steps = self.step.clamp(min=1).to(fall.dtype)
         mean = self.first_moment / (1 - BETAS[0] ** steps)
         root = (self.second_moment / (1 - BETAS[1] ** steps)).sqrt()
         self.logits.sub_(self.learning_rate * mean / (root + EPSILON))

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, Combination
 
+LIMIT = 30.0
+
 
 @WEIGHTINGS.register("uncertainty")
 class Uncertainty(CarryingWeighting):
@@ -20,8 +22,9 @@ class Uncertainty(CarryingWeighting):
         num_losses: N.
         scale: See `Weighting`.
 
-    Where we differ: the gradient of s comes from the losses averaged over all ranks, and from the last finite value of
-    a loss that is not finite, so that all ranks learn the same s and one NaN does not end the run.
+    Where we differ: e^{-s} is taken of s within ±30, so that a negative loss, for which the total has no minimum, does
+    not end in infinity. The gradient of s comes from the losses averaged over all ranks, and from the last finite
+    value of a loss that is not finite, so that all ranks learn the same s and one NaN does not spoil it.
 
     Source: Kendall, Gal and Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018, equation (7)
     with s = log σ².
@@ -36,7 +39,7 @@ class Uncertainty(CarryingWeighting):
         return None
 
     def weigh_finite(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-        return 0.5 * torch.exp(-self.log_variance)
+        return 0.5 * torch.exp(-self.log_variance.clamp(-LIMIT, LIMIT))
 
     def _combine(self, losses: Float[Tensor, " N"]) -> Combination:
         learned = self(losses)

@@ -1,0 +1,70 @@
+"""A small data set in BUSI's layout, and the stages' command line run on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COUNTS = {"benign": 14, "malignant": 8}
+PARAMS = "study: quickstart\narrays: {size: 32}\n"
+
+settings.register_profile("patient", deadline=None)  # timings never decide a test
+settings.load_profile("patient")
+
+RunStage = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def texture(seed: int, height: int = 72, width: int = 96) -> np.ndarray:
+    """A smooth random picture with speckle on it; different seeds look different."""
+    random = np.random.default_rng(seed)
+    smooth = cv2.resize(random.uniform(20, 220, (8, 8)), (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(smooth + random.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
+
+
+def disc(height: int = 72, width: int = 96) -> np.ndarray:
+    """A mask of 0 and 255."""
+    return cv2.circle(np.zeros((height, width), dtype=np.uint8), (width // 2, height // 2), 15, 255, -1)
+
+
+def save(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A folder with params.yaml and data/raw/busi: 14 benign and 8 malignant images of different sizes."""
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    raw = tmp_path / "data" / "raw" / "busi"
+    for offset, (label, count) in enumerate(COUNTS.items()):
+        for number in range(1, count + 1):
+            size = (72 + number, 96)
+            path = raw / "Dataset_BUSI_with_GT" / label / f"{label} ({number}).png"
+            save(path, texture(100 * offset + number, *size))
+            save(path.with_name(f"{path.stem}_mask.png"), disc(*size))
+    manifest = {"dataset": "busi", "provenance": "mirror", "reduced": "22 images", "sources": [], "fingerprint": ""}
+    manifest |= {"files": 44, "bytes": 1, "terms": "none", "citation": "none"}
+    (raw / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+@pytest.fixture
+def run_stage_cli(workplace: Path) -> RunStage:
+    """`run("split", "--dataset", "busi")` as a person would in that folder."""
+
+    def run(stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", f"pipelines.{stage}", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        return subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True)
+
+    return run

@@ -1,0 +1,122 @@
+"""Near duplicates: planted ones are found, others are not, and groups keep their names."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.split.duplicates import Pair, aligned_correlation, group_names, near_duplicates, thumbnail
+
+SIMILARITY = 0.95
+
+
+def ultrasound(seed: int, height: int = 200, width: int = 256) -> np.ndarray:
+    """Layers, a lesion somewhere, and speckle: as alike as two ultrasound pictures of different people."""
+    random = np.random.default_rng(seed)
+    layers = cv2.resize(random.uniform(40, 200, (9, 5)), (width, height), interpolation=cv2.INTER_CUBIC)
+    centre = (int(random.uniform(60, width - 60)), int(random.uniform(60, height - 60)))
+    cv2.ellipse(layers, centre, (45, 25), random.uniform(-20, 20), 0, 360, 15.0, -1)
+    speckle = cv2.GaussianBlur(random.rayleigh(1.0, layers.shape), (0, 0), 1.2)
+    return np.clip(layers * speckle / speckle.mean(), 0, 255).astype(np.uint8)
+
+
+def noisy(image: np.ndarray) -> np.ndarray:
+    return np.clip(image + np.random.default_rng(0).normal(0, 25, image.shape), 0, 255).astype(np.uint8)
+
+
+def compressed(image: np.ndarray) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 20])[1], cv2.IMREAD_GRAYSCALE)
+
+
+def annotated(image: np.ndarray) -> np.ndarray:
+    marked = cv2.putText(image.copy(), "LT UOQ", (20, 180), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 255, 2)
+    return cv2.drawMarker(marked, (120, 90), 255, cv2.MARKER_CROSS, 12, 2)
+
+
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "copy": np.copy,
+    "noise": noisy,
+    "compression": compressed,
+    "brighter": lambda image: np.clip(image * 0.8 + 40, 0, 255).astype(np.uint8),
+    "darker": lambda image: (image * 0.4).astype(np.uint8),
+    "half the size": lambda image: cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+    "calipers and text": annotated,
+    "in colour": lambda image: cv2.cvtColor(image, cv2.COLOR_GRAY2RGB),
+    "cropped below": lambda image: image[:-10],
+    "cropped left and above": lambda image: image[8:, 12:],
+}
+
+
+def positions(images: list[np.ndarray]) -> set[tuple[int, int]]:
+    pairs = near_duplicates(np.stack([thumbnail(image) for image in images]), SIMILARITY)
+    return {(pair.first, pair.second) for pair in pairs}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_planted_duplicate_is_found_and_nothing_else(change: str) -> None:
+    images = [ultrasound(seed) for seed in range(40)]
+    assert positions([*images, CHANGES[change](images[17])]) == {(17, 40)}
+
+
+def test_a_crop_is_found_only_by_aligning() -> None:
+    first, second = (thumbnail(image) for image in (ultrasound(3), CHANGES["cropped left and above"](ultrasound(3))))
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] < SIMILARITY
+    assert aligned_correlation(first, second, SIMILARITY) > 0.98
+    assert aligned_correlation(first, thumbnail(ultrasound(4)), SIMILARITY) < SIMILARITY
+
+
+def test_images_without_contrast_resemble_nothing() -> None:
+    assert positions([np.full((50, 60), grey, dtype=np.uint8) for grey in (0, 0, 128, 255)]) == set()
+    black, picture = np.zeros((96, 96), dtype=np.float32), thumbnail(ultrasound(0))
+    assert aligned_correlation(black, picture, SIMILARITY) == 0
+
+
+def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [ultrasound(seed % 9) for seed in range(30)]
+    whole = positions(images)
+    monkeypatch.setattr("pipelines.split.duplicates.BLOCK", 7)
+    assert positions(images) == whole
+    assert whole == {(a, b) for a in range(30) for b in range(a + 1, 30) if a % 9 == b % 9}
+
+
+def hashes(count: int) -> list[str]:
+    return [f"{(number * 7919) % 1000:064d}" for number in range(count)]
+
+
+def test_groups_by_hand() -> None:
+    """0-1 and 1-2 are alike, 3 and 4 are one patient, 5 and 6 one file; 7 is alone."""
+    names = ["5", "3", "4", "9", "8", "7", "7", "1"]
+    patients = [None, None, None, "p", "p", None, None, "q"]
+    groups = group_names(names, [Pair(0, 1, 0.97), Pair(1, 2, 0.99)], patients)
+    assert groups == ["3", "3", "3", "8", "8", "7", "7", "1"]
+
+
+def test_a_patient_joins_what_similarity_has_joined() -> None:
+    groups = group_names(["a", "b", "c", "d"], [Pair(0, 1, 1.0), Pair(2, 3, 1.0)], [None, "p", "p", None])
+    assert set(groups) == {"a"}
+
+
+edges = st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)).filter(lambda edge: edge[0] < edge[1]), max_size=20)
+
+
+@given(edges, st.randoms(use_true_random=False))
+def test_names_depend_on_neither_order_nor_other_images(edges: list[tuple[int, int]], shuffler: random.Random) -> None:
+    names, patients = hashes(20), [None] * 20
+    groups = group_names(names, [Pair(*edge, 1.0) for edge in edges], patients)
+    order = list(range(20))
+    shuffler.shuffle(order)
+    place = {old: new for new, old in enumerate(order)}
+    moved = [Pair(*sorted((place[first], place[second])), 1.0) for first, second in edges]
+    assert group_names([names[old] for old in order], moved, patients) == [groups[old] for old in order]
+    more = group_names([*names, "x", "0"], [Pair(*edge, 1.0) for edge in edges], [*patients, None, None])
+    assert more[:20] == groups
+
+
+def test_no_image_has_no_group() -> None:
+    assert group_names([], [], []) == []

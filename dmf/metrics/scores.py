@@ -51,12 +51,15 @@ def pixel_accuracy(counts: Num[Tensor, "*batch C 4"]) -> Float[Tensor, "*batch"]
 def cb_dice(counts: Num[Tensor, "*batch C 4"]) -> Float[Tensor, "*batch"]:
     """CB-Dice score `Σ_c w_c Dice_c`, `w_c = r_c^-1 / Σ r^-1`, r_c the class's share of pixels (DMF paper, 21 to 24).
 
-    The equations leave a class without a pixel undefined. If it was not predicted either there is nothing to score and
-    it is left out; if it was predicted, it weighs as much as a class of one pixel, and scores 0.
+    The equations leave a class without a pixel undefined. If it was not predicted either it is left out, as there is
+    nothing to score. If it was predicted, its weight in the limit of ever fewer pixels is 1 and its Dice 0, and so is
+    the score.
     """
     tp, fp, fn, _ = counts.double().unbind(-1)
-    weights = (tp + fp + fn > 0) / (tp + fn).clamp(min=1)
-    return _fraction((weights * class_scores(counts)["dice"]).sum(-1), weights.sum(-1), empty=1.0)
+    pixels = tp + fn
+    weights = (pixels > 0) / pixels.clamp(min=1)
+    score = _fraction((weights * class_scores(counts)["dice"]).sum(-1), weights.sum(-1), empty=1.0)
+    return score.masked_fill(((pixels == 0) & (fp > 0)).any(-1), 0.0)
 
 
 def per_image(counts: Int[Tensor, " B C 4"]) -> dict[str, Float[Tensor, " B"]]:

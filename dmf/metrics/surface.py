@@ -98,7 +98,8 @@ def surface_dice(
         raise ValueError(f"Parameter `tolerance` must be >= 0. Found {tolerance}.")
 
     def score(there: Tensor, back: Tensor) -> Tensor:
-        return (torch.cat([there, back]) <= tolerance).double().mean()
+        # A distance equal to the tolerance counts, whichever way its last digit was rounded.
+        return (torch.cat([there, back]) <= tolerance * (1 + 1e-9)).double().mean()
 
     return _each(prediction, target, spacing, num_classes, score, both_empty=1.0, one_empty=0.0)
 

@@ -1,0 +1,88 @@
+"""Counts of true and false positives and negatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
+from sklearn.metrics import multilabel_confusion_matrix
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from dmf.metrics import confusion_counts, confusion_matrix
+
+
+def labels(seed: int, classes: int, *shape: int) -> torch.Tensor:
+    return torch.randint(0, classes, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_hand_counted_image() -> None:
+    target = torch.tensor([[[0, 0, 1], [0, 1, 1]]])
+    prediction = torch.tensor([[[0, 1, 1], [0, 0, 1]]])
+    #                              tp fp fn tn
+    assert confusion_counts(prediction, target, 2).tolist() == [[[2, 1, 1, 2], [2, 1, 1, 2]]]
+
+
+def test_three_classes_and_one_that_is_absent() -> None:
+    target = torch.tensor([[0, 1, 2, 2]])
+    prediction = torch.tensor([[0, 2, 2, 0]])
+    counts = confusion_counts(prediction, target, 4)
+    assert counts.tolist() == [[[1, 1, 0, 2], [0, 0, 1, 3], [1, 1, 1, 1], [0, 0, 0, 4]]]
+
+
+def test_in_classification_an_image_is_one_pixel() -> None:
+    counts = confusion_counts(torch.tensor([0, 1]), torch.tensor([0, 2]), 3)
+    assert counts.tolist() == [[[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]], [[0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]]]
+
+
+def test_ignored_pixels_count_nowhere() -> None:
+    target, prediction = torch.tensor([[0, 1, 255, 255]]), torch.tensor([[0, 0, 1, 0]])
+    assert confusion_counts(prediction, target, 2, ignore_index=255).tolist() == [[[1, 1, 0, 0], [0, 0, 1, 1]]]
+    assert confusion_matrix(prediction, target, 2, ignore_index=255).tolist() == [[1, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("shape", [(3, 50), (2, 9, 7), (2, 3, 4, 5)])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_it_agrees_with_scikit_learn(shape: tuple[int, ...], classes: int) -> None:
+    target, prediction = labels(0, classes, *shape), labels(1, classes, *shape)
+    counts = confusion_counts(prediction, target, classes)
+    for image, expected in enumerate(zip(target.flatten(1), prediction.flatten(1), strict=True)):
+        tn_fp_fn_tp = multilabel_confusion_matrix(*expected, labels=range(classes)).reshape(classes, 4)
+        np.testing.assert_array_equal(counts[image], tn_fp_fn_tp[:, [3, 1, 2, 0]])
+    matrix = sklearn_confusion_matrix(target.flatten(), prediction.flatten(), labels=range(classes))
+    np.testing.assert_array_equal(confusion_matrix(prediction, target, classes), matrix)
+
+
+@given(seed=st.integers(0, 2**31), classes=st.integers(2, 6), pixels=st.integers(1, 40))
+def test_the_matrix_holds_the_counts(seed: int, classes: int, pixels: int) -> None:
+    target, prediction = labels(seed, classes, 3, pixels), labels(seed + 1, classes, 3, pixels)
+    counts, matrix = confusion_counts(prediction, target, classes), confusion_matrix(prediction, target, classes)
+    tp, fp, fn, _ = counts.sum(0).unbind(-1)
+    assert torch.equal(matrix.diagonal(), tp)
+    assert torch.equal(matrix.sum(0), tp + fp)
+    assert torch.equal(matrix.sum(1), tp + fn)
+    assert torch.equal(counts.sum(-1), torch.full((3, classes), pixels))
+
+
+def test_unsigned_bytes_are_as_good_as_integers() -> None:
+    target, prediction = labels(0, 3, 2, 20, 20), labels(1, 3, 2, 20, 20)
+    as_bytes = confusion_counts(prediction.byte(), target.byte(), 3)
+    assert torch.equal(as_bytes, confusion_counts(prediction, target, 3))
+    assert as_bytes.dtype == torch.int64
+    assert torch.equal(confusion_matrix(prediction.byte(), target.byte(), 3), confusion_matrix(prediction, target, 3))
+
+
+def test_counting_never_waits_for_the_device() -> None:
+    """On fake tensors, which have no values, anything that reads one back would raise."""
+    with FakeTensorMode():
+        target, prediction = torch.zeros(2, 8, 8, dtype=torch.int64), torch.zeros(2, 8, 8, dtype=torch.int64)
+        assert confusion_counts(prediction, target, 2, ignore_index=255).shape == (2, 2, 4)
+        assert confusion_matrix(prediction, target, 2).shape == (2, 2)
+
+
+@pytest.mark.parametrize("count", [confusion_counts, confusion_matrix])
+def test_logits_in_place_of_classes_are_refused(count: object) -> None:
+    with pytest.raises(ValueError, match=r"Found \(2, 3, 8, 8\) and \(2, 8, 8\); reduce logits with `logits.argmax"):
+        count(torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8), 3)  # type: ignore[operator]

@@ -1,0 +1,113 @@
+"""Networks of segmentation-models-pytorch and timm, by name."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from dmf.models import PretrainedWeightsMissing, build_model
+from dmf.registry import UnknownName
+
+pytest.importorskip("timm")
+pytest.importorskip("segmentation_models_pytorch")
+
+
+@pytest.mark.parametrize(
+    "name", ["smp:unetplusplus/resnet18", "smp:fpn/tu-test_convnext", "smp:segformer/mit_b0", "smp:dpt/tu-test_vit"]
+)
+@pytest.mark.parametrize("side", [64, 70])
+def test_segmentation_networks_take_any_channels_and_size(name: str, side: int) -> None:
+    model = build_model(name, 1, 3, image_size=side).eval()
+    with torch.no_grad():
+        assert model(torch.rand(2, 1, side, side)).shape == (2, 3, side, side)
+
+
+@pytest.mark.parametrize("name", ["timm:resnet10t", "timm:test_vit", "timm:test_vit.r160_in1k", "timm:vgg11"])
+def test_classifiers_take_any_channels_and_size(name: str) -> None:
+    model = build_model(name, 1, 4, image_size=48).eval()
+    with torch.no_grad():
+        assert model(torch.rand(2, 1, 48, 48)).shape == (2, 4)
+
+
+def test_padding_leaves_images_of_the_right_size_alone() -> None:
+    model = build_model("smp:unet/resnet18", 1, 2).eval()
+    images = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(model(images), model.network(images))
+
+
+@pytest.mark.parametrize("name", ["smp:unet/resnet18", "timm:resnet10t"])
+def test_same_seed_same_weights(name: str) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return nn.utils.parameters_to_vector(build_model(name, 1, 2).parameters())
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("smp:unet", "names no encoder. Write it as smp:<architecture>/<encoder>"),
+        ("smp:unt/resnet18", "Unknown architecture 'unt'. Did you mean unet"),
+        ("smp:unet/resnt18", "Unknown encoder 'resnt18'. Did you mean resnet18"),
+        ("smp:unet/tu-resnt18", "Unknown encoder 'tu-resnt18'. Did you mean tu-resnet18"),
+        ("timm:vgg61", "Unknown timm classifier 'vgg61'. Did you mean .*vgg16"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_close_ones(name: str, message: str) -> None:
+    with pytest.raises(UnknownName, match=message):
+        build_model(name, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("smp:unet/resnet18", {"decoder": 1}, "has no parameter `decoder`. It takes decoder_attention_type"),
+        ("smp:unet/tu-resnet10t", {"decoder": 1}, "does not take these parameters.*'decoder'"),
+        ("timm:resnet10t", {"decoder": 1}, "does not take these parameters.*'decoder'"),
+        ("smp:unet/resnet18", {"encoder_weights": "imagenot"}, r"no pretrained weights 'imagenot'.*imagenet"),
+    ],
+)
+def test_wrong_parameters_say_what_is_expected(name: str, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_model(name, 1, 2, **params)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("smp:unet/resnet18", {"encoder_weights": "imagenet"}), ("timm:resnet10t", {"pretrained": True})],
+)
+def test_without_a_network_it_warns_and_starts_from_the_weights_of_its_seed(
+    name: str, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    torch.manual_seed(3)
+    plain = build_model(name, 1, 2)
+    torch.manual_seed(3)
+    with pytest.warns(PretrainedWeightsMissing, match=rf"{name} cannot be had .* random weights of its seed"):
+        model = build_model(name, 1, 2, **params)
+    assert not model.pretrained
+    for expected, found in zip(plain.parameters(), model.parameters(), strict=True):
+        assert torch.equal(expected, found)
+
+
+def test_on_the_meta_device_no_weights_are_fetched() -> None:
+    """So that a study can be checked without memory and without a network."""
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("error")
+        build_model("smp:unet/resnet18", 1, 2, encoder_weights="imagenet")
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ModuleNotFoundError, match=r"need timm, which is not installed: pip install 'dmf\[models\]'"):
+        build_model("timm:resnet18", 1, 2)

@@ -1,8 +1,34 @@
-"""Losses: one base class, explicit registries, and one shared pass for any number of them."""
+"""Losses: small modules with their equation in the docstring, and one shared pass for any number of them."""
 
-from dmf.losses import pixelwise as _pixelwise
-from dmf.losses import region as _region
-from dmf.losses.base import FIDELITIES, LOSSES, Loss, build_loss
-from dmf.losses.fused import FusedLosses
+from dmf.losses import adaptive_focal, probability, reference, region, true_class
+from dmf.losses.base import (
+    FIDELITIES,
+    LOSSES,
+    Counts,
+    Loss,
+    Pixels,
+    ProbabilityLoss,
+    RegionLoss,
+    TrueClassLoss,
+    build_loss,
+)
+from dmf.losses.fused import FusedLosses, evaluate
 
-__all__ = ["FIDELITIES", "LOSSES", "FusedLosses", "Loss", "build_loss"]
+__all__ = [
+    "FIDELITIES",
+    "LOSSES",
+    "Counts",
+    "FusedLosses",
+    "Loss",
+    "Pixels",
+    "ProbabilityLoss",
+    "RegionLoss",
+    "TrueClassLoss",
+    "adaptive_focal",
+    "build_loss",
+    "evaluate",
+    "probability",
+    "reference",
+    "region",
+    "true_class",
+]

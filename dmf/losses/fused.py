@@ -1,4 +1,4 @@
-"""One pass for any number of losses."""
+"""Several losses of the same logits at the price of little more than one."""
 
 from __future__ import annotations
 
@@ -8,46 +8,64 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.losses.base import Counts, Loss, Pixels, ProbabilityLoss, RegionLoss, TrueClassLoss
-from dmf.losses.truth import Truth
+from dmf.losses.base import Counts, Loss, PixelLoss, RegionLoss
+from dmf.losses.sweep import Statistics, count, swept_statistics
+from dmf.losses.truth import Truth, prepare
 
 
 class FusedLosses(nn.Module):
-    """Several losses of the same logits, all from one softmax and one set of counts.
+    """Several losses of the same logits from one softmax, one set of counts and one backward sweep.
 
-    Shape: as `Loss`; returns `(N,)`, in the order of `losses`.
+    Shape: as `Loss`; returns `(N,)`, in the order of `losses`, equal to evaluating each alone.
+
+    Raises:
+        ValueError: if there is no loss, or they disagree about `num_classes` or `ignore_index`.
     """
 
     def __init__(self, losses: Sequence[Loss]) -> None:
         super().__init__()
+        if not losses:
+            raise ValueError("Parameter `losses` must name at least one loss. Found none.")
+        for name in ("num_classes", "ignore_index"):
+            found = {getattr(loss, name) for loss in losses}
+            if len(found) > 1:
+                raise ValueError(f"Losses that are fused must share `{name}`. Found {sorted(map(str, found))}.")
         self.losses = nn.ModuleList(losses)
 
-    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, "B *spatial"]) -> Float[Tensor, " N"]:
+    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, " N"]:
         """Value of every loss."""
         return evaluate(list(self.losses), logits, target)  # type: ignore[arg-type]
 
 
 def evaluate(
-    losses: Sequence[Loss], logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, "B *spatial"]
+    losses: Sequence[Loss],
+    logits: Float[Tensor, "B C *spatial"],
+    target: Int[Tensor, " B *spatial"],
+    statistics: Statistics = swept_statistics,
 ) -> Float[Tensor, " N"]:
-    """Value of every loss, from plain differentiable operations."""
-    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    z = logits.to(dtype).flatten(2) if logits.ndim > 2 else logits.to(dtype).t().unsqueeze(0)
-    truth = Truth(target, losses[0].num_classes, losses[0].ignore_index, dtype)
-    log_p = z.log_softmax(1)
-    p = log_p.exp()
-    y = truth.one_hot
-    log_t = log_p.gather(1, truth.index).squeeze(1)
-    pixels = Pixels(log_t, log_t.exp(), -log_t.expm1())
-    tp = (p * y).sum((0, 2))
-    total = p.sum((0, 2)) if truth.valid is None else (p * truth.valid.unsqueeze(1)).sum((0, 2))
-    counts = Counts(tp, total - tp, y.sum((0, 2)) - tp, len(z))
-    values = []
-    for loss in losses:
+    """Value of every loss; `statistics` may be `plain_statistics`, by which the sweep is tested."""
+    z, truth = prepare(logits, target, losses[0].num_classes, losses[0].ignore_index)
+    pixelwise = [loss for loss in losses if isinstance(loss, PixelLoss)]
+    if pixelwise or any(isinstance(loss, RegionLoss) and not loss.hard for loss in losses):
+        soft, means = statistics(z, truth, pixelwise)
+        counts = Counts(*soft, images=len(z))
+        mean = iter(means)
+    if any(isinstance(loss, RegionLoss) and loss.hard for loss in losses):
+        hard = hard_counts(z, truth)
+
+    def value(loss: Loss) -> Tensor:
         if isinstance(loss, RegionLoss):
-            values.append(loss.from_counts(counts))
-        elif isinstance(loss, TrueClassLoss):
-            values.append(truth.total(loss.value(pixels, truth)) / truth.pixels)
-        elif isinstance(loss, ProbabilityLoss):
-            values.append(truth.total(loss.value(p, y)) / truth.pixels / loss.num_classes)
-    return torch.stack(values)
+            return loss.from_counts(hard if loss.hard else counts)
+        return next(mean) if isinstance(loss, PixelLoss) else loss(logits, target)
+
+    return torch.stack([value(loss) for loss in losses])
+
+
+def hard_counts(z: Float[Tensor, "B C S"], truth: Truth) -> Counts:
+    """Counts of the most probable class, the first of equals."""
+    with torch.no_grad():
+        winner = z.softmax(1).argmax(1)
+        predicted = Truth(winner, truth.num_classes, None, truth.dtype).one_hot
+        if truth.valid is not None:
+            predicted = predicted * truth.valid.unsqueeze(1)
+        return Counts(*count(predicted, predicted * truth.one_hot, truth), images=len(z))

@@ -1,9 +1,9 @@
-"""Losses on soft counts per class: how well predicted and true regions overlap.
+"""Losses on counts per class: how well predicted and true regions overlap.
 
-Counts run over the whole batch, so that a class counts once however its pixels are spread over the images. `smooth`
-stands in numerator and denominator: a class that is neither present nor predicted scores 1, as it should; one that
-is absent but predicted scores `smooth / (FP + smooth)`, close to 0 as in the equation, and sends almost no gradient
-(its false positives are already missed pixels of the classes that are present).
+Counts run over the whole batch: a class counts once, however its pixels are spread over the images. `smooth` pixels
+are added to numerator and denominator. A class that is neither present nor predicted then scores 1, as it should. One
+that is absent but predicted scores `smooth / (FP + smooth)`, near 0 as in the equation, and sends almost no gradient:
+its false positives are already the missed pixels of the classes that are present.
 """
 
 from __future__ import annotations
@@ -17,13 +17,8 @@ SMOOTH = 1e-6
 
 
 def tversky_index(counts: Counts, alpha: float, beta: float, smooth: float) -> Float[Tensor, " C"]:
-    """`(TP + s) / (TP + α FP + β FN + s)` of each class; α = β = 1 is IoU, α = β = ½ is Dice with half the smoothing."""
+    """`(TP + s) / (TP + α FP + β FN + s)` of each class: IoU for α = β = 1, Dice (with 2s) for α = β = ½."""
     return (counts.tp + smooth) / (counts.tp + alpha * counts.fp + beta * counts.fn + smooth)
-
-
-def dice_score(counts: Counts, smooth: float) -> Float[Tensor, " C"]:
-    """`(2 TP + s) / (2 TP + FP + FN + s)` of each class."""
-    return tversky_index(counts, 0.5, 0.5, smooth / 2)
 
 
 class SmoothedRegionLoss(RegionLoss):
@@ -35,13 +30,16 @@ class SmoothedRegionLoss(RegionLoss):
             raise ValueError(f"Parameter `smooth` must be > 0, or an absent class gives 0/0. Found {smooth}.")
         self.smooth = smooth
 
+    def dice(self, counts: Counts) -> Float[Tensor, " C"]:
+        """`(2 TP + s) / (2 TP + FP + FN + s)` of each class."""
+        return tversky_index(counts, 0.5, 0.5, self.smooth / 2)
+
 
 @LOSSES.register("iou")
 class IoULoss(SmoothedRegionLoss):
     """Mean intersection over union: `1 − 1/C Σ_c (TP_c + s) / (TP_c + FP_c + FN_c + s)`.
 
-    Source: DMF (BSPC 111:108388, 2026), equation (17). Differs by soft counts, without which it has no gradient, and
-    by the smoothing `s` (`smooth`, 1e-6 pixels).
+    Source: DMF (BSPC 111:108388, 2026), equation (17), on soft counts; the smoothing `s` is ours (`smooth`, 1e-6).
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
@@ -52,19 +50,20 @@ class IoULoss(SmoothedRegionLoss):
 class DiceLoss(SmoothedRegionLoss):
     """Mean Dice: `1 − 1/C Σ_c (2 TP_c + s) / (2 TP_c + FP_c + FN_c + s)`.
 
-    Source: DMF, equation (18). Differs by soft counts and the smoothing `s` (`smooth`, 1e-6 pixels).
+    Source: DMF (BSPC 111:108388, 2026), equation (18), on soft counts; the smoothing `s` is ours (`smooth`, 1e-6).
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - dice_score(counts, self.smooth).mean()
+        return 1 - self.dice(counts).mean()
 
 
 @LOSSES.register("tversky")
 class TverskyLoss(SmoothedRegionLoss):
     """Tversky: `1 − 1/C Σ_c (TP_c + s) / (TP_c + α FP_c + β FN_c + s)`.
 
-    `alpha` weighs false positives (0.7) and `beta` false negatives (0.3), as in the authors' code; the paper names no
-    values. Source: DMF, equation (20). Differs by soft counts and the smoothing `s` (`smooth`, 1e-6 pixels).
+    `alpha` weighs false positives (0.7) and `beta` false negatives (0.3), as in the authors' code: the paper gives no
+    values. Source: DMF (BSPC 111:108388, 2026), equation (20), on soft counts; the smoothing `s` is ours (`smooth`,
+    1e-6).
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class TverskyLoss(SmoothedRegionLoss):
         smooth: float = SMOOTH,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index, smooth=smooth)
-        if alpha < 0 or beta < 0 or alpha + beta == 0:
+        if min(alpha, beta) < 0 or alpha + beta == 0:
             raise ValueError(f"Parameters `alpha` and `beta` must be >= 0 and not both 0. Found {alpha} and {beta}.")
         self.alpha = alpha
         self.beta = beta
@@ -86,38 +85,37 @@ class TverskyLoss(SmoothedRegionLoss):
         return 1 - tversky_index(counts, self.alpha, self.beta, self.smooth).mean()
 
 
+def rarity(counts: Counts) -> Float[Tensor, " C"]:
+    """`1 / (r_c + 1e-6)`, `r_c` the share of class c among the pixels: a function of the labels, without gradient."""
+    pixels = (counts.tp + counts.fn).detach()
+    return 1 / (pixels / pixels.sum().clamp_min(1) + 1e-6)
+
+
 @LOSSES.register("cb_dice")
 class ClassBalancedDiceLoss(SmoothedRegionLoss):
-    """Class-balanced Dice: `1 − Σ_c w_c Dice_c`, rarer classes weighing more.
+    """Class-balanced Dice: `1 − Σ_c w_c Dice_c` with `w_c = (r_c + 1e-6)⁻¹ / Σ_k (r_k + 1e-6)⁻¹`.
 
-    `w_c = (r_c + 1e-6)⁻¹ / Σ_k (r_k + 1e-6)⁻¹`, `r_c` the class's share of the batch's pixels: a function of the
-    labels only, hence without gradient. Source: DMF, equations (21) to (25); its prose ("subtracting the ratio from
-    1") contradicts equation (22), which is followed. Differs by soft counts and smoothing (`smooth`, 1e-6 pixels).
+    `r_c` is the share of class c among the pixels of the batch, so rare classes weigh more. Source: DMF (BSPC
+    111:108388, 2026), equations (21) to (25); its prose ("subtracting the ratio from 1") contradicts equation (22),
+    which is followed. Soft counts; the 1e-6 is the authors' code's, the smoothing of Dice ours (`smooth`, 1e-6).
 
-    A class absent from the batch has the ratio 0 and so nearly all the weight: the loss is then close to 1 and flat.
-    The fidelity `stable` mends that.
+    A class absent from the batch has ratio 0 and takes nearly all the weight: the loss is then near 1 and flat. The
+    fidelity `stable` mends that.
     """
 
-    ratio_floor = 1e-6
-
-    def balance(self, counts: Counts) -> Float[Tensor, " C"]:
-        """Weight of each class before normalisation."""
-        pixels = (counts.tp + counts.fn).detach()
-        return 1 / (pixels / pixels.sum().clamp_min(1) + self.ratio_floor)
-
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        weights = self.balance(counts)
-        return 1 - (weights * dice_score(counts, self.smooth)).sum() / weights.sum()
+        weights = rarity(counts)
+        return 1 - (weights * self.dice(counts)).sum() / weights.sum()
 
 
 @STABLE.register("cb_dice")
-class PresentClassBalancedDiceLoss(ClassBalancedDiceLoss):
+class PresentClassBalancedDiceLoss(SmoothedRegionLoss):
     """Class-balanced Dice over the classes that are present: `w_c = 0` where `r_c = 0`, otherwise as in `cb_dice`.
 
-    Source: DMF, equations (21) to (25), mended: one batch without lesions would otherwise hand nearly all the weight
-    to the class that is not there.
+    Source: DMF (BSPC 111:108388, 2026), equations (21) to (25), mended: a batch without lesions would otherwise hand
+    nearly all the weight to the class that is not there.
     """
 
-    def balance(self, counts: Counts) -> Float[Tensor, " C"]:
-        present = (counts.tp + counts.fn).detach() > 0.5
-        return super().balance(counts) * present
+    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
+        weights = rarity(counts) * ((counts.tp + counts.fn).detach() > 0.5)
+        return 1 - (weights * self.dice(counts)).sum() / weights.sum().clamp_min(1)

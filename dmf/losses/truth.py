@@ -10,40 +10,38 @@ from torch import Tensor
 
 
 class Truth:
-    """Labels of `(B, S)` pixels, with those of `ignore_index` set apart.
+    """Labels of B images of S pixels.
+
+    A batch of single labels `(B,)` is taken as one image of B pixels, so that a loss that weighs classes image by
+    image weighs them over the batch. An ignored pixel belongs to no class.
 
     Args:
-        target: integer labels `(B, *spatial)`, or `(B,)`: then the batch is taken as one image of B pixels.
+        target: integer labels `(B, *spatial)` or `(B,)`.
         num_classes: C.
-        ignore_index: label to leave out.
-        dtype: floating type in which sums and weights are wanted.
+        ignore_index: label to leave out, None for none.
+        dtype: floating type of sums and weights.
     """
 
     def __init__(
-        self, target: Int[Tensor, "B *spatial"], num_classes: int, ignore_index: int | None, dtype: torch.dtype
+        self, target: Int[Tensor, " B *spatial"], num_classes: int, ignore_index: int | None, dtype: torch.dtype
     ) -> None:
         self.num_classes = num_classes
         self.dtype = dtype
-        self.map = target if target.ndim > 1 else target.unsqueeze(0)
-        self.is_image = target.ndim > 1
-        self.labels: Int[Tensor, "B S"] = self.map.flatten(1)
+        self.map: Int[Tensor, " B *spatial"] = target if target.ndim > 1 else target.unsqueeze(0)
+        self.spatial = tuple(range(1, target.ndim))
         self.valid: Float[Tensor, "B S"] | None = None
         if ignore_index is not None:
-            kept = self.labels != ignore_index
-            self.valid = kept.to(dtype)
-            self.labels = torch.where(kept, self.labels, 0)
-
-    @cached_property
-    def index(self) -> Int[Tensor, "B 1 S"]:
-        """Labels as an index along the class dimension."""
-        return self.labels.long().unsqueeze(1)
+            kept = self.map != ignore_index
+            self.valid = kept.flatten(1).to(dtype)
+            self.map = torch.where(kept, self.map.long(), -1)
 
     @cached_property
     def one_hot(self) -> Float[Tensor, "B C S"]:
-        """1 at the true class. An ignored pixel belongs to none."""
-        classes = torch.arange(self.num_classes, device=self.labels.device).unsqueeze(1)
-        hot = (self.index == classes).to(self.dtype)
-        return hot if self.valid is None else hot * self.valid.unsqueeze(1)
+        """1 at the true class, 0 elsewhere and at ignored pixels."""
+        labels = self.map.flatten(1).unsqueeze(1)
+        classes = torch.arange(self.num_classes, device=labels.device).unsqueeze(1)
+        hot = torch.empty(len(labels), self.num_classes, labels.shape[2], dtype=self.dtype, device=labels.device)
+        return torch.eq(labels, classes, out=hot)
 
     @cached_property
     def class_pixels(self) -> Float[Tensor, "B C"]:
@@ -51,18 +49,45 @@ class Truth:
         return self.one_hot.sum(2)
 
     @cached_property
-    def pixels(self) -> Tensor | int:
-        """Number of valid pixels in the batch, at least 1."""
-        return self.labels.numel() if self.valid is None else self.valid.sum().clamp_min(1)
+    def pixels(self) -> Float[Tensor, ""]:
+        """Number of valid pixels in the batch, at least 1; NaN if some label is not a class.
+
+        Raising would mean to wait for the device. A NaN loss is caught downstream; a plausible number would not be.
+        """
+        size = self.map[0].numel()
+        expected = self.valid.sum(1) if self.valid is not None else float(size)
+        found = self.class_pixels.sum(1)
+        wrong = ((found - expected).abs() > 0.5 + size * torch.finfo(self.dtype).eps).any()
+        return found.sum().clamp_min(1).masked_fill(wrong, torch.nan)
 
     def select(self, table: Float[Tensor, "*B C"]) -> Float[Tensor, "B S"]:
-        """The entry of each pixel's true class in a table `(C,)` or, image by image, `(B, C)`."""
-        rows = table.to(self.labels.device, self.dtype).expand(len(self.labels), self.num_classes)
-        return rows.gather(1, self.index.squeeze(1))
+        """The entry of each pixel's true class in a table `(C,)` or, image by image, `(B, C)`; 0 at ignored pixels."""
+        return (self.one_hot * table.to(self.one_hot).unsqueeze(-1)).sum(1)
 
-    def total(self, values: Float[Tensor, "B *rest S"]) -> Float[Tensor, ""]:
-        """Sum over the valid pixels."""
-        if self.valid is None:
-            return values.sum()
-        valid = self.valid if values.ndim == 2 else self.valid.unsqueeze(1)
-        return (values * valid).sum()
+    def mean(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, ""]:
+        """Mean over the valid pixels (and over classes)."""
+        classes = values.shape[1] if values.ndim == 3 else 1
+        if self.valid is not None:
+            values = values * (self.valid if values.ndim == 2 else self.valid.unsqueeze(1))
+        return values.sum() / (self.pixels * classes)
+
+
+def prepare(
+    logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"], classes: int, ignore_index: int | None
+) -> tuple[Float[Tensor, "B C S"], Truth]:
+    """Logits in the type and shape of the computation, and their labels.
+
+    Raises:
+        ValueError: if the shapes do not belong together or the labels are not integers.
+    """
+    if logits.ndim < 2 or logits.shape[1] != classes:
+        raise ValueError(f"Parameter `logits` must be (B, {classes}, *spatial). Found shape {tuple(logits.shape)}.")
+    expected = (logits.shape[0], *logits.shape[2:])
+    if tuple(target.shape) != expected:
+        raise ValueError(f"Parameter `target` must have shape {expected}. Found {tuple(target.shape)}.")
+    if target.is_floating_point() or target.is_complex():
+        raise ValueError(f"Parameter `target` must hold integer labels. Found {target.dtype}; convert with `.long()`.")
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    z = logits.to(dtype)
+    z = z.flatten(2) if z.ndim > 2 else z.t().unsqueeze(0)
+    return z, Truth(target, classes, ignore_index, dtype)

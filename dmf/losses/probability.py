@@ -1,0 +1,74 @@
+"""Losses on every class's probability against its one-hot label.
+
+Source of all: Ramani et al., "An Improved Deep Learning Model with Loss functions Fusion for Image Classification",
+which takes them on softmax outputs and gives no formula; these are the usual ones.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dmf.losses.base import LOSSES, ProbabilityLoss
+
+
+@LOSSES.register("mse")
+class MeanSquaredErrorLoss(ProbabilityLoss):
+    """Mean squared error: `1/(N C) Σ_i Σ_c (p_ic − y_ic)²`.
+
+    Source: Ramani et al.
+    """
+
+    def value(
+        self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
+    ) -> Float[Tensor, "B C S"]:
+        return (p - y).square()
+
+    def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
+        return 2 * (p - y) * p
+
+
+@LOSSES.register("smooth_l1")
+class SmoothL1Loss(ProbabilityLoss):
+    """Smooth L1: `1/(N C) Σ_i Σ_c h(p_ic − y_ic)`, `h(d) = d² / 2β` where `abs(d) < β`, else `abs(d) − β/2`.
+
+    Source: Ramani et al., who name no `beta`; 1 is the usual value. A difference of probabilities never exceeds 1, so
+    with β = 1 this is half of `mse`: the two then train alike but for a factor.
+    """
+
+    def __init__(self, num_classes: int, *, ignore_index: int | None = None, beta: float = 1.0) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        if not beta > 0:
+            raise ValueError(f"Parameter `beta` must be > 0. Found {beta}.")
+        self.beta = beta
+
+    def value(
+        self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
+    ) -> Float[Tensor, "B C S"]:
+        return torch.nn.functional.smooth_l1_loss(p, y, reduction="none", beta=self.beta)
+
+    def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
+        return ((p - y) / self.beta).clamp(-1, 1) * p
+
+
+@LOSSES.register("binary_cross_entropy")
+class BinaryCrossEntropyLoss(ProbabilityLoss):
+    """Binary cross-entropy: `−1/(N C) Σ_i Σ_c y_ic log p_ic + (1 − y_ic) log(1 − p_ic)`.
+
+    Source: Ramani et al. For two classes both terms
+    are the same and it equals cross-entropy. `1 − p` is kept above the machine's epsilon.
+    """
+
+    def value(
+        self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
+    ) -> Float[Tensor, "B C S"]:
+        return -(y * log_p + (1 - y) * complement(p).log())
+
+    def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
+        return (1 - y) * p / complement(p) - y
+
+
+def complement(p: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """`1 − p`, but not below the machine's epsilon."""
+    return (1 - p).clamp_min(torch.finfo(p.dtype).eps)

@@ -1,0 +1,111 @@
+"""Losses on the probability of the true class, pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dmf.losses.base import LOSSES, Pixels, TrueClassLoss, class_weights
+from dmf.losses.truth import Truth
+
+
+@LOSSES.register("cross_entropy")
+class CrossEntropyLoss(TrueClassLoss):
+    """Categorical cross-entropy: `−1/N Σ_i log p_i`, `p_i` the probability of pixel i's class.
+
+    Source: DMF (BSPC 111:108388, 2026), equation (16).
+    """
+
+    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        return -pixels.log_p
+
+    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        return torch.full_like(pixels.p, -1)
+
+
+@LOSSES.register("focal")
+class FocalLoss(TrueClassLoss):
+    """Focal loss: `−1/N Σ_i α_c (1 − p_i)^γ log p_i`, c the class of pixel i.
+
+    `alpha` is one weight for all classes (0.25) or one for each; `gamma` (2) turns attention to hard pixels. Both
+    defaults are the authors' code's: the paper gives no values. Source: DMF (BSPC 111:108388, 2026), equation (19).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        ignore_index: int | None = None,
+        alpha: float | Sequence[float] = 0.25,
+        gamma: float = 2.0,
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        if not gamma >= 0:
+            raise ValueError(f"Parameter `gamma` must be >= 0. Found {gamma}.")
+        self.alpha = class_weights("alpha", alpha, num_classes)
+        self.gamma = gamma
+
+    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        return self.weigh(-self.q(pixels).pow(self.gamma) * pixels.log_p, truth)
+
+    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        q = self.q(pixels)
+        difficulty = torch.addcmul(-q, pixels.p, pixels.log_p, value=self.gamma)
+        return self.weigh(difficulty.mul_(q.pow(self.gamma - 1)), truth)
+
+    def q(self, pixels: Pixels) -> Float[Tensor, "B S"]:
+        """`1 − p`, in the precision that the power needs."""
+        return pixels.q if self.gamma >= 1 else pixels.small_q
+
+    def weigh(self, values: Float[Tensor, "B S"], truth: Truth) -> Float[Tensor, "B S"]:
+        """Values times the weight of each pixel's class."""
+        if isinstance(self.alpha, float):
+            return values * self.alpha
+        return values * truth.select(torch.tensor(self.alpha, device=values.device, dtype=values.dtype))
+
+
+@LOSSES.register("exponential")
+class ExponentialLoss(TrueClassLoss):
+    """Exponential loss: `1/N Σ_i exp(−p_i)`, `p_i` the probability of pixel i's class; between 1/e and 1.
+
+    For two classes this is `y exp(−P) + (1 − y) exp(−(1 − P))`. Source: Zarrin and Nikkhah
+    (2025), "A Novel Hybrid Deep Learning Model with Receptive Field-Enhanced Skip Connections and Adaptive Loss",
+    equation (3) with λ1 = λ2 = 1; for more than two classes the formula is our reading.
+    """
+
+    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        return torch.exp(-pixels.p)
+
+    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        return torch.exp(-pixels.p).mul_(pixels.p).neg_()
+
+
+@LOSSES.register("adapt_exp")
+class AdaptExponentialLoss(ExponentialLoss):
+    """Adapt Exp: `1/N Σ_i λ_c exp(−p_i)` with `λ_c = 1 / (k_c + ε)`, `k_c` the share of class c in pixel i's image.
+
+    For two classes these are the paper's λ1 and λ2; more classes weigh by the same rule. Each class of an image
+    contributes alike, whatever its size. An absent class has the weight `1/ε` on no pixel, so an empty or a full mask
+    stays finite: the other class then weighs 1. Source: Zarrin and Nikkhah (2025), equations (1) to (3), which name no
+    `epsilon` (1e-6 here). Unlike the paper's claim it is not convex in the logits.
+    """
+
+    def __init__(self, num_classes: int, *, ignore_index: int | None = None, epsilon: float = 1e-6) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        if not epsilon > 0:
+            raise ValueError(f"Parameter `epsilon` must be > 0, or an empty mask divides by 0. Found {epsilon}.")
+        self.epsilon = epsilon
+
+    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        return super().value(pixels, truth) * self.weights(truth)
+
+    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        return super().slope(pixels, truth) * self.weights(truth)
+
+    def weights(self, truth: Truth) -> Float[Tensor, "B S"]:
+        """λ of each pixel."""
+        pixels = truth.class_pixels
+        return truth.select(1 / (pixels / pixels.sum(1, keepdim=True).clamp_min(1) + self.epsilon))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.losses import LOSSES, FusedLosses, Loss, build_loss
+from dmf.losses import FIDELITIES, FusedLosses, Loss, build_loss
 from dmf.schedule import AuxiliarySchedule
 from dmf.weightings import Weighting, build_weighting
 
@@ -54,7 +54,8 @@ class DynamicMemoryFusion(nn.Module):
         gamma0, tau, tick, total_steps: See `dmf.schedule.AuxiliarySchedule`.
 
     Attributes:
-        loss_names: One name a base loss; a second loss of the same kind is called "<name>_2".
+        loss_names: One name a base loss: the registered one, or that of its class if there is none. A second loss of
+            the same kind is called "<name>_2".
 
     Raises:
         UnknownName: for a name that is not registered, listing those that are.
@@ -85,7 +86,7 @@ class DynamicMemoryFusion(nn.Module):
             return build_loss(loss, num_classes, fidelity=fidelity) if isinstance(loss, str) else loss
 
         base = [resolve(loss) for loss in losses]
-        self.loss_names = _distinct([LOSSES.name_of(type(loss)) for loss in base])
+        self.loss_names = _distinct([_name(loss) for loss in base])
         self.weighting = _resolve_weighting(weighting, len(base), fidelity, weighting_params or {})
         self.schedule: AuxiliarySchedule | None = None
         if auxiliary is not None:
@@ -116,6 +117,12 @@ def _resolve_weighting(
     if weighting.num_losses != num_losses:
         raise ValueError(f"`weighting` is for {weighting.num_losses} losses. Found {num_losses} in `losses`.")
     return weighting
+
+
+def _name(loss: Loss) -> str:
+    """The name under which the loss is registered in some fidelity; that of its class if it is not."""
+    registered = (item for registry in FIDELITIES.values() for item in registry.items())
+    return next((name for name, cls in registered if cls is type(loss)), type(loss).__name__)
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ FIRST_PAUSE = 0.5
 """Seconds before the second request; doubles with every further one."""
 TIMEOUT = (10.0, 60.0)
 """Seconds to wait for a connection, and for data."""
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 BUSY = {408, 425, 429}
 MEGA = 1e6
 

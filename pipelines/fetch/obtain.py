@@ -81,6 +81,8 @@ def _fill(staging: Path, entry: DatasetEntry, root: Path, mirror: Mirror | None)
                 archive = _archive(source, entry, root / "downloads")
                 unpack(archive, staging)
                 files.append(_describe(archive, source.address))
+                if source.checksum is None:
+                    _record(archive).write_text(f"sha256:{files[-1].sha256}\n")
     count, size = measure(staging)
     return Manifest(
         dataset=entry.name,
@@ -98,7 +100,7 @@ def _fill(staging: Path, entry: DatasetEntry, root: Path, mirror: Mirror | None)
 def _archive(source: Archive, entry: DatasetEntry, downloads: Path) -> Path:
     """The verified archive in the downloads folder, placed there by hand or downloaded now."""
     target = downloads / source.file
-    record = downloads / f"{source.file}.checksum"
+    record = _record(target)
     checksum = source.checksum or (record.read_text().strip() if record.exists() else None)
     if not target.exists():
         try:
@@ -110,9 +112,12 @@ def _archive(source: Archive, entry: DatasetEntry, downloads: Path) -> Path:
     elif checksum:
         remedy = f"Remove it, and it is fetched from {source.address} again"
         _verify(target, checksum, f"as the catalogue says. {remedy}; a reduced copy belongs in a mirror ({VARIABLE})")
-    if checksum is None:
-        record.write_text(digest(target) + "\n")
     return target
+
+
+def _record(archive: Path) -> Path:
+    """Beside an archive: the checksum that it had when it was fetched first."""
+    return archive.with_name(f"{archive.name}.checksum")
 
 
 def _verify(path: Path, checksum: str, origin: str) -> None:

@@ -1,0 +1,114 @@
+"""The catalogue: every mistake in it is one clear message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.catalogue import Archive, DatasetEntry, find_entries, load_catalogue
+from pipelines.console import StageError
+
+ENTRY: dict[str, Any] = {
+    "title": "Pictures",
+    "task": "segmentation",
+    "classes": ["background", "lesion"],
+    "labels": ["benign"],
+    "channels": 1,
+    "reader": "busi",
+    "sources": [{"kind": "archive", "url": "https://example.org/a/pictures.zip", "checksum": "md5:" + "0" * 32}],
+    "terms": "none",
+    "citation": "nobody",
+}
+
+
+def write(folder: Path, **entries: Any) -> Path:
+    path = folder / "catalogue.yaml"
+    path.write_text(yaml.safe_dump(entries))
+    return path
+
+
+def test_ours_holds_the_default_and_busi() -> None:
+    catalogue = load_catalogue()
+    assert catalogue["phantom"].sources[0].kind == "generated"
+    busi = catalogue["busi"]
+    assert busi.labels == ("benign", "malignant")
+    (source,) = busi.sources
+    assert isinstance(source, Archive)
+    assert (source.file, source.bytes) == ("Dataset_BUSI.zip", 205_873_341)
+    assert source.checksum == "sha256:b2ce09f6063a31a73f628b6a6ee1245187cbaec225e93e563735691d68654de7"
+
+
+def test_several_archives_and_one_by_hand(tmp_path: Path) -> None:
+    by_hand = {"kind": "archive", "page": "https://example.org/form", "file": "masks.zip"}
+    path = write(tmp_path, pictures={**ENTRY, "sources": [*ENTRY["sources"], by_hand]})
+    images, masks = load_catalogue(path)["pictures"].sources
+    assert isinstance(images, Archive)
+    assert isinstance(masks, Archive)
+    assert (images.file, images.address) == ("pictures.zip", "https://example.org/a/pictures.zip")
+    assert (masks.url, masks.address) == (None, "https://example.org/form")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tsk": "segmentation"}, "unknown key `tsk`. Did you mean `task`?"),
+        ({"task": "detection"}, "key `task`: Input should be 'segmentation' or 'classification'. Found 'detection'"),
+        ({"reader": "bussi"}, "no such reader. Did you mean `busi`? Known: busi, phantom"),
+        ({"channels": 2}, "key `channels`: Input should be 1 or 3. Found 2"),
+        ({"labels": []}, "key `labels`"),
+        ({"classes": "lesion"}, "key `classes`"),
+        ({"sources": []}, "key `sources`"),
+        ({"sources": [{"kind": "archive", "file": "a.zip"}]}, "give `url` (direct address) or `page`"),
+        ({"sources": [{"kind": "archive", "page": "https://example.org"}]}, "give `file`"),
+        ({"sources": [{"kind": "archive", "url": "ftp://example.org/a.zip"}]}, "url`: String should match pattern"),
+        ({"sources": [{"kind": "archive", "url": "https://e.org/a.zip", "file": "../a.zip"}]}, "file`: String should"),
+        (
+            {"sources": [{"kind": "archive", "url": "https://e.org/a.zip", "checksum": "12"}]},
+            "checksum`: String should",
+        ),
+        ({"sources": [{"kind": "archive", "url": "https://e.org/a.zip", "bytes": "many"}]}, "bytes`"),
+        (
+            {"sources": [{"kind": "generated", "count": 0, "seed": 0}]},
+            "count`: Input should be greater than or equal to 1",
+        ),
+        ({"sources": [{"kind": "torrent"}]}, "'generated', 'archive'"),
+    ],
+)
+def test_a_mistake_names_file_data_set_and_key(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = write(tmp_path, pictures={**ENTRY, **change})
+    with pytest.raises(StageError) as caught:
+        load_catalogue(path)
+    assert str(caught.value).startswith(f"{path}, data set pictures: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("key", sorted(set(DatasetEntry.model_fields) - {"name"}))
+def test_every_key_is_needed(tmp_path: Path, key: str) -> None:
+    path = write(tmp_path, pictures={name: value for name, value in ENTRY.items() if name != key})
+    with pytest.raises(StageError, match=f"key `{key}` is missing"):
+        load_catalogue(path)
+
+
+def test_two_data_sets_must_not_share_a_file(tmp_path: Path) -> None:
+    path = write(tmp_path, pictures=ENTRY, others=ENTRY)
+    with pytest.raises(StageError, match=r"others and pictures both store pictures\.zip"):
+        load_catalogue(path)
+
+
+def test_an_entry_must_be_a_mapping(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"data set pictures: expected keys and values. Found 3"):
+        load_catalogue(write(tmp_path, pictures=3))
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(
+        StageError, match=r"no data set is called 'phantm'. Did you mean `phantom`\? Known: busi, phantom"
+    ):
+        find_entries(["busi", "phantm"])
+
+
+def test_names_are_fetched_once_each() -> None:
+    assert [entry.name for entry in find_entries(["busi", "phantom", "busi"])] == ["busi", "phantom"]

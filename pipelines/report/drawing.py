@@ -73,9 +73,9 @@ def save(figure: Figure, folder: Path, name: str, *, heading: str, caption: str,
     pixels = io.BytesIO()
     figure.savefig(pixels, dpi=DPI, format="png")
     with Image.open(pixels) as image:
+        width, height = image.size
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
-    width, height = (round(side * DPI) for side in figure.get_size_inches())
     return Picture(name, heading, caption, alternative, width, height)
 
 

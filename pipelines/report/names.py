@@ -23,9 +23,22 @@ _PRINTED = {
     "hd95": "HD95 (px)",
     "f1": "F1",
     "model_params": "Model parameters",
+    "loss_params": "Loss parameters",
+    "weighting_params": "Weighting parameters",
+    "adamw": "AdamW",
+    "sgd": "SGD",
+    "fp32": "fp32",
+    "bf16": "bf16",
+    "torch": "PyTorch",
     "weighting": "Weighting",
     "auxiliary": "Auxiliary loss",
     "losses": "Base losses",
+    "gamma0": "γ0",
+    "tau": "τ",
+    "tick": "Batches per step of γ(t)",
+    "filtered": "Bilaterally filtered",
+    "image_size": "Image size (px)",
+    "selection": "Tested epoch, by validation",
 }
 
 

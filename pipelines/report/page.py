@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from typing import Any
 
 import jinja2
 
+from dmf.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import Picture
-from pipelines.report.layout import Layout, Row
+from pipelines.report.layout import Layout, Row, value_label
 from pipelines.report.names import Metric, printed
 from pipelines.report.records import TrialRecord
 from pipelines.report.statistics import Comparison, caveat
@@ -144,42 +146,26 @@ def _mean(row: Row, protocol: str, metric: str) -> float:
 
 
 def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
-    """The methods in short: what was the same in all trials, and on what they ran."""
-    shared = {
-        "Model": [record.spec.model for record in records],
-        "Base losses": [" + ".join(printed(loss) for loss in record.spec.losses) for record in records],
-        "Fidelity": [record.spec.fidelity for record in records],
-        "Image size": [f"{record.spec.image_size} px" for record in records],
-        "Epochs": [str(record.epochs) for record in records],
-        "Batch size": [str(record.spec.batch_size) for record in records],
-        "Optimiser": [f"{record.spec.optimizer}, learning rate {record.spec.learning_rate:g}" for record in records],
-        "Auxiliary schedule": [
-            f"γ0 = {record.spec.gamma0:g}, τ = {record.spec.tau:g}, a step every {record.spec.tick} batches"
-            for record in records
-        ],
-        "Precision": [record.spec.precision for record in records],
-        "Input": ["bilaterally filtered" if record.spec.filtered else "unfiltered" for record in records],
-        "Tested weights": [_selection(record.spec.selection) for record in records],
-        "Code version": [record.code_version for record in records],
-        **{
-            printed(key): [str(record.environment.get(key, "")) for record in records] for key in records[0].environment
-        },
-    }
+    """The methods in short: every field of the specs that is no axis of the tables, and on what the trials ran."""
     count = len({record.spec.seed for record in records})
     seeds = f"{count} seed{'s' if count > 1 else ''}"
-    seconds = sum(record.seconds for record in records)
+    datasets = f"{len(layout.datasets)} data set{'s' if len(layout.datasets) > 1 else ''}"
     first, last = (choose(record.started for record in records)[:16].replace("T", " ") for choose in (min, max))
+    machines = len({record.environment.get("node") for record in records})
+    fields = [f.name for f in dataclasses.fields(TrialSpec) if f.name not in ("dataset", "seed", *layout.axes)]
+    shared = {printed(name): [value_label(record.spec, name) for record in records] for name in fields}
+    shared["Code version"] = [record.code_version for record in records]
+    for name in (key for key in records[0].environment if key != "node"):
+        shared[printed(name)] = [str(record.environment.get(name, "unknown")) for record in records]
     return {
-        "Trials": f"{len(records)} trials finished, all that the study asks for: {len(layout.datasets)} data set"
-        f"{'s' if len(layout.datasets) > 1 else ''} × {len(layout.rows[layout.datasets[0]])} configurations × {seeds}",
-        "Training time": f"{_duration(seconds)} summed over trials; started between {first} and {last} (UTC)",
+        "Trials": f"{len(records)} trials finished, all that the study asks for: {datasets} × "
+        f"{len(layout.rows[layout.datasets[0]])} configurations × {seeds}",
+        "Training time": f"{_duration(sum(record.seconds for record in records))} summed over trials on {machines} "
+        f"machine{'s' if machines > 1 else ''}, started between {first} and {last} (UTC)",
+        "Pairing": "a seed fixes initial weights and order of batches for all configurations alike; the split is the "
+        "same in all trials, so the spread does not tell how much another split would change",
         **{name: "; ".join(dict.fromkeys(values)) for name, values in shared.items()},
-        "Pairing": "a seed fixes split, initial weights and order of batches for all configurations alike",
     }
-
-
-def _selection(selection: str) -> str:
-    return "those of the last epoch" if selection == "last" else f"best validation {printed(selection)}"
 
 
 def _findings(records: Sequence[TrialRecord]) -> list[WarningLine]:

@@ -32,7 +32,7 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
     rows = layout.rows[facts.name]
     if not all((record.folder / "predictions.npz").is_file() for row in rows for record in row.records):
         return None
-    chosen = _best_of_blocks(rows)
+    chosen = best_of_blocks(rows)
     samples = _samples(rows, facts)
     columns = 3 + len(chosen)
     figure, grid = new_grid(len(samples), columns, width=1.25, height=1.27)
@@ -72,7 +72,7 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
     )
 
 
-def _best_of_blocks(rows: Sequence[Row]) -> list[tuple[str, TrialRecord]]:
+def best_of_blocks(rows: Sequence[Row]) -> list[tuple[str, TrialRecord]]:
     """Title and best trial of each block, in the table's order; of more than MOST_MODELS blocks the best ones."""
     blocks: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:

@@ -115,10 +115,18 @@ def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float) -> None:
         "best_epoch": spec.epochs - 2,
         "summary": summary | {"per_image": summary["per_image"] | {"hd95": 30 * (1 - dice)}},
         "validation": _summary(dice + 0.01, 5),
-        "diagnostics": [],
+        "diagnostics": _findings(spec),
         "environment": {"node": "here", "python": "3.12.1", "torch": "2.15.0", "device": "AVX2", "threads": "1"},
     }
     (folder / "trial.json").write_text(json.dumps(stored))
+
+
+def _findings(spec: TrialSpec) -> list[dict[str, object]]:
+    if spec.weighting != "bayesian":
+        return []
+    step = 20 + spec.seed
+    message = f"`dice` has 99 % of the weight <since> step {step}."
+    return [{"kind": "weight_collapse", "step": step, "message": message, "subject": "dice"}]
 
 
 def _summary(dice: float, images: int) -> dict[str, dict[str, float]]:

@@ -1,0 +1,233 @@
+"""The report as files on disk: complete or not at all, the same every time, readable without a network."""
+
+from __future__ import annotations
+
+import html.parser
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipelines.console import StageError
+from pipelines.grid.plan import PlannedTrial
+from pipelines.report import panel
+from pipelines.report.build import build_report
+from pipelines.report.drawing import spread
+from pipelines.report.layout import lay_out
+from pipelines.report.names import loss_colours, weighting_colours
+from pipelines.report.page import StudyFacts
+from pipelines.report.records import read_trials
+from tests.pipelines.report_trials import make_facts, paper_specs, plan_trials, write_trials
+
+FACTS = make_facts()
+STUDY = StudyFacts("s", "A <study> & its title", [("weighting: mad, auxiliary: focal", "too <slow>")])
+
+
+def build(planned: list[PlannedTrial], reports: Path) -> Path:
+    return build_report(STUDY, planned, "fixed · none", {"phantom": FACTS}, reports)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> list[PlannedTrial]:
+    planned = plan_trials(tmp_path_factory.mktemp("trials"), paper_specs(seeds=2))
+    write_trials(planned, FACTS)
+    return planned
+
+
+@pytest.fixture(scope="module")
+def report(planned: list[PlannedTrial], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(planned, tmp_path_factory.mktemp("reports")).parent
+
+
+@pytest.fixture
+def spoilable(planned: list[PlannedTrial], tmp_path: Path) -> list[PlannedTrial]:
+    """Three of the trials, in folders of their own."""
+    copies = plan_trials(tmp_path / "trials", [trial.spec for trial in planned[:3]])
+    for source, copy in zip(planned, copies, strict=False):
+        shutil.copytree(source.folder, copy.folder)
+    return copies
+
+
+class TestPage:
+    def test_nothing_is_loaded_from_a_network_and_every_file_named_is_there(self, report: Path) -> None:
+        page = Page(report)
+        assert not [address for address in page.addresses if "//" in address]
+        assert page.addresses
+        for address in page.addresses:
+            if address.startswith("#"):
+                assert address[1:] in page.identifiers
+            else:
+                assert (report / address).is_file()
+        assert "@import" not in page.text
+        assert "url(" not in page.text
+
+    def test_every_picture_has_a_text_and_its_true_size(self, report: Path) -> None:
+        for attributes in Page(report).pictures:
+            assert len(attributes["alt"]) > 30
+            with Image.open(report / attributes["src"]) as image:
+                assert image.size == (int(attributes["width"]), int(attributes["height"]))
+
+    def test_text_from_studies_and_trials_is_escaped(self, report: Path) -> None:
+        text = (report / "index.html").read_text()
+        assert "A &lt;study&gt; &amp; its title" in text
+        assert "too &lt;slow&gt;" in text
+        assert "&lt;since&gt;" in text
+
+    def test_headings_never_skip_a_level(self, report: Path) -> None:
+        levels = [int(level) for level in re.findall(r"<h([1-6])", (report / "index.html").read_text())]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+
+    def test_it_says_what_a_reader_has_to_know(self, report: Path, planned: list[PlannedTrial]) -> None:
+        text = (report / "index.html").read_text()
+        for needed in (
+            "26 trials finished",
+            "13 configurations × 2 seeds",
+            "cannot give a p below 0.5",
+            "Weight collapse",
+            "PyTorch",
+            "abc123",
+            FACTS.checksum,
+            planned[0].identifier,
+            "make repro",
+            "Nobody et al.",
+        ):
+            assert needed in text
+
+    def test_it_is_small_enough_to_commit(self, report: Path) -> None:
+        assert sum(path.stat().st_size for path in report.rglob("*") if path.is_file()) < 3_000_000
+
+
+class TestDeterminism:
+    def test_building_again_gives_the_same_bytes_and_drops_what_is_stale(
+        self, spoilable: list[PlannedTrial], tmp_path: Path
+    ) -> None:
+        def build_three() -> dict[str, bytes]:
+            baseline = spoilable[0].configuration
+            return contents(build_report(STUDY, spoilable, baseline, {"phantom": FACTS}, tmp_path / "reports").parent)
+
+        first = build_three()
+        (tmp_path / "reports" / "s" / "figures" / "stale.png").touch()
+        assert build_three() == first
+        assert {Path(name).suffix for name in first} == {".html", ".png", ".pdf", ".tex", ".md", ".csv"}
+        assert [path.name for path in (tmp_path / "reports").iterdir()] == ["s"]
+
+
+class TestLatex:
+    @pytest.mark.skipif(not (shutil.which("tectonic") or shutil.which("pdflatex")), reason="no LaTeX installed")
+    def test_all_tables_compile_within_the_page(self, report: Path, tmp_path: Path) -> None:
+        shutil.copytree(report / "tables", tmp_path / "tables")
+        command = [shutil.which("tectonic")] if shutil.which("tectonic") else ["pdflatex", "-interaction=nonstopmode"]
+        ran = subprocess.run([*command, "all_tables.tex"], cwd=tmp_path / "tables", capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout
+        assert "Overfull" not in ran.stdout
+        assert (tmp_path / "tables" / "all_tables.pdf").stat().st_size > 10_000
+
+
+class TestFaults:
+    def test_no_trial_at_all(self, tmp_path: Path) -> None:
+        with pytest.raises(StageError, match=r"holds none of the study's 39 trials.*Run the grid first"):
+            read_trials(plan_trials(tmp_path, paper_specs()))
+
+    def test_missing_and_failed_trials_are_listed_with_their_cause(
+        self, spoilable: list[PlannedTrial], tmp_path: Path
+    ) -> None:
+        shutil.rmtree(spoilable[0].folder)
+        (spoilable[1].folder / "trial.json").unlink()
+        failure = {"error": "TrainingDiverged: `total` is nan", "node": "n1", "attempts": 1}
+        (spoilable[1].folder / "failure.json").write_text(json.dumps(failure))
+        earlier = tmp_path / "reports" / "s" / "index.html"
+        earlier.parent.mkdir(parents=True)
+        earlier.write_text("earlier")
+        with pytest.raises(StageError) as caught:
+            build(spoilable, tmp_path / "reports")
+        message = str(caught.value)
+        assert "2 of the study's 3 trials are missing" in message
+        assert f"phantom, variance · tversky, seed 0 ({spoilable[0].identifier}): never finished" in message
+        assert "variance · focal" in message
+        assert "node n1: TrainingDiverged: `total` is nan" in message
+        assert earlier.read_text() == "earlier"
+
+    def test_trials_of_another_study_or_code_are_left_alone(self, spoilable: list[PlannedTrial]) -> None:
+        assert [record.identifier for record in read_trials(spoilable[:2])] == [t.identifier for t in spoilable[:2]]
+
+    @pytest.mark.parametrize(
+        "name", ["trial.json", "history.parquet", "epochs.parquet", "images.parquet", "predictions.npz"]
+    )
+    @pytest.mark.parametrize("spoil", [lambda path: os.truncate(path, 40), lambda path: path.write_bytes(b"{}")])
+    def test_a_damaged_file_is_named_with_the_remedy(
+        self, spoilable: list[PlannedTrial], tmp_path: Path, name: str, spoil: Callable[[Path], None]
+    ) -> None:
+        spoil(spoilable[0].folder / name)
+        with pytest.raises(
+            StageError, match=rf"{spoilable[0].identifier}/{re.escape(name)} is damaged.*Delete that folder"
+        ):
+            build_report(STUDY, spoilable, spoilable[0].configuration, {"phantom": FACTS}, tmp_path / "reports")
+        assert not any((tmp_path / "reports").glob("*"))
+
+    def test_a_folder_with_another_trials_results_is_refused(self, spoilable: list[PlannedTrial]) -> None:
+        shutil.copy(spoilable[1].folder / "trial.json", spoilable[0].folder / "trial.json")
+        with pytest.raises(StageError, match="belongs to the trial"):
+            read_trials(spoilable)
+
+
+class TestFigures:
+    def test_every_kind_of_figure_is_drawn_as_png_and_pdf(self, report: Path) -> None:
+        kinds = {"differences", "panel", "weight_histories", "loss_histories", "validation"}
+        files = {f"phantom_{kind}.{suffix}" for kind in kinds for suffix in ("png", "pdf")}
+        assert {path.name for path in (report / "figures").iterdir()} == files
+
+    def test_the_panels_model_of_a_block_has_its_best_validation_cb_dice(self, planned: list[PlannedTrial]) -> None:
+        layout = lay_out(read_trials(planned), "fixed · none")
+        for title, chosen in panel.best_of_blocks(layout.rows["phantom"]):
+            rivals = [
+                record
+                for row in layout.rows["phantom"]
+                for record in row.records
+                if record.spec.auxiliary == chosen.spec.auxiliary
+                and (record.spec.weighting == "fixed") == (title == "fixed")
+            ]
+            best = max(record.validation["reference"]["cb_dice"] for record in rivals)
+            assert chosen.validation["reference"]["cb_dice"] == best
+
+    def test_labels_are_moved_apart_and_keep_their_order(self) -> None:
+        moved = spread([0.5, 0.51, 0.9], gap=0.1, low=0, high=1)
+        assert moved == pytest.approx([0.455, 0.555, 0.9])
+        assert spread([0.0, 0.0], gap=0.1, low=0.05, high=0.95) == pytest.approx([0.05, 0.15])
+
+    def test_colours_do_not_depend_on_the_study(self) -> None:
+        assert weighting_colours(["mad", "variance"])["mad"] == weighting_colours(["mad"])["mad"]
+        assert not set(weighting_colours(["fixed", "variance", "mad", "bayesian"]).values()) & set(
+            loss_colours(["cross_entropy", "iou", "dice"]).values()
+        )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+class Page(html.parser.HTMLParser):
+    """What a page refers to."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.identifiers: set[str] = set()
+        self.pictures: list[dict[str, str]] = []
+        self.text = (folder / "index.html").read_text()
+        self.feed(self.text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attributes}
+        self.addresses += [values[name] for name in ("src", "href", "data", "srcset") if name in values]
+        self.identifiers |= {values["id"]} if "id" in values else set()
+        if tag == "img":
+            self.pictures.append(values)

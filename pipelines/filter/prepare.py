@@ -78,6 +78,7 @@ def replaced(target: Path, beside: Path) -> Iterator[Path]:
 
     def tidy() -> None:
         if old.exists() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
             old.rename(target)
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)

@@ -23,10 +23,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import pandas as pd
 from jaxtyping import Float32, UInt8
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pipelines.parallel import threaded
 from pipelines.pictures import as_channels
@@ -127,8 +124,15 @@ def group_names(hashes: Sequence[str], pairs: Sequence[Pair], patients: Sequence
     for shared in (hashes, patients):
         first_with: dict[str, int] = {}
         edges += [(first_with.setdefault(key, index), index) for index, key in enumerate(shared) if key is not None]
-    rows, columns = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(len(hashes), len(hashes)))
-    _, component = connected_components(graph, directed=False)
-    smallest = pd.Series(hashes, dtype=object).groupby(component).transform("min")
-    return [name[:NAME_LENGTH] for name in smallest]
+    leader = list(range(len(hashes)))
+
+    def leader_of(index: int) -> int:
+        while leader[index] != index:
+            leader[index] = leader[leader[index]]
+            index = leader[index]
+        return index
+
+    for first, second in edges:
+        one, other = sorted((leader_of(first), leader_of(second)), key=lambda index: hashes[index])
+        leader[other] = one
+    return [hashes[leader_of(index)][:NAME_LENGTH] for index in range(len(hashes))]

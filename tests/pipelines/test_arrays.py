@@ -1,0 +1,125 @@
+"""Prepared data: what `load` gives, and what it says when something is wrong with the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines import arrays
+from pipelines.arrays import CASES, FILES, META, Meta, file_checksum, joint_checksum
+from pipelines.console import StageError
+from pipelines.params import FilterParams, SplitParams
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Six grey images of 16 pixels."""
+    folder = tmp_path / "arrays" / "tiny"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for name, shape in zip(FILES, [(6, 1, 16, 16), (6, 1, 16, 16), (6, 16, 16)], strict=True):
+        np.save(folder / name, random.integers(0, 2, shape, dtype=np.uint8))
+    splits = ["train", "train", "train", "train", "val", "test"]
+    cases = pd.DataFrame({"image": list("abcdef"), "label": "NA", "group": list("uvwxyz"), "split": splits})
+    cases.to_csv(folder / CASES, index=False)
+    sha256 = {name: file_checksum(folder / name) for name in (*FILES, CASES)}
+    meta = Meta(
+        dataset="tiny", task="segmentation", classes=("background", "lesion"), labels=("NA",), size=16, channels=1,
+        split=SplitParams(), filter=FilterParams(), sha256=sha256, checksum=joint_checksum(sha256), reduced=None,
+        terms="free", citation="none",
+    )  # fmt: skip
+    (folder / META).write_text(meta.model_dump_json())
+    return tmp_path
+
+
+def test_arrays_are_maps_of_the_files_that_cannot_be_written(root: Path) -> None:
+    data = arrays.load(root, "tiny")
+    assert isinstance(data.images, np.memmap)
+    assert data.images.shape == data.filtered.shape == (6, 1, 16, 16)
+    assert data.masks.shape == (6, 16, 16)
+    assert data.cases["split"].value_counts().to_dict() == {"train": 4, "val": 1, "test": 1}
+    assert (data.cases["label"] == "NA").all()
+    assert data.meta.classes == ("background", "lesion")
+    assert data.directory == root / "arrays" / "tiny"
+    with pytest.raises(ValueError, match="read-only"):
+        data.images[0] = 1
+
+
+def test_the_checksum_depends_on_every_file_and_on_no_order() -> None:
+    files = {"images.npy": "1", "masks.npy": "2"}
+    assert joint_checksum(files) == joint_checksum(dict(reversed(files.items())))
+    assert joint_checksum(files) != joint_checksum({"images.npy": "2", "masks.npy": "1"})
+    assert joint_checksum(files) != joint_checksum({"images.npy": "1"})
+
+
+def test_the_checksum_of_a_file_by_hand(tmp_path: Path) -> None:
+    """SHA-256 of "abc", the first example of FIPS 180-2."""
+    (tmp_path / "abc").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_checksum(tmp_path / "abc") == expected
+
+
+@pytest.mark.parametrize("name", [*FILES, CASES, META])
+def test_a_missing_file_is_named_with_the_remedy(root: Path, name: str) -> None:
+    (root / "arrays" / "tiny" / name).unlink()
+    with pytest.raises(StageError, match=rf"{name} is missing. Prepare the data set with `dvc repro filter`"):
+        arrays.load(root, "tiny")
+
+
+def cut(folder: Path) -> str:
+    path = folder / "images.npy"
+    path.write_bytes(path.read_bytes()[:-100])
+    return "images.npy: found no readable array"
+
+
+def no_array(folder: Path) -> str:
+    (folder / "masks.npy").write_bytes(b"")
+    return "masks.npy: found no readable array"
+
+
+def other_type(folder: Path) -> str:
+    np.save(folder / "filtered.npy", np.zeros((6, 1, 16, 16), dtype=np.float32))
+    return "filtered.npy: found float32 (6, 1, 16, 16), expected uint8 (6, 1, 16, 16)"
+
+
+def fewer_masks(folder: Path) -> str:
+    np.save(folder / "masks.npy", np.zeros((5, 16, 16), dtype=np.uint8))
+    return "masks.npy: found uint8 (5, 16, 16), expected uint8 (6, 16, 16)"
+
+
+def fewer_cases(folder: Path) -> str:
+    pd.read_csv(folder / CASES).iloc[:4].to_csv(folder / CASES, index=False)
+    return "images.npy: found uint8 (6, 1, 16, 16), expected uint8 (4, 1, 16, 16)"
+
+
+def other_columns(folder: Path) -> str:
+    pd.read_csv(folder / CASES).drop(columns="group").to_csv(folder / CASES, index=False)
+    return "cases.csv: found the columns image, label, split, expected image, label, group, split"
+
+
+def no_json(folder: Path) -> str:
+    (folder / META).write_text("{")
+    return "meta.json: found"
+
+
+def no_size(folder: Path) -> str:
+    meta = json.loads((folder / META).read_text())
+    del meta["size"]
+    (folder / META).write_text(json.dumps(meta))
+    return "meta.json: found `size`: Field required"
+
+
+@pytest.mark.parametrize(
+    "spoil", [cut, no_array, other_type, fewer_masks, fewer_cases, other_columns, no_json, no_size]
+)
+def test_what_does_not_fit_together_is_named(root: Path, spoil: Callable[[Path], str]) -> None:
+    message = spoil(root / "arrays" / "tiny")
+    with pytest.raises(StageError) as caught:
+        arrays.load(root, "tiny")
+    assert message in str(caught.value)
+    assert "dvc repro --force filter" in str(caught.value)

@@ -1,0 +1,206 @@
+"""The filter stage as a person runs it: arrays whole or not at all, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines import arrays
+from pipelines.catalogue import DatasetEntry, load_catalogue
+from pipelines.console import StageError
+from pipelines.filter.bilateral import bilateral
+from pipelines.filter.prepare import prepare, replaced
+from pipelines.params import FilterParams, Params
+from pipelines.pictures import resize_image, resize_mask
+from pipelines.readers import load_image, load_mask
+from pipelines.split.table import read_table, split_dataset, table_path, write_table
+
+BUSI = load_catalogue()["busi"]
+PARAMS = Params.model_validate({"study": "quickstart", "arrays": {"size": 32}})
+
+
+@pytest.fixture
+def root(workplace: Path) -> Path:
+    """The data folder with busi split."""
+    root = workplace / "data"
+    write_table(table_path(root, "busi"), split_dataset(BUSI, root, PARAMS.split).table)
+    return root
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_each_row_is_its_image_resized_and_filtered(root: Path) -> None:
+    meta = prepare(BUSI, root, PARAMS)
+    data = arrays.load(root, "busi")
+    table = read_table(table_path(root, "busi"))
+    assert data.images.shape == data.filtered.shape == (22, 1, 32, 32)
+    assert data.masks.shape == (22, 32, 32)
+    assert data.cases.equals(table[["image", "label", "group", "split"]])
+    raw = root / "raw" / "busi"
+    for row in (0, 13, 21):
+        image = resize_image(load_image(raw / table["image"][row]), 32)
+        np.testing.assert_array_equal(data.images[row, 0], image)
+        np.testing.assert_array_equal(data.filtered[row, 0], bilateral(image, FilterParams()))
+        np.testing.assert_array_equal(data.masks[row], resize_mask(load_mask([raw / table["masks"][row]]), 32))
+    assert set(np.unique(data.masks)) == {0, 1}
+    assert meta == data.meta
+    assert (meta.classes, meta.labels) == (("background", "lesion"), ("benign", "malignant"))
+    assert (meta.size, meta.channels, meta.reduced) == (32, 1, "22 images")
+    assert (meta.terms, meta.citation, meta.filter) == (BUSI.terms, BUSI.citation, FilterParams())
+
+
+def test_several_masks_become_one(root: Path) -> None:
+    table = read_table(table_path(root, "busi"))
+    first = root / "raw" / "busi" / table.loc[0, "masks"]
+    second = np.zeros_like(load_mask([first]))
+    second[:5, :5] = 255
+    cv2.imwrite(str(first.with_stem(first.stem + "_1")), second)
+    write_table(table_path(root, "busi"), split_dataset(BUSI, root, PARAMS.split).table)
+    prepare(BUSI, root, PARAMS)
+    mask = arrays.load(root, "busi").masks[0]
+    assert mask[0, 0] == mask[16, 16] == 1
+
+
+def test_colour_keeps_three_channels(root: Path) -> None:
+    entry = BUSI.model_copy(update={"channels": 3})
+    name = read_table(table_path(root, "busi")).loc[2, "image"]
+    red = np.zeros((*load_image(root / "raw" / "busi" / name).shape, 3), dtype=np.uint8)
+    red[..., 2] = 200  # OpenCV writes blue, green, red
+    cv2.imwrite(str(root / "raw" / "busi" / name), red)
+    write_table(table_path(root, "busi"), split_dataset(entry, root, PARAMS.split).table)
+    prepare(entry, root, PARAMS)
+    data = arrays.load(root, "busi")
+    assert data.images.shape == data.filtered.shape == (22, 3, 32, 32)
+    assert data.images[2, :, 5, 5].tolist() == data.filtered[2, :, 5, 5].tolist() == [200, 0, 0]
+    assert (data.images[0, 0] == data.images[0, 2]).all()
+
+
+def test_a_data_set_without_masks_has_empty_ones(root: Path) -> None:
+    table = read_table(table_path(root, "busi")).assign(masks="")
+    write_table(table_path(root, "busi"), table)
+    entry: DatasetEntry = BUSI.model_copy(update={"task": "classification"})
+    prepare(entry, root, PARAMS)
+    assert not arrays.load(root, "busi").masks.any()
+    with pytest.raises(StageError, match="has no mask, and busi is a segmentation data set"):
+        prepare(BUSI, root, PARAMS)
+
+
+def test_the_same_input_gives_the_same_bytes_and_parameters_change_the_checksum(root: Path) -> None:
+    first = prepare(BUSI, root, PARAMS)
+    before = contents(root / "arrays" / "busi")
+    assert prepare(BUSI, root, PARAMS).checksum == first.checksum
+    assert contents(root / "arrays" / "busi") == before
+    for update in ({"filter": {"sigma_range": 30.0}}, {"arrays": {"size": 40}}):
+        other = Params.model_validate({"study": "a", "arrays": {"size": 32}, **update})
+        assert prepare(BUSI, root, other).checksum != first.checksum
+
+
+def test_the_command_ends_with_one_message_and_leaves_earlier_results(
+    workplace: Path, root: Path, run_stage_cli: Callable
+) -> None:
+    run = run_stage_cli("filter", "--dataset", "busi")
+    assert run.returncode == 0, run.stderr
+    data = arrays.load(root, "busi")
+    assert data.checksum[:12] in run.stdout
+    before = contents(data.directory)
+    table = read_table(table_path(root, "busi"))
+    mask = root / "raw" / "busi" / table.loc[7, "masks"]
+    cv2.imwrite(str(mask), np.zeros((20, 30), dtype=np.uint8))
+    run = run_stage_cli("filter", "--dataset", "busi")
+    assert run.returncode == 1
+    assert run.stderr.count("error:") == 1
+    assert f"{mask.relative_to(workplace)}: expected 96x" in run.stderr.replace("\n", "")
+    assert "Found 30x20" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert contents(data.directory) == before
+    assert [path.name for path in root.iterdir() if path.name.startswith(".")] == []
+
+
+def changed(image: Path, mask: Path) -> str:
+    cv2.imwrite(str(image), np.zeros((50, 60), dtype=np.uint8))
+    return f"{image} has changed since the split was made"
+
+
+def gone(image: Path, mask: Path) -> str:
+    image.unlink()
+    return f"{image} is missing, but the split lists it"
+
+
+def mask_gone(image: Path, mask: Path) -> str:
+    mask.unlink()
+    return str(mask)
+
+
+def mask_unreadable(image: Path, mask: Path) -> str:
+    mask.write_bytes(b"no picture")
+    return str(mask)
+
+
+def mask_cut(image: Path, mask: Path) -> str:
+    mask.write_bytes(mask.read_bytes()[:100])
+    return str(mask)
+
+
+@pytest.mark.parametrize("breakage", [changed, gone, mask_gone, mask_unreadable, mask_cut])
+def test_broken_input_is_named_and_nothing_is_left(root: Path, breakage: Callable[[Path, Path], str]) -> None:
+    row = read_table(table_path(root, "busi")).iloc[9]
+    message = breakage(root / "raw" / "busi" / row["image"], root / "raw" / "busi" / row["masks"])
+    with pytest.raises(StageError) as caught:
+        prepare(BUSI, root, PARAMS)
+    assert message in str(caught.value)
+    assert sorted(path.name for path in root.iterdir()) == ["raw", "splits"]
+
+
+def test_what_a_killed_run_left_does_not_matter(tmp_path: Path) -> None:
+    target = tmp_path / "arrays" / "busi"
+    for leftover in (".arrays-busi.partial", ".arrays-busi.old"):
+        (tmp_path / leftover).mkdir()
+        (tmp_path / leftover / "half").touch()
+    with replaced(target, beside=tmp_path) as partial:
+        assert list(partial.iterdir()) == []
+        (partial / "whole").touch()
+    assert [path.name for path in target.iterdir()] == ["whole"]
+    assert [path.name for path in tmp_path.iterdir()] == ["arrays"]
+
+
+def test_a_run_killed_in_the_middle_of_the_swap_loses_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "arrays" / "busi"
+    target.parent.mkdir()
+    (tmp_path / ".arrays-busi.old").mkdir()
+    (tmp_path / ".arrays-busi.old" / "earlier").touch()
+    with pytest.raises(StageError), replaced(target, beside=tmp_path):
+        raise StageError("broken input")
+    assert [path.name for path in target.iterdir()] == ["earlier"]
+
+
+def test_busi_for_real(shared: Path, tmp_path: Path) -> None:
+    """A piece of BUSI through split and filter: every lesion keeps its share of the picture."""
+    archive = shared / "data" / "Dataset_BUSI.zip"
+    if not archive.is_file():
+        pytest.skip(f"{archive} is not there.")
+    raw = tmp_path / "raw" / "busi"
+    with zipfile.ZipFile(archive) as opened:
+        names = [name for name in opened.namelist() if any(f"({n})" in name for n in range(1, 13))]
+        opened.extractall(raw, [name for name in names if "normal" not in name])
+    manifest = {"dataset": "busi", "provenance": "mirror", "reduced": None, "sources": [], "fingerprint": ""}
+    (raw / "manifest.json").write_text(
+        json.dumps({**manifest, "files": 0, "bytes": 0, "terms": "none", "citation": "none"})
+    )
+    write_table(table_path(tmp_path, "busi"), split_dataset(BUSI, tmp_path, PARAMS.split).table)
+    params = Params.model_validate({"study": "a", "arrays": {"size": 128}})
+    prepare(BUSI, tmp_path, params)
+    data = arrays.load(tmp_path, "busi")
+    table: pd.DataFrame = read_table(table_path(tmp_path, "busi"))
+    assert len(table) == 24
+    for row, masks in enumerate(table["masks"]):
+        share = load_mask([raw / name for name in masks.split(";")]).mean()
+        assert data.masks[row].mean() == pytest.approx(share, rel=0.03, abs=0.001)

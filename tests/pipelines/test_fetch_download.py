@@ -229,6 +229,12 @@ def test_nobody_there(site: Site, target: Path) -> None:
         download("http://127.0.0.1:9/pictures.zip", target)
 
 
+def test_a_place_that_cannot_be_written_is_named(site: Site, target: Path) -> None:
+    Path(f"{target}.part").mkdir(parents=True)
+    with pytest.raises(StageError, match=r"pictures\.zip\.part: cannot be written"):
+        download(site.url, target)
+
+
 def archive(files: int = 3) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as opened:

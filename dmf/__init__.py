@@ -1,1 +1,32 @@
-"""Dynamic Memory Fusion."""
+"""Dynamic Memory Fusion: losses that are combined by weights which follow their recent history.
+
+`DynamicMemoryFusion` is all that somebody with a training loop of their own needs; `train` runs a whole `TrialSpec`.
+"""
+
+from dmf.fusion import DynamicMemoryFusion, FusionOutput
+from dmf.losses import LOSSES, FusedLosses, Loss, build_loss
+from dmf.metrics import confusion_counts, summarise
+from dmf.models import MODELS, build_model
+from dmf.spec import TrialSpec
+from dmf.train import Trial, TrialResult, train
+from dmf.weightings import WEIGHTINGS, Weighting, build_weighting
+
+__all__ = [
+    "LOSSES",
+    "MODELS",
+    "WEIGHTINGS",
+    "DynamicMemoryFusion",
+    "FusedLosses",
+    "FusionOutput",
+    "Loss",
+    "Trial",
+    "TrialResult",
+    "TrialSpec",
+    "Weighting",
+    "build_loss",
+    "build_model",
+    "build_weighting",
+    "confusion_counts",
+    "summarise",
+    "train",
+]

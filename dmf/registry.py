@@ -37,7 +37,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         def file(cls: Class) -> Class:
             if name in self._classes:
                 taken = self._classes[name].__qualname__
-                raise ValueError(f"The {self.kind} name {name!r} is taken by {taken}; {cls.__qualname__} needs another.")
+                raise ValueError(f"The {self.kind} name {name!r} is taken by {taken}; name {cls.__qualname__} anew.")
             self._classes[name] = cls
             return cls
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dmf.data import TrialData, count_batches, epoch_order
 from dmf.diagnostics import Diagnostics, Finding
 from dmf.fusion import DynamicMemoryFusion
-from dmf.losses import build_loss
+from dmf.losses import Loss, build_loss
 from dmf.metrics import PROTOCOLS, confusion_counts, hd95, per_image, summarise
 from dmf.models import build_model
 from dmf.recorder import StepRecorder
@@ -93,7 +93,7 @@ class Trial:
         with reproducible(trial_seed(spec, "weights")):
             model = build_model(spec.model, channels, classes, image_size=spec.image_size, **spec.model_params)
             self.fusion = self._build_fusion(classes).to(self.device)
-        self.model: nn.Module = model.to(self.device, memory_format=torch.channels_last)
+        self.model: nn.Module = model.to(self.device).to(memory_format=torch.channels_last)
         parameters = [*self.model.parameters(), *self.fusion.parameters()]
         make = _OPTIMIZERS[spec.optimizer]
         self.optimizer = make(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -157,7 +157,7 @@ class Trial:
         """Confusion counts and predicted classes of every image of a split."""
         self.model.eval()
         counts, predictions = [], []
-        for rows in self.data.rows[split].split(self.spec.batch_size):
+        for rows in torch.split(self.data.rows[split], self.spec.batch_size):
             images, target = self.data.batch(rows)
             with self._autocast():
                 logits = self.model(images.contiguous(memory_format=torch.channels_last))
@@ -192,7 +192,7 @@ class Trial:
     def _build_fusion(self, classes: int) -> DynamicMemoryFusion:
         spec = self.spec
 
-        def loss(name: str) -> nn.Module:
+        def loss(name: str) -> Loss:
             return build_loss(name, classes, fidelity=spec.fidelity, **spec.loss_params.get(name, {}))
 
         return DynamicMemoryFusion(

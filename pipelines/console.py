@@ -60,7 +60,7 @@ def run_stage(stage: Callable[[], None]) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it there, so that no half-written file is ever seen."""
+    """Let `write` fill a temporary file beside `path`, then move it there: nobody ever sees a half-written file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

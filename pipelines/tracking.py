@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ class Mirror:
 
     def __init__(self, study: str, uri: str) -> None:
         self.study, self.uri = study, uri
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table it creates
         self._client = MlflowClient(uri)
         experiment = self._client.get_experiment_by_name(study)
         self.experiment = experiment.experiment_id if experiment else self._create()
@@ -96,14 +98,11 @@ class MirroredRun:
 
     def log_steps(self, steps: pd.DataFrame) -> None:
         """Every recorded value of every step."""
-        values = steps.drop(columns=["step", "epoch"])
-        self._log((name, value, step) for name in values for value, step in zip(values[name], steps["step"], strict=True))
+        self._log_columns(steps.drop(columns=["step", "epoch"]), steps["step"])
 
     def log_epochs(self, epochs: pd.DataFrame, steps_per_epoch: int) -> None:
         """Epoch values, placed at the step that ended the epoch, so that all curves share one axis."""
-        values = epochs.drop(columns=["epoch"])
-        ends = (epochs["epoch"] + 1) * steps_per_epoch - 1
-        self._log((name, value, step) for name in values for value, step in zip(values[name], ends, strict=True))
+        self._log_columns(epochs.drop(columns=["epoch"]), (epochs["epoch"] + 1) * steps_per_epoch - 1)
 
     def finish(self, folder: Path) -> None:
         """Test metrics, diagnostics as tags, the Parquet history as an artifact; the run is then FINISHED."""
@@ -120,6 +119,9 @@ class MirroredRun:
         """Mark the run as failed, with the error as a tag."""
         self._client.set_tag(self._id, "error", error[:5000])
         self._client.set_terminated(self._id, RunStatus.to_string(RunStatus.FAILED))
+
+    def _log_columns(self, values: pd.DataFrame, steps: pd.Series[int]) -> None:
+        self._log((str(name), value, step) for name in values for value, step in zip(values[name], steps, strict=True))
 
     def _log(self, values: Iterator[tuple[str, float, int]]) -> None:
         now = int(time.time() * 1000)

@@ -48,9 +48,9 @@ class Study(StrictModel):
     title: str
     datasets: list[str] = Field(min_length=1)
     seeds: Positive
-    trial: dict[str, Any] = {}
+    trial: dict[str, Any] = Field(default_factory=dict)
     grid: list[dict[str, Any]] = Field(min_length=1)
-    skip: list[Skip] = []
+    skip: list[Skip] = Field(default_factory=list)
     baseline: dict[str, Any]
     resources: Resources = Resources()
 

@@ -30,7 +30,8 @@ def main() -> None:
     if failed:
         names = {trial.identifier: trial.configuration for trial in planned}
         causes = "\n".join(f"  {identifier} ({names[identifier]}): {cause}" for identifier, cause in failed.items())
-        raise StageError(f"{len(failed)} of {len(planned)} trials failed; the others are kept in {planned[0].folder.parent}.\n{causes}")
+        kept = f"the others are kept in {planned[0].folder.parent}"
+        raise StageError(f"{len(failed)} of {len(planned)} trials failed; {kept}.\n{causes}")
     say(f"grid: all {len(planned)} trials are done; results in {planned[0].folder.parent}")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from ray import tune
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pipelines.console import err, say
 from pipelines.grid.plan import PlannedTrial
@@ -26,7 +26,12 @@ class GridProgress(tune.Callback):
         self.failed: dict[str, str] = {}
         self._best: tuple[float, str] = (-1.0, "")
         self._started = self._printed = time.monotonic()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[line]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[line]}"),
+        )
         self._bar = Progress(*columns, console=err, disable=not err.is_terminal)
         self._task = self._bar.add_task("grid", total=len(planned), completed=self._kept, line="starting")
 
@@ -41,7 +46,9 @@ class GridProgress(tune.Callback):
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
         identifier = result["config"]["identifier"]
         if result["failed"]:
             self.failed[identifier] = result["error"]
@@ -53,6 +60,9 @@ class GridProgress(tune.Callback):
             self._done += 1
             self._epochs[identifier] = self._planned[identifier].spec.epochs
         self._show(sum(other.status == "RUNNING" for other in trials))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.failed[trial.config["identifier"]] = str(trial.get_pickled_error() or trial.get_error()).strip()
 
     def _show(self, running: int) -> None:
         line = (

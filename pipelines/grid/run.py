@@ -62,10 +62,9 @@ def _tune(
                     verbose=0,
                 ),
             )
-            results = tuner.fit()
-        lost = {result.config["identifier"]: str(result.error) for result in results if result.error is not None}
+            tuner.fit()
         vanished = {trial.identifier: "no result was written" for trial in waiting if not trial.done}
-        return {**vanished, **progress.failed, **lost}
+        return {**vanished, **progress.failed}
     finally:
         ray.shutdown()
         shutil.rmtree(scratch, ignore_errors=True)

@@ -17,7 +17,7 @@ import torch
 from ray import tune
 
 from dmf.data import TrialData
-from dmf.train import Trial
+from dmf.train import Trial, TrialResult
 from pipelines.grid.plan import PlannedTrial
 from pipelines.records import epoch_row, step_rows, write_failure, write_trial
 from pipelines.tracking import TRACKING_ERRORS, Mirror, MirroredRun
@@ -92,26 +92,24 @@ class TrialWorker(tune.Trainable):
         self.run: MirroredRun | None = None
 
     def _epoch(self) -> dict[str, Any]:
-        spec = self.planned.spec
-        if self.trial is None:
-            inputs = self.job.inputs[spec.dataset, spec.filtered]
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            self.trial = Trial(spec, inputs.tensors(), device=device)
-            self._open_run()
-        report = self.trial.epoch()
-        self.steps.append(step_rows(report, report.epoch * self.trial.steps_per_epoch))
+        trial = self.trial or self._open()
+        report = trial.epoch()
+        self.steps.append(step_rows(report, report.epoch * trial.steps_per_epoch))
         self.epochs.append(epoch_row(report))
         self._mirror(lambda run: run.log_steps(self.steps[-1]))
-        self._mirror(lambda run: run.log_epochs(pd.DataFrame([self.epochs[-1]]), self.trial.steps_per_epoch))
-        progress = {"epoch": report.epoch + 1, "score": report.validation["dice"], "failed": False}
-        if not self.trial.done:
-            return {**progress, "done": False}
-        self._write()
-        return {**progress, "done": True}
+        self._mirror(lambda run: run.log_epochs(pd.DataFrame([self.epochs[-1]]), trial.steps_per_epoch))
+        if trial.done:
+            self._write(trial.finish())
+        return {"epoch": report.epoch + 1, "score": report.validation["dice"], "failed": False, "done": trial.done}
 
-    def _write(self) -> None:
-        assert self.trial is not None
-        result = self.trial.finish()
+    def _open(self) -> Trial:
+        spec = self.planned.spec
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.trial = Trial(spec, self.job.inputs[spec.dataset, spec.filtered].tensors(), device=device)
+        self._open_run()
+        return self.trial
+
+    def _write(self, result: TrialResult) -> None:
         steps = pd.concat(self.steps, ignore_index=True)
         cases = self.job.inputs[self.planned.spec.dataset, self.planned.spec.filtered].cases
         write_trial(self.planned.folder, self._describe(), result, steps, pd.DataFrame(self.epochs), cases)

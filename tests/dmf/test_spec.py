@@ -95,7 +95,9 @@ def test_a_changed_line_does_not(edited) -> None:
 
 
 def test_code_of_a_weighting_that_is_not_used_does_not_count() -> None:
-    modules = {name: fingerprint.counted_modules(toy_spec(weighting=name, weighting_params={})) for name in ("fixed", "dwa")}
+    modules = {
+        name: fingerprint.counted_modules(toy_spec(weighting=name, weighting_params={})) for name in ("fixed", "dwa")
+    }
     from dmf.weightings import WEIGHTINGS
 
     assert WEIGHTINGS["dwa"].__module__ in modules["dwa"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy import toy_data, toy_spec
 
-from dmf.train import EpochReport, Trial, TrainingDiverged, train
+from dmf.train import EpochReport, TrainingDiverged, Trial, train
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,5 @@ def test_every_fidelity_trains_in_every_precision(data, precision: str, fidelity
 
 def test_divergence_names_the_loss_and_the_step(data) -> None:
     trial = Trial(toy_spec(learning_rate=1e30, optimizer="sgd"), data)
-    with pytest.raises(TrainingDiverged, match=r"at step \d+ \(epoch \d\)"):
-        while not trial.done:
-            trial.epoch()
+    with pytest.raises(TrainingDiverged, match=r"at step \d+ \(epoch 0\)"):
+        trial.epoch()

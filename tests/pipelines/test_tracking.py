@@ -36,9 +36,13 @@ def trial(tmp_path: Path) -> Path:
     folder = tmp_path / "trials" / "a1b2"
     folder.mkdir(parents=True)
     steps = np.arange(4 * STEPS_PER_EPOCH)
-    history = pd.DataFrame({"step": steps, "epoch": steps // STEPS_PER_EPOCH, "total": np.exp(-steps / 90.0), "gamma": 5.0})
+    history = pd.DataFrame(
+        {"step": steps, "epoch": steps // STEPS_PER_EPOCH, "total": np.exp(-steps / 90.0), "gamma": 5.0}
+    )
     history.to_parquet(folder / "history.parquet", index=False)
-    pd.DataFrame({"epoch": range(4), "val/dice": [0.1, 0.2, 0.4, 0.3]}).to_parquet(folder / "epochs.parquet", index=False)
+    pd.DataFrame({"epoch": range(4), "val/dice": [0.1, 0.2, 0.4, 0.3]}).to_parquet(
+        folder / "epochs.parquet", index=False
+    )
     (folder / "trial.json").write_text(json.dumps(description("a1b2")))
     return folder
 
@@ -87,7 +91,9 @@ def test_what_an_interrupted_attempt_left_is_replaced(trial: Path, uri: str) -> 
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
 
 
-def test_the_store_is_named_by_the_environment_or_lies_in_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_store_is_named_by_the_environment_or_lies_in_the_repository(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")

@@ -16,7 +16,10 @@ VALID = {
     "datasets": ["phantom"],
     "seeds": 2,
     "trial": {"epochs": 3, "image_size": 32},
-    "grid": [{"weighting": ["variance", "mad"], "auxiliary": ["focal", None]}, {"weighting": "fixed", "auxiliary": None}],
+    "grid": [
+        {"weighting": ["variance", "mad"], "auxiliary": ["focal", None]},
+        {"weighting": "fixed", "auxiliary": None},
+    ],
     "baseline": {"weighting": "fixed"},
 }
 
@@ -136,7 +139,9 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_an_unknown_study_lists_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"no study is called 'quikstart'. Did you mean `quickstart`\? Known: .*smoke"):
+    with pytest.raises(
+        ConfigError, match=r"no study is called 'quikstart'. Did you mean `quickstart`\? Known: .*smoke"
+    ):
         load_study("quikstart")
 
 

@@ -81,12 +81,9 @@ def _combinations(study: Study) -> Iterator[dict[str, Any]]:
     for number, block in enumerate(study.grid):
         for key in (*block, *study.trial):
             _require_field(study, f"grid.{number}.{key}" if key in block else f"trial.{key}", key)
-        axes = [
-            [(key, value) for value in (values if isinstance(values, list) else [values])]
-            for key, values in block.items()
-        ]
+        axes = (values if isinstance(values, list) else [values] for values in block.values())
         for values in itertools.product(*axes):
-            yield {**study.trial, **dict(values)}
+            yield {**study.trial, **dict(zip(block, values, strict=True))}
 
 
 def _require_field(study: Study, key: str, name: str) -> None:

@@ -23,10 +23,23 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, but for a key that stands twice: that is a mistake and not the last one's."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                problem=f"key {twice[0]!r} stands twice", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds. Raises ConfigError if it is missing, no YAML, or no mapping."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _UniqueKeys)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file.") from None
     except yaml.YAMLError as error:
@@ -51,8 +64,7 @@ def explain(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
         keys = [str(part) for part in mistake["loc"]]
         key = ".".join(keys) or "(top)"
         if mistake["type"] == "extra_forbidden":
-            known = _keys_at(model, keys[:-1])
-            lines.append(f"{path}: unknown key `{key}`.{did_you_mean(keys[-1], known)}")
+            lines.append(f"{path}: unknown key `{key}`.{did_you_mean(keys[-1], _keys_at(model, keys[:-1]))}")
         elif mistake["type"] == "missing":
             lines.append(f"{path}: key `{key}` is missing.")
         else:
@@ -63,6 +75,8 @@ def explain(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """' Did you mean `x`? Known: ...' for a name that is none of the known ones."""
     names = sorted(known)
+    if not names:
+        return ""
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean `{close[0]}`?" if close else ""
     return f"{hint} Known: {', '.join(names)}."

@@ -145,7 +145,7 @@ def test_an_unknown_study_lists_those_there_are() -> None:
         load_study("quikstart")
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", ""])
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "", "seeds: 1\nseeds: 2\n"])
 def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"broken\.yaml: (not valid YAML|expected keys and values)"):

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dmf.weightings.base import WEIGHTINGS, Combination, Weighting, as_weights
-from dmf.weightings.fidelity import FIDELITIES
+from dmf.weightings.fidelity import FIDELITIES, Context
 from dmf.weightings.memory import RingBuffer
 from dmf.weightings.statistics import History, shares, variance
 
@@ -69,12 +69,10 @@ class MemoryWeighting(Weighting):
         history = rules.normalise(self.memory.append(observed if rules.differentiable else observed.detach()))
         ready = rules.ready(history, self.history_size, self.memory.step)
         statistic = self.statistic(history)
-        present = rules.present(observed)
-        allowed = present & (rules.usable(history, statistic, self.history_size) | ~ready)
-        initial = shares(torch.where(present, self.initial, 0.0), self.initial)
-        initial = shares(torch.where(allowed, self.initial, 0.0), initial)
         scores = torch.where(ready, self.scores(statistic), self.initial)
-        return self.settle(shares(torch.where(allowed, scores, 0.0), initial), initial, ready)
+        context = Context(observed, history, statistic, self.history_size, ready)
+        scores, initial = rules.confine(scores, self.initial, context)
+        return self.settle(shares(scores, initial), initial, ready)
 
     def settle(
         self, weights: Float[Tensor, " N"], initial: Float[Tensor, " N"], ready: Bool[Tensor, ""]
@@ -85,7 +83,7 @@ class MemoryWeighting(Weighting):
     def _combine(self, losses: Float[Tensor, " N"]) -> Combination:
         if not self.rules.differentiable:
             weights = self(losses)
-            return Combination(torch.where(weights > 0, weights * losses, 0.0).sum(), weights)
+            return Combination(self.rules.contributions(weights, losses).sum(), weights)
         return self._combine_through_statistics(losses)
 
     def _combine_through_statistics(self, losses: Float[Tensor, " N"]) -> Combination:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -11,6 +13,25 @@ from dmf.weightings.base import require
 from dmf.weightings.statistics import History, median_absolute_deviation, normalise, shares
 
 EPSILON = 1e-7
+
+
+class Context(NamedTuple):
+    """What decides whether a loss may have weight.
+
+    Attributes:
+        losses: Float (N,), of this step.
+        history: Normalised histories, this step included.
+        statistic: Float (N,), of each history.
+        history_size: Length of the warm-up.
+        ready: Bool (), whether it is over.
+    """
+
+    losses: Float[Tensor, " N"]
+    history: History
+    statistic: Float[Tensor, " N"]
+    history_size: int
+    ready: Bool[Tensor, ""]
+
 
 FIDELITIES: Registry[Paper] = Registry("fidelity")
 
@@ -58,13 +79,15 @@ class Paper:
         """Whether the warm-up is over."""
         return history.number.amin() >= history_size
 
-    def usable(self, history: History, statistic: Float[Tensor, " N"], history_size: int) -> Bool[Tensor, " N"]:
-        """Which losses have a history that may give them weight."""
-        return history.number > 0
+    def confine(
+        self, scores: Float[Tensor, " N"], initial: Float[Tensor, " N"], context: Context
+    ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+        """Scores and initial weights, with 0 for losses that may have no weight at this step."""
+        return scores, initial
 
-    def present(self, losses: Float[Tensor, " N"]) -> Bool[Tensor, " N"]:
-        """Which losses may have weight at this step, whatever their history."""
-        return torch.ones_like(losses, dtype=torch.bool)
+    def contributions(self, weights: Float[Tensor, " N"], losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """What is added up to the total."""
+        return weights * losses
 
     def settle(self, posterior: Float[Tensor, " N"], prior: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         """The weights that `bayesian` makes of its posterior (8)."""
@@ -127,12 +150,20 @@ class Stable(Paper):
     def ready(self, history: History, history_size: int, step: Int[Tensor, ""]) -> Bool[Tensor, ""]:
         return step >= history_size
 
-    def usable(self, history: History, statistic: Float[Tensor, " N"], history_size: int) -> Bool[Tensor, " N"]:
-        varies = (history.spread > self.tolerance) & (statistic > self.tolerance)
-        return varies & (history.number >= history_size)
+    def confine(
+        self, scores: Float[Tensor, " N"], initial: Float[Tensor, " N"], context: Context
+    ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+        history = context.history
+        low, high, number = history.low[:, 0], history.high[:, 0], history.number[:, 0]
+        spread = (high - low) / torch.maximum(high.abs(), low.abs())
+        varies = (spread > self.tolerance) & (context.statistic > self.tolerance) & (number >= context.history_size)
+        finite = context.losses.isfinite()
+        usable = finite & (varies | ~context.ready)
+        initial = shares(initial.masked_fill(~finite, 0.0), initial)
+        return scores.masked_fill(~usable, 0.0), shares(initial.masked_fill(~usable, 0.0), initial)
 
-    def present(self, losses: Float[Tensor, " N"]) -> Bool[Tensor, " N"]:
-        return losses.isfinite()
+    def contributions(self, weights: Float[Tensor, " N"], losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        return (weights * losses).masked_fill(weights == 0, 0.0)
 
     def settle(self, posterior: Float[Tensor, " N"], prior: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         return (1 - self.floor) * posterior + self.floor * prior

@@ -34,7 +34,7 @@ class RingBuffer(nn.Module):
 
         The answer is differentiable in `losses` where these require a gradient; what is kept never is.
         """
-        current = torch.where(losses.isfinite(), losses, torch.nan)
+        current = losses.nan_to_num(torch.nan, torch.nan, torch.nan)
         history = torch.where(self.slots == self.step % self.capacity, current[:, None], self.values)
         self.values.copy_(history.detach())
         self.step.add_(1)

@@ -8,21 +8,24 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+SMALLEST = 1e-300
+
 
 class History(NamedTuple):
     """Normalised histories.
 
     Attributes:
-        values: Float (N, n), in [0, 1]; 0 where `known` is false.
-        known: Bool (N, n), the slots that hold a value.
-        number: Int (N,), how many do.
-        spread: Float (N,), (max - min) / max|H| after the symmetric logarithm: 0 for a constant history, or NaN.
+        values: Float (N, n), in [0, 1]; of no meaning in an empty slot.
+        empty: Bool (N, n), whether a slot is.
+        number: Int (N, 1), how many slots are not empty.
+        low, high: Float (N, 1), smallest and largest value after the symmetric logarithm; infinite if there is none.
     """
 
     values: Float[Tensor, "N n"]
-    known: Bool[Tensor, "N n"]
-    number: Int[Tensor, " N"]
-    spread: Float[Tensor, " N"]
+    empty: Bool[Tensor, "N n"]
+    number: Int[Tensor, "N 1"]
+    low: Float[Tensor, "N 1"]
+    high: Float[Tensor, "N 1"]
 
 
 def symmetric_log(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -35,42 +38,40 @@ def normalise(memory: Float[Tensor, "N n"], epsilon: float = 0.0) -> History:
 
     A history without spread becomes 0 throughout.
     """
-    known = memory.isfinite()
-    scaled = symmetric_log(torch.where(known, memory, 0.0))
-    low = torch.where(known, scaled, torch.inf).amin(1, keepdim=True)
-    high = torch.where(known, scaled, -torch.inf).amax(1, keepdim=True)
-    width = (high - low).clamp(min=0.0) + epsilon
-    values = torch.where(known, (scaled - low) / torch.where(width > 0, width, 1.0), 0.0)
-    spread = (high - low) / torch.maximum(high.abs(), low.abs())
-    return History(values, known, known.sum(1), spread[:, 0].detach())
+    empty = memory.isnan()
+    scaled = symmetric_log(memory.masked_fill(empty, 0.0))
+    low = scaled.masked_fill(empty, torch.inf).amin(1, keepdim=True)
+    high = scaled.masked_fill(empty, -torch.inf).amax(1, keepdim=True)
+    width = high - low + epsilon
+    values = (scaled - low) / torch.where(width > 0, width, 1.0)
+    return History(values, empty, memory.shape[1] - empty.sum(1, keepdim=True), low, high)
 
 
 def variance(history: History) -> Float[Tensor, " N"]:
-    """Population variance of each history, equation (3); 0 for an empty one."""
-    count = history.number.clamp(min=1)
-    mean = history.values.sum(1) / count
-    deviation = torch.where(history.known, history.values - mean[:, None], 0.0)
-    return deviation.square().sum(1) / count
+    """Population variance of each history, equation (3); NaN for an empty one."""
+    mean = history.values.masked_fill(history.empty, 0.0).sum(1, keepdim=True) / history.number
+    deviation = (history.values - mean).masked_fill(history.empty, 0.0)
+    return deviation.square().sum(1) / history.number[:, 0]
 
 
 def median_absolute_deviation(history: History, *, inverted_parity: bool = False) -> Float[Tensor, " N"]:
-    """median |H - median H|, equation (5); infinite or NaN for an empty history."""
-    centre = _median(history.values, history, inverted_parity)
-    return _median((history.values - centre).abs(), history, inverted_parity)[:, 0]
+    """median |H - median H|, equation (5); NaN for an empty history.
 
-
-def _median(values: Float[Tensor, "N n"], history: History, inverted_parity: bool) -> Float[Tensor, "N 1"]:
-    """The mean of two ranks: the middle ones, which coincide for odd n.
-
-    With `inverted_parity` the ranks are n // 2 - 1 and n // 2 for odd n, and n // 2 alone for even n.
+    The median is the mean of two of the sorted values, counted from 0: those at (n - 1) // 2 and n // 2, which are
+    one for odd n. With `inverted_parity` they are at n // 2 - 1 and n // 2 for odd n, and both at n // 2 for even n.
     """
-    count = history.number[:, None]
-    lower = count // 2 - count % 2 if inverted_parity else (count - 1) // 2
-    ranked = torch.where(history.known, values, torch.inf).sort(1).values
-    return (ranked.gather(1, lower.clamp(min=0)) + ranked.gather(1, count // 2)) / 2
+    number = history.number
+    upper = number // 2
+    lower = (upper - number % 2 if inverted_parity else (number - 1) // 2).clamp(min=0)
+    ranks = torch.cat([lower, upper], dim=1)
+
+    def median(values: Float[Tensor, "N n"]) -> Float[Tensor, "N 1"]:
+        return values.masked_fill(history.empty, torch.inf).sort(1).values.gather(1, ranks).mean(1, keepdim=True)
+
+    return median((history.values - median(history.values)).abs())[:, 0]
 
 
 def shares(scores: Float[Tensor, " N"], otherwise: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """Scores divided by their sum; `otherwise` where that is not positive."""
     total = scores.sum()
-    return torch.where(total > 0, scores / torch.where(total > 0, total, 1.0), otherwise)
+    return torch.where(total > 0, scores / total.clamp(min=SMALLEST), otherwise)

@@ -40,7 +40,7 @@ def test_a_value_that_is_not_finite_is_not_remembered(value: float) -> None:
     memory = RingBuffer(2, 3)
     memory.append(torch.tensor([1.0, 2.0]))
     history = normalise(memory.append(torch.tensor([value, 3.0])))
-    assert history.number.tolist() == [1, 2]
+    assert history.number.tolist() == [[1], [2]]
     memory.append(torch.tensor([5.0, 4.0]))
     assert memory.values[0].nansum() == 6.0
 
@@ -62,8 +62,9 @@ def test_normalised_history_by_hand() -> None:
     memory = torch.tensor([[0.0, math.e - 1, math.e**2 - 1, NAN], [3.0, 3.0, 3.0, NAN]], dtype=torch.float64)
     history = normalise(memory)
     torch.testing.assert_close(history.values[0, :3], torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64))
-    assert history.values[1].tolist() == [0.0] * 4
-    assert history.known.tolist() == [[True, True, True, False]] * 2
+    assert history.values[1, :3].tolist() == [0.0] * 3
+    assert history.empty.tolist() == [[False, False, False, True]] * 2
+    assert history.number.tolist() == [[3], [3]]
 
 
 def raw(values: list[float]) -> torch.Tensor:

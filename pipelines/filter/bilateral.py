@@ -8,6 +8,9 @@ from jaxtyping import UInt8
 
 from pipelines.params import FilterParams
 
+TRUNCATES_UP_TO = 5
+"""Largest diameter for which OpenCV 5.0 truncates uint8 results instead of rounding them."""
+
 
 def bilateral(image: UInt8[np.ndarray, "H W *rgb"], params: FilterParams) -> UInt8[np.ndarray, "H W *rgb"]:
     """Smooth speckle and keep edges.
@@ -19,7 +22,10 @@ def bilateral(image: UInt8[np.ndarray, "H W *rgb"], params: FilterParams) -> UIn
     diameter `d` around x, reflected at the border without repeating the edge pixel. The paper prints values for none
     of them. |I(x) - I(x_i)| of colours is the sum over the three channels, and one weight serves all three.
 
-    Filtered as float32 and rounded at the end: OpenCV's uint8 path with d = 5 rounds half of all pixels down.
+    Small neighbourhoods are filtered as float32 and rounded, because there OpenCV's uint8 path truncates: half of all
+    grey pixels come out one level darker.
     """
+    if params.diameter > TRUNCATES_UP_TO:
+        return cv2.bilateralFilter(image, params.diameter, params.sigma_range, params.sigma_space)
     smooth = cv2.bilateralFilter(image.astype(np.float32), params.diameter, params.sigma_range, params.sigma_space)
-    return np.clip(np.rint(smooth), 0, 255).astype(np.uint8)
+    return np.rint(smooth).astype(np.uint8)

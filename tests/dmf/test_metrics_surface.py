@@ -138,6 +138,7 @@ def test_every_image_of_a_batch_is_judged_alone() -> None:
 # --- agreement with MONAI, where the definitions coincide ---
 
 
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(
     ("shape", "spacing"), [((24, 31), (1.0, 1.0)), ((24, 31), (0.7, 1.3)), ((8, 9, 10), (3, 1, 1))]

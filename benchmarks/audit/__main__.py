@@ -1,0 +1,64 @@
+"""Compute every figure of `docs/audit.md` and write it there: `python -m benchmarks.audit`.
+
+Two tables need data that is not in the repository (the notebook's numbers and the paper's tables). They are looked for
+in $DMF_SHARED, or in `shared` beside the repository, and stay as they are where it is not at hand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks.audit import losses, metrics, weightings
+from benchmarks.audit.tables import Table, insert
+from pipelines.console import say, write_atomically
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "audit.md"
+
+FIGURES: dict[str, Callable[[], Table]] = {
+    "gradients": losses.gradients,
+    "direction": losses.direction,
+    "attached": weightings.attached,
+    "median": weightings.median,
+    "collapse": weightings.collapse,
+    "constant": weightings.constant,
+    "warm-up": weightings.warm_up,
+    "auxiliary-share": weightings.auxiliary_share,
+    "focal": losses.focal,
+    "class-weights": losses.class_weights,
+    "protocols": metrics.protocols,
+    "background": metrics.background,
+    "empty": metrics.empty,
+}
+SHARED_FIGURES: dict[str, Callable[[Path], Table]] = {
+    "collapse-oracle": weightings.collapse_oracle,
+    "published": metrics.published,
+}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    shared = Path(os.environ.get("DMF_SHARED", ROOT.parent / "shared"))
+    tables = {name: figures() for name, figures in FIGURES.items()}
+    if (shared / "oracles").is_dir():
+        tables |= {name: figures(shared) for name, figures in SHARED_FIGURES.items()}
+    else:
+        say(f"No oracles in {shared}: {', '.join(SHARED_FIGURES)} stay as they are.")
+    document = DOCUMENT.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        document = insert(document, name, table)
+        say(f"\n{name}\n{table.markdown()}")
+
+    def write(path: Path) -> None:
+        path.write_text(document, encoding="utf-8")
+
+    write_atomically(DOCUMENT, write)
+    say(f"\nWrote {len(tables)} tables into {DOCUMENT.relative_to(ROOT)}.")
+
+
+if __name__ == "__main__":
+    main()

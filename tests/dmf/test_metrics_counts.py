@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 from sklearn.metrics import multilabel_confusion_matrix
@@ -55,6 +55,7 @@ def test_it_agrees_with_scikit_learn(shape: tuple[int, ...], classes: int) -> No
     np.testing.assert_array_equal(confusion_matrix(prediction, target, classes), matrix)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**31), classes=st.integers(2, 6), pixels=st.integers(1, 40))
 def test_the_matrix_holds_the_counts(seed: int, classes: int, pixels: int) -> None:
     target, prediction = labels(seed, classes, 3, pixels), labels(seed + 1, classes, 3, pixels)

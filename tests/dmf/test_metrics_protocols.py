@@ -142,6 +142,7 @@ def test_the_reference_reproduces_the_authors_numbers(shared: Path) -> None:
 # --- properties ---
 
 
+@settings(deadline=None)
 @given(counts=any_counts, protocol=protocols)
 def test_every_score_is_a_fraction(counts: torch.Tensor, protocol: str) -> None:
     summary = summarise(counts, protocol)
@@ -149,6 +150,7 @@ def test_every_score_is_a_fraction(counts: torch.Tensor, protocol: str) -> None:
     assert all(0 <= summary[name] <= 1 for name in METRICS)
 
 
+@settings(deadline=None)
 @given(counts=any_counts)
 def test_dice_is_at_least_iou_and_follows_from_it_in_binary(counts: torch.Tensor) -> None:
     scores = per_image(counts)
@@ -157,6 +159,7 @@ def test_dice_is_at_least_iou_and_follows_from_it_in_binary(counts: torch.Tensor
         torch.testing.assert_close(scores["dice"], 2 * scores["iou"] / (1 + scores["iou"]))
 
 
+@settings(deadline=None)
 @given(counts=any_counts)
 def test_exchanging_prediction_and_target_exchanges_precision_and_recall(counts: torch.Tensor) -> None:
     scores, exchanged = per_image(counts), per_image(counts[..., [0, 2, 1, 3]])
@@ -164,24 +167,28 @@ def test_exchanging_prediction_and_target_exchanges_precision_and_recall(counts:
         assert torch.equal(scores[name], exchanged[other])
 
 
+@settings(deadline=None)
 @given(counts=any_counts, protocol=protocols, seed=st.integers(0, 2**31))
 def test_the_order_of_images_does_not_matter(counts: torch.Tensor, protocol: str, seed: int) -> None:
     order = torch.randperm(len(counts), generator=torch.Generator().manual_seed(seed))
     assert summarise(counts[order], protocol) == pytest.approx(summarise(counts, protocol))
 
 
+@settings(deadline=None)
 @given(counts=any_counts, protocol=protocols)
 def test_seeing_every_image_twice_changes_no_score(counts: torch.Tensor, protocol: str) -> None:
     once, twice = summarise(counts, protocol), summarise(torch.cat([counts, counts]), protocol)
     assert {name: twice[name] for name in METRICS} == pytest.approx({name: once[name] for name in METRICS}, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(counts=any_counts)
 def test_pooling_one_image_is_that_image(counts: torch.Tensor) -> None:
     single, pooled = per_image(counts[:1]), summarise(counts[:1], "pooled")
     assert {name: value.item() for name, value in single.items()} == {name: pooled[name] for name in METRICS}
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**31), classes=st.integers(2, 4), pixels=st.integers(1, 30))
 def test_a_perfect_prediction_scores_one_throughout(seed: int, classes: int, pixels: int) -> None:
     target = torch.randint(0, classes, (3, pixels), generator=torch.Generator().manual_seed(seed))
@@ -208,7 +215,7 @@ def test_per_image_agrees_with_monai(seed: int, classes: int, share: float) -> N
         torch.testing.assert_close(scores[name], expected.double().mean(1), rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(counts=any_counts)
 def test_per_image_and_pooled_agree_with_segmentation_models_pytorch(counts: torch.Tensor) -> None:
     stats = counts[:, 1:].unbind(-1)

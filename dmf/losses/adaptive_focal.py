@@ -79,4 +79,5 @@ class ReferenceAdaptiveFocalLoss(Loss):
         alpha = torch.cat([1 - share, share.expand(-1, self.num_classes - 1, -1)], dim=1)
         log_p = logsigmoid(z * (2 * truth.one_hot - 1))
         q = (-torch.expm1(log_p)).clamp_min(torch.finfo(z.dtype).tiny)
-        return truth.mean(-alpha * q.pow(gamma) * log_p)
+        pixels = truth.checked(truth.class_pixels.sum())
+        return truth.total(-alpha * q.pow(gamma) * log_p) / (pixels * self.num_classes)

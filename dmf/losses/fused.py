@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dmf.losses.base import Counts, Loss, PixelLoss, RegionLoss
-from dmf.losses.sweep import Statistics, count, swept_statistics
+from dmf.losses.sweep import Statistics, finish, swept_statistics
 from dmf.losses.truth import Truth, prepare
 
 
@@ -46,26 +46,33 @@ def evaluate(
     """Value of every loss; `statistics` may be `plain_statistics`, by which the sweep is tested."""
     z, truth = prepare(logits, target, losses[0].num_classes, losses[0].ignore_index)
     pixelwise = [loss for loss in losses if isinstance(loss, PixelLoss)]
+    soft: Counts | None = None
+    hard: Counts | None = None
+    means: Iterator[Tensor] = iter(())
     if pixelwise or any(isinstance(loss, RegionLoss) and not loss.hard for loss in losses):
-        soft, means = statistics(z, truth, pixelwise)
-        counts = Counts(*soft, images=len(z))
-        mean = iter(means)
+        (tp, fp, fn), values = statistics(z, truth, pixelwise)
+        soft = Counts(tp, fp, fn, images=len(z))
+        means = iter(values)
     if any(isinstance(loss, RegionLoss) and loss.hard for loss in losses):
         hard = hard_counts(z, truth)
 
     def value(loss: Loss) -> Tensor:
         if isinstance(loss, RegionLoss):
-            return loss.from_counts(hard if loss.hard else counts)
-        return next(mean) if isinstance(loss, PixelLoss) else loss(logits, target)
+            counts = hard if loss.hard else soft
+            assert counts is not None
+            return loss.from_counts(counts)
+        return next(means) if isinstance(loss, PixelLoss) else loss(logits, target)
 
     return torch.stack([value(loss) for loss in losses])
 
 
+@torch.no_grad()
 def hard_counts(z: Float[Tensor, "B C S"], truth: Truth) -> Counts:
     """Counts of the most probable class, the first of equals."""
-    with torch.no_grad():
-        winner = z.softmax(1).argmax(1)
-        predicted = Truth(winner, truth.num_classes, None, truth.dtype).one_hot
-        if truth.valid is not None:
-            predicted = predicted * truth.valid.unsqueeze(1)
-        return Counts(*count(predicted, predicted * truth.one_hot, truth), images=len(z))
+    winner = z.softmax(1).argmax(1)
+    predicted = Truth(winner, truth.num_classes, None, truth.dtype).one_hot
+    if truth.valid is not None:
+        predicted = predicted * truth.valid.unsqueeze(1)
+    classes = torch.stack([part.sum((0, 2)) for part in (predicted * truth.one_hot, predicted, truth.one_hot)])
+    (tp, fp, fn), _, _ = finish(classes, classes.new_zeros(0), truth)
+    return Counts(tp, fp, fn, images=len(z))

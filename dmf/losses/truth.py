@@ -48,28 +48,37 @@ class Truth:
         """Valid pixels of each class, image by image."""
         return self.one_hot.sum(2)
 
-    @cached_property
-    def pixels(self) -> Float[Tensor, ""]:
-        """Number of valid pixels in the batch, at least 1; NaN if some label is not a class.
+    def __getitem__(self, images: slice) -> Truth:
+        """The labels of some of the images."""
+        part = object.__new__(Truth)
+        part.num_classes, part.dtype, part.map, part.spatial = (
+            self.num_classes,
+            self.dtype,
+            self.map[images],
+            self.spatial,
+        )
+        part.valid = None if self.valid is None else self.valid[images]
+        return part
 
-        Raising would mean to wait for the device. A NaN loss is caught downstream; a plausible number would not be.
+    def checked(self, found: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """The number of pixels `found` in some class: at least 1, but NaN if other labels are about.
+
+        To raise would mean to wait for the device. A NaN loss is caught downstream, a plausible number would not be.
         """
-        size = self.map[0].numel()
-        expected = self.valid.sum(1) if self.valid is not None else float(size)
-        found = self.class_pixels.sum(1)
-        wrong = ((found - expected).abs() > 0.5 + size * torch.finfo(self.dtype).eps).any()
-        return found.sum().clamp_min(1).masked_fill(wrong, torch.nan)
+        size = self.map.numel()
+        expected = self.valid.sum() if self.valid is not None else float(size)
+        wrong = (found - expected).abs() > 0.5 + size * torch.finfo(self.dtype).eps
+        return found.clamp_min(1).masked_fill(wrong, torch.nan)
 
     def select(self, table: Float[Tensor, "*B C"]) -> Float[Tensor, "B S"]:
         """The entry of each pixel's true class in a table `(C,)` or, image by image, `(B, C)`; 0 at ignored pixels."""
         return (self.one_hot * table.to(self.one_hot).unsqueeze(-1)).sum(1)
 
-    def mean(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, ""]:
-        """Mean over the valid pixels (and over classes)."""
-        classes = values.shape[1] if values.ndim == 3 else 1
+    def total(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, ""]:
+        """Sum over the valid pixels."""
         if self.valid is not None:
             values = values * (self.valid if values.ndim == 2 else self.valid.unsqueeze(1))
-        return values.sum() / (self.pixels * classes)
+        return values.sum()
 
 
 def prepare(

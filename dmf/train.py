@@ -74,10 +74,10 @@ class TrialResult:
 class Trial:
     """A training run that is driven an epoch at a time.
 
-    >>> trial = Trial(spec, data)                # doctest: +SKIP
-    >>> while not trial.done:
-    ...     report = trial.epoch()
-    >>> result = trial.finish()
+        trial = Trial(spec, data)
+        while not trial.done:
+            report = trial.epoch()
+        result = trial.finish()
 
     Inside an epoch the device is never waited for: histories stay on it until the epoch ends.
     """

@@ -1,0 +1,45 @@
+"""`import dmf`: what a person with a training loop of their own gets, and what they do not have to install."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import dmf
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(info.name for info in pkgutil.walk_packages(dmf.__path__, "dmf."))
+PLATFORM = ("ray", "mlflow", "dvc", "pandas", "pyarrow", "pydantic", "timm", "segmentation_models_pytorch", "torchjd")
+
+
+def test_importing_it_loads_nothing_of_the_platform() -> None:
+    code = f"import sys, dmf; print([name for name in {PLATFORM} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(hasattr(dmf, name) for name in dmf.__all__)
+
+
+def test_the_readmes_example_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    logits = torch.randn(2, 2, 8, 8, requires_grad=True)
+    names = {"logits": logits, "target": torch.randint(0, 2, (2, 8, 8))}
+    exec(example, names)
+    assert logits.grad is not None
+    assert logits.grad.abs().sum() > 0
+    assert names["out"].weights.shape == names["out"].losses.shape == (3,)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_docstrings_hold(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name), optionflags=doctest.IGNORE_EXCEPTION_DETAIL).failed == 0

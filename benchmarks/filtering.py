@@ -3,8 +3,8 @@
     python -m benchmarks.filtering
 
 Prints two tables and writes benchmarks/results/filtering.json. The rivals take turns on the same images, and
-processor time is counted, so that whatever else the machine does matters little. scikit-image sums over the square around a pixel, OpenCV over the disc in
-it (about 0.8 of the pixels); both read the range kernel from a table.
+processor time is counted, so that whatever else the machine does matters little. scikit-image sums over the square
+around a pixel, OpenCV over the disc in it (about 0.8 of the pixels); both read the range kernel from a table.
 """
 
 from __future__ import annotations

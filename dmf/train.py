@@ -54,7 +54,8 @@ class TrialResult:
     """What is kept of a finished trial.
 
     Attributes:
-        test, validation: protocol -> metric -> value, by the selected weights.
+        test, validation: protocol -> metric -> value, by the selected weights. A split counts as one batch in the
+            reference protocol; the authors' notebook averages over batches of 32.
         images: one entry a test image and metric; `rows` says which image of the data it is.
         predictions: UInt8 (n, H, W), class of every pixel of the test images.
         weights: `state_dict` of the selected network, on the CPU.
@@ -174,7 +175,7 @@ class Trial:
         rows = self.data.rows["test"]
         target = self.data.masks[rows].long()
         images = {name: values.cpu().numpy() for name, values in per_image(counts).items()}
-        images["hd95"] = hd95(predictions, target).cpu().numpy()
+        images["hd95"] = hd95(predictions, target, num_classes=len(self.data.classes)).cpu().numpy()
         test = {protocol: summarise(counts, protocol) for protocol in PROTOCOLS}
         test["per_image"]["hd95"] = float(images["hd95"].mean())
         return TrialResult(

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # timings never decide a test
+settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,14 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COUNTS = {"benign": 14, "malignant": 8}
 PARAMS = "study: quickstart\narrays: {size: 32}\n"
-
-settings.register_profile("patient", deadline=None)  # timings never decide a test
-settings.load_profile("patient")
 
 RunStage = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -75,6 +75,7 @@ def save(figure: Figure, folder: Path, name: str, *, heading: str, caption: str,
     with Image.open(pixels) as image:
         width, height = image.size
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
+    figure.set_layout_engine("none")  # laid out already; once is slow enough
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
     return Picture(name, heading, caption, alternative, width, height)
 

@@ -32,7 +32,9 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
         return None
     rows = [row for row in layout.rows[dataset] if not row.baseline]
     colours = line_colours(layout, rows)
-    figure, grid = new_grid(1, len(panels), width=3.4, height=0.9 + 0.27 * len(rows), sharey=True)
+    names = [" · ".join(row.labels) for row in rows]
+    room = 0.07 * max(map(len, names)) / len(panels)
+    figure, grid = new_grid(1, len(panels), width=2.9 + room, height=1.2 + 0.27 * len(rows), sharey=True)
     for axes, (protocol, metric) in zip(grid[0], panels, strict=True):
         axes.axvline(0, color=INK, linewidth=0.9)
         for place, row in enumerate(rows):
@@ -43,10 +45,10 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
             axes.plot([comparison.low, comparison.high], [place, place], color=colour, linewidth=2.2, alpha=0.55)
             axes.plot(comparison.differences, [place] * comparison.seeds, "|", color=colour, markersize=8)
             axes.plot(comparison.mean, place, "o", color=colour, markersize=6)
-        axes.set_title(f"{Metric(metric).label}, {facts.protocols[protocol].title.lower()}", fontsize=8.5)
-        axes.set_xlabel("Difference to the baseline (percentage points)")
+        axes.set_title(f"{Metric(metric).label}\n{facts.protocols[protocol].title}", fontsize=8.5)
+        axes.set_xlabel("Difference to the baseline\n(percentage points)")
         axes.grid(axis="y", visible=False)
-    grid[0, 0].set_yticks(range(len(rows)), [" · ".join(row.labels) for row in rows])
+    grid[0, 0].set_yticks(range(len(rows)), names)
     grid[0, 0].invert_yaxis()
     for axes in grid[0]:
         axes.tick_params(axis="y", length=0)

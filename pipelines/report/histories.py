@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -141,8 +142,9 @@ def _draw_one(
     auxiliaries = list(dict.fromkeys(row.spec.auxiliary for row in rows))
     losses = list(dict.fromkeys(loss for row in rows for loss in row.spec.losses))
     colours = {printed(loss): colour for loss, colour in loss_colours(losses).items()}
-    width = 2.7 if len(auxiliaries) > 1 else 6.0
-    figure, grid = new_grid(len(weightings), len(auxiliaries), width=width, height=1.9, sharex=True, sharey="row")
+    columns = max(sum(row.spec.weighting == weighting for row in rows) for weighting in weightings)
+    width = 2.7 if columns > 1 else 6.0
+    figure, grid = new_grid(len(weightings), columns, width=width, height=1.9, sharex=True, sharey="row")
     for line, weighting in zip(grid, weightings, strict=True):
         present = [row for row in rows if row.spec.weighting == weighting]
         present.sort(key=lambda row: auxiliaries.index(row.spec.auxiliary))
@@ -204,7 +206,8 @@ def _draw_band(axes: Axes, row: Row, column: str, colour: str) -> None:
     length = min(len(table) for table in tables)
     scores = 100 * np.array([table[column].to_numpy(dtype=float)[:length] for table in tables])
     epochs = np.arange(1, length + 1)
-    axes.plot(epochs, scores.mean(axis=0), color=colour, linestyle="--" if row.baseline else "-", linewidth=1.4)
+    line, marker = "--" if row.baseline else "-", "o" if length == 1 else ""
+    axes.plot(epochs, scores.mean(axis=0), color=colour, linestyle=line, marker=marker, linewidth=1.4)
     axes.fill_between(epochs, scores.min(axis=0), scores.max(axis=0), color=colour, alpha=0.13, linewidth=0)
 
 
@@ -218,7 +221,8 @@ def line_colours(layout: Layout, rows: Sequence[Row]) -> dict[str, str]:
 def _panel_title(layout: Layout, block: tuple[str, ...], row: Row) -> str:
     if row.baseline:
         return row.configuration
-    return ", ".join(f"{printed(axis)}: {value}" for axis, value in zip(layout.axes, block, strict=False)) or "All"
+    title = ", ".join(f"{printed(axis)}: {value}" for axis, value in zip(layout.axes, block, strict=False))
+    return textwrap.fill(title or "All", 36)
 
 
 def _moves(row: Row) -> bool:

@@ -93,6 +93,7 @@ def render_page(
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
         summary=_summary(records, layout),
         findings=_findings(records),
+        twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
         records=records,
         headline_columns=[
             column for task in dict.fromkeys(f.task for f in facts.values()) for column in HEADLINES[task]
@@ -180,6 +181,15 @@ def _findings(records: Sequence[TrialRecord]) -> list[WarningLine]:
         for key, found in grouped.items()
         for first in [min(found, key=lambda finding: int(finding["step"]))]
     ]
+
+
+def twins(rows: Sequence[Row]) -> list[list[str]]:
+    """Configurations that agree in every test score of every seed: the same training under two names."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        scores = repr([(record.spec.seed, record.test) for record in row.records])
+        groups.setdefault(scores, []).append(row.configuration)
+    return [names for names in groups.values() if len(names) > 1]
 
 
 def _duration(seconds: float) -> str:

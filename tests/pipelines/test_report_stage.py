@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipelines.console import StageError
 from pipelines.grid.plan import PlannedTrial
-from pipelines.report import panel
+from pipelines.report import page, panel
 from pipelines.report.build import build_report
 from pipelines.report.drawing import spread
 from pipelines.report.layout import lay_out
@@ -48,25 +48,26 @@ def report(planned: list[PlannedTrial], tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def spoilable(planned: list[PlannedTrial], tmp_path: Path) -> list[PlannedTrial]:
-    """Three of the trials, in folders of their own."""
-    copies = plan_trials(tmp_path / "trials", [trial.spec for trial in planned[:3]])
-    for source, copy in zip(planned, copies, strict=False):
+    """Three of the trials (variance with Tversky and with focal, fixed), in folders of their own."""
+    chosen = [planned[0], planned[1], planned[12]]
+    copies = plan_trials(tmp_path / "trials", [trial.spec for trial in chosen])
+    for source, copy in zip(chosen, copies, strict=True):
         shutil.copytree(source.folder, copy.folder)
     return copies
 
 
 class TestPage:
     def test_nothing_is_loaded_from_a_network_and_every_file_named_is_there(self, report: Path) -> None:
-        page = Page(report)
-        assert not [address for address in page.addresses if "//" in address]
-        assert page.addresses
-        for address in page.addresses:
+        parsed = Page(report)
+        assert not [address for address in parsed.addresses if "//" in address]
+        assert parsed.addresses
+        for address in parsed.addresses:
             if address.startswith("#"):
-                assert address[1:] in page.identifiers
+                assert address[1:] in parsed.identifiers
             else:
                 assert (report / address).is_file()
-        assert "@import" not in page.text
-        assert "url(" not in page.text
+        assert "@import" not in parsed.text
+        assert "url(" not in parsed.text
 
     def test_every_picture_has_a_text_and_its_true_size(self, report: Path) -> None:
         for attributes in Page(report).pictures:
@@ -105,14 +106,19 @@ class TestPage:
     def test_it_is_small_enough_to_commit(self, report: Path) -> None:
         assert sum(path.stat().st_size for path in report.rglob("*") if path.is_file()) < 3_000_000
 
+    def test_configurations_that_are_the_same_training_are_called_so(self, spoilable: list[PlannedTrial]) -> None:
+        stored = [json.loads((trial.folder / "trial.json").read_text()) for trial in spoilable]
+        (spoilable[0].folder / "trial.json").write_text(json.dumps(stored[0] | {"summary": stored[1]["summary"]}))
+        rows = lay_out(read_trials(spoilable), "fixed · none").rows["phantom"]
+        assert page.twins(rows) == [["variance · tversky", "variance · focal"]]
+
 
 class TestDeterminism:
     def test_building_again_gives_the_same_bytes_and_drops_what_is_stale(
         self, spoilable: list[PlannedTrial], tmp_path: Path
     ) -> None:
         def build_three() -> dict[str, bytes]:
-            baseline = spoilable[0].configuration
-            return contents(build_report(STUDY, spoilable, baseline, {"phantom": FACTS}, tmp_path / "reports").parent)
+            return contents(build(spoilable, tmp_path / "reports").parent)
 
         first = build_three()
         (tmp_path / "reports" / "s" / "figures" / "stale.png").touch()
@@ -170,7 +176,7 @@ class TestFaults:
         with pytest.raises(
             StageError, match=rf"{spoilable[0].identifier}/{re.escape(name)} is damaged.*Delete that folder"
         ):
-            build_report(STUDY, spoilable, spoilable[0].configuration, {"phantom": FACTS}, tmp_path / "reports")
+            build(spoilable, tmp_path / "reports")
         assert not any((tmp_path / "reports").glob("*"))
 
     def test_a_folder_with_another_trials_results_is_refused(self, spoilable: list[PlannedTrial]) -> None:

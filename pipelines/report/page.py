@@ -198,7 +198,8 @@ def _duration(seconds: float) -> str:
 
 
 def _number(value: Any, digits: int = 2, sign: bool = False) -> str:
-    return f"{value:{'+' if sign else ''}.{digits}f}" if math.isfinite(value) else "n/a"
+    rounded = round(value, digits) + 0.0  # no minus before zero
+    return f"{rounded:{'+' if sign else ''}.{digits}f}" if math.isfinite(value) else "n/a"
 
 
 def _p_value(value: float) -> str:

@@ -35,9 +35,10 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     Raises:
         StageError: if a data set is not prepared.
     """
+    cells = expand(study).cells
     checksums = {name: arrays.load(data, name).checksum for name in study.datasets}
     planned = []
-    for cell in expand(study).cells:
+    for cell in cells:
         checksum, fingerprint = checksums[cell.spec.dataset], code_fingerprint(cell.spec)
         identifier = cell.spec.identifier(checksum, fingerprint)
         folder = trials.resolve() / study.name / identifier  # workers have another working directory

@@ -10,7 +10,7 @@ sweep backward (`dmf.losses.fused`). A loss outside the families overrides `forw
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,10 +71,15 @@ class Counts:
 
 @dataclass(frozen=True)
 class Pixels:
-    """The true class at every pixel: its probability `p`, and `log p`. At an ignored pixel both are 0."""
+    """The true class at every pixel: its probability `p`, and `log p` if asked for. Both are 0 at an ignored pixel."""
 
-    log_p: Float[Tensor, "B S"]
     p: Float[Tensor, "B S"]
+    logarithm: Callable[[], Float[Tensor, "B S"]]
+
+    @cached_property
+    def log_p(self) -> Float[Tensor, "B S"]:
+        """`log p`, finite however small p is."""
+        return self.logarithm()
 
     @cached_property
     def q(self) -> Float[Tensor, "B S"]:

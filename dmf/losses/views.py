@@ -1,0 +1,165 @@
+"""What losses see of some images, and how what they answer becomes a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dmf.losses.base import PixelLoss, Pixels, ProbabilityLoss, TrueClassLoss
+from dmf.losses.truth import Truth
+
+
+class Sums(NamedTuple):
+    """`(TP, FP, FN)` of each class, the sum of each pixelwise loss, and how many pixels have a class as label."""
+
+    counts: Float[Tensor, "3 C"]
+    values: Float[Tensor, " M"]
+    found: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class SoftmaxView:
+    """Any number of classes. `p` is 0 at ignored pixels, `hits = p y`.
+
+    With `P_c` the derivative of all losses with respect to `log p_c` at a pixel, `h` the part of it that concerns the
+    true class alone, the gradient of the logits is `y h + P − p (h + Σ_c P_c)`. Region losses enter `P_c` as
+    `p_c (a_c y_c + b_c)`, two numbers a class.
+    """
+
+    log_p: Float[Tensor, "B C S"]
+    p: Float[Tensor, "B C S"]
+    hits: Float[Tensor, "B C S"]
+    truth: Truth
+
+    @classmethod
+    def of(cls, z: Float[Tensor, "B C S"], truth: Truth) -> SoftmaxView:
+        """The view of these logits, in operations that autograd can differentiate."""
+        log_p = z.log_softmax(1)
+        p = log_p.exp() if truth.valid is None else log_p.exp() * truth.valid.unsqueeze(1)
+        return cls(log_p, p, p * truth.one_hot, truth)
+
+    def pixels(self) -> Pixels:
+        """The true class of every pixel."""
+        return Pixels(self.hits.sum(1), lambda: (self.log_p * self.truth.one_hot).sum(1))
+
+    def sums(self, losses: Sequence[PixelLoss]) -> Sums:
+        """What the values of all losses follow from."""
+        tp, present = self.hits.sum(2).sum(0), self.truth.class_pixels.sum(0)
+        pixels = self.pixels()
+        values = [
+            loss.value(pixels, self.truth)
+            if isinstance(loss, TrueClassLoss)
+            else loss.value(self.log_p, self.p, self.truth.one_hot) / loss.num_classes
+            for loss in losses
+        ]
+        counts = torch.stack([tp, self.p.sum(2).sum(0) - tp, present - tp])
+        return Sums(counts, total(values, self.truth, counts), present.sum())
+
+    def gradient(
+        self, losses: Sequence[PixelLoss], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
+    ) -> None:
+        """Writes the gradient of the logits, from the derivatives by counts and by summed pixelwise losses."""
+        y, p = self.truth.one_hot, self.p
+        d_tp, d_fp, d_fn = per_count.unsqueeze(-1)
+        every = torch.addcmul(d_fp, y, d_tp - d_fp - d_fn).mul_(p)
+        pixels = self.pixels()
+        true = torch.zeros_like(pixels.p)
+        for loss, weight in zip(losses, per_value, strict=True):
+            if isinstance(loss, TrueClassLoss):
+                true.addcmul_(loss.slope(pixels, self.truth), weight)
+            else:
+                every.addcmul_(loss.slope(p, y), weight / loss.num_classes)
+        pull = every.sum(1).add_(true)
+        every.addcmul_(p, pull.unsqueeze(1), value=-1)
+        torch.addcmul(every, y, true.unsqueeze(1), out=out)
+
+
+@dataclass(frozen=True)
+class BinaryView:
+    """Two classes, for losses that look at counts and at the true class: half the work.
+
+    Everything follows from the margin `m = (2y − 1) (z_1 − z_0)`: `p = σ(m)`, `q = 1 − p`, both 0 at ignored pixels.
+    The gradient of the true class's logit is `q (h + p w)` with `w = a_t + b_t − b_o`, t the true class and o the
+    other, and that of the other logit its negative.
+    """
+
+    margin: Float[Tensor, "B S"]
+    y: Float[Tensor, "B S"]
+    sign: Float[Tensor, "B S"]
+    p: Float[Tensor, "B S"]
+    q: Float[Tensor, "B S"]
+    truth: Truth
+
+    lowest = -80.0
+    """Below this margin p is kept, so that it never underflows; its logarithm goes on."""
+
+    @classmethod
+    def of(cls, z: Float[Tensor, "B C S"], truth: Truth) -> BinaryView:
+        """The view of these logits; not to be differentiated."""
+        valid = truth.valid
+        y = truth.map.flatten(1).to(truth.dtype)
+        if valid is not None:
+            y = y * valid
+        sign = y.mul(2).sub_(1)
+        margin = (z[:, 1] - z[:, 0]).mul_(sign)
+        p = margin.clamp(min=cls.lowest).sigmoid_()
+        q = 1 - p
+        if valid is not None:
+            p, q = p.mul_(valid), q.mul_(valid)
+        return cls(margin, y, sign, p, q, truth)
+
+    def pixels(self) -> Pixels:
+        """The true class of every pixel."""
+        return Pixels(self.p, self.logarithm)
+
+    def logarithm(self) -> Float[Tensor, "B S"]:
+        """`log p`: of p where it is kept exact, and linear in the margin below."""
+        if self.truth.valid is None:
+            return self.p.log().add_((self.margin - self.lowest).clamp_max_(0))
+        exact = self.margin.clamp(min=self.lowest).sigmoid_().log_()
+        return exact.add_((self.margin - self.lowest).clamp_max_(0)).mul_(self.truth.valid)
+
+    def sums(self, losses: Sequence[PixelLoss]) -> Sums:
+        """What the values of all losses follow from. Small sums are taken by themselves, not as differences."""
+        hits, misses = self.p * self.y, self.q * self.y
+        tp_1, fn_1 = hits.sum(), misses.sum()
+        tp_0, fn_0 = (self.p - hits).sum(), (self.q - misses).sum()
+        counts = torch.stack([tp_0, tp_1, fn_1, fn_0, fn_0, fn_1]).view(3, 2)
+        pixels = self.pixels()
+        values = [loss.value(pixels, self.truth) for loss in losses if isinstance(loss, TrueClassLoss)]
+        oddity = (self.y * self.y - self.y).sum()  # above 0 as soon as some label is neither 0 nor 1
+        return Sums(counts, total(values, self.truth, counts), counts[::2].sum().round() + oddity)
+
+    def gradient(
+        self, losses: Sequence[PixelLoss], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
+    ) -> None:
+        """Writes the gradient of the logits, from the derivatives by counts and by summed pixelwise losses."""
+        d_tp, d_fp, d_fn = per_count
+        w = d_tp - d_fn - d_fp.flip(0)
+        slope = self.y.mul(w[1] - w[0]).add_(w[0]).mul_(self.p)
+        pixels = self.pixels()
+        for loss, weight in zip(losses, per_value, strict=True):
+            if isinstance(loss, TrueClassLoss):
+                slope.addcmul_(loss.slope(pixels, self.truth), weight)
+        torch.mul(slope.mul_(self.q), self.sign, out=out[:, 1])
+        torch.neg(out[:, 1], out=out[:, 0])
+
+
+View = SoftmaxView | BinaryView
+
+
+def view_of(losses: Sequence[PixelLoss], num_classes: int) -> type[View]:
+    """The cheapest view that shows these losses what they need."""
+    if num_classes == 2 and not any(isinstance(loss, ProbabilityLoss) for loss in losses):
+        return BinaryView
+    return SoftmaxView
+
+
+def total(values: Sequence[Tensor], truth: Truth, like: Tensor) -> Float[Tensor, " M"]:
+    """Sums of each loss's values over the valid pixels."""
+    return torch.stack([truth.total(value) for value in values]) if values else like.new_zeros(0)

@@ -23,7 +23,7 @@ from pipelines.report.drawing import spread
 from pipelines.report.layout import lay_out
 from pipelines.report.names import loss_colours, weighting_colours
 from pipelines.report.page import StudyFacts
-from pipelines.report.records import read_trials
+from pipelines.report.records import TrialRecord, read_trials
 from tests.pipelines.report_trials import make_facts, paper_specs, plan_trials, write_trials
 
 FACTS = make_facts()
@@ -166,16 +166,33 @@ class TestFaults:
         assert [record.identifier for record in read_trials(spoilable[:2])] == [t.identifier for t in spoilable[:2]]
 
     @pytest.mark.parametrize(
-        "name", ["trial.json", "history.parquet", "epochs.parquet", "images.parquet", "predictions.npz"]
+        ("name", "read"),
+        [
+            ("trial.json", lambda record: record),
+            ("history.parquet", lambda record: record.history),
+            ("epochs.parquet", lambda record: record.epoch_table),
+            ("images.parquet", lambda record: record.images),
+            ("predictions.npz", lambda record: record.predictions),
+        ],
     )
     @pytest.mark.parametrize("spoil", [lambda path: os.truncate(path, 40), lambda path: path.write_bytes(b"{}")])
     def test_a_damaged_file_is_named_with_the_remedy(
-        self, spoilable: list[PlannedTrial], tmp_path: Path, name: str, spoil: Callable[[Path], None]
+        self,
+        spoilable: list[PlannedTrial],
+        name: str,
+        read: Callable[[TrialRecord], object],
+        spoil: Callable[[Path], None],
     ) -> None:
         spoil(spoilable[0].folder / name)
-        with pytest.raises(
-            StageError, match=rf"{spoilable[0].identifier}/{re.escape(name)} is damaged.*Delete that folder"
-        ):
+        expected = rf"{spoilable[0].identifier}/{re.escape(name)} is damaged.*Delete that folder"
+        with pytest.raises(StageError, match=expected):
+            read(read_trials(spoilable)[0])
+
+    def test_a_fault_found_while_drawing_leaves_no_half_report(
+        self, spoilable: list[PlannedTrial], tmp_path: Path
+    ) -> None:
+        (spoilable[0].folder / "images.parquet").write_bytes(b"{}")
+        with pytest.raises(StageError, match=r"images\.parquet is damaged"):
             build(spoilable, tmp_path / "reports")
         assert not any((tmp_path / "reports").glob("*"))
 

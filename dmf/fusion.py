@@ -98,7 +98,7 @@ class DynamicMemoryFusion(nn.Module):
         """The losses of this batch, weighted by what is remembered of them, this batch included."""
         values = self.losses(logits, target)
         base = values[: len(self.loss_names)]
-        total, weights = self.weighting.combine(base)
+        total, weights = self.weighting.combine(base, logits)
         gamma = auxiliary = torch.zeros_like(total)
         if self.schedule is not None:
             auxiliary = values[-1]

@@ -17,6 +17,7 @@ from dmf.weightings.famo import FAMO
 from dmf.weightings.fidelity import FIDELITIES
 from dmf.weightings.fixed import Equal, Fixed
 from dmf.weightings.gls import GLS
+from dmf.weightings.gradients import TorchJDWeighting
 from dmf.weightings.random import RandomWeighting
 from dmf.weightings.relobralo import ReLoBRaLo
 from dmf.weightings.softadapt import SoftAdapt
@@ -38,18 +39,21 @@ __all__ = [
     "RandomWeighting",
     "ReLoBRaLo",
     "SoftAdapt",
+    "TorchJDWeighting",
     "Uncertainty",
     "Variance",
     "Weighting",
     "build_weighting",
 ]
 
+TORCHJD = "torchjd:"
+
 
 def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **params: Any) -> Weighting:
     """The weighting registered under `name`.
 
     Args:
-        name: One of `WEIGHTINGS`.
+        name: One of `WEIGHTINGS`, or "torchjd:<method>" for one of TorchJD's that look at gradients.
         num_losses: N.
         fidelity: "paper", "reference" or "stable"; a method that has no such variants is the same in all three.
         params: Hyperparameters of the method, and `scale`.
@@ -58,8 +62,10 @@ def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **param
         UnknownName: for a name or fidelity that does not exist, listing those that do.
         ValueError: for a parameter that the method does not have, or out of its range.
     """
-    cls = WEIGHTINGS[name]
     rules = FIDELITIES[fidelity]
+    if name.startswith(TORCHJD):
+        return TorchJDWeighting(num_losses, method=name.removeprefix(TORCHJD), **params)
+    cls = WEIGHTINGS[name]
     known = set(inspect.signature(cls).parameters) - {"num_losses", "fidelity"}
     if unknown := sorted(set(params) - known):
         raise ValueError(f"Weighting {name!r} has no parameter {unknown[0]!r}. It has: {', '.join(sorted(known))}.")

@@ -80,7 +80,7 @@ class MemoryWeighting(Weighting):
         """The last word on the weights; `initial` are the initial ones of the losses that may have weight."""
         return weights
 
-    def _combine(self, losses: Float[Tensor, " N"]) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
         if not self.rules.differentiable:
             weights = self(losses)
             return Combination(self.rules.contributions(weights, losses).sum(), weights)

@@ -76,16 +76,21 @@ class Weighting(nn.Module, ABC):
             raise ValueError(f"`losses` must have shape ({self.num_losses},). Found {tuple(losses.shape)}.")
         return self.weigh(mean_across_ranks(losses).to(self.dtype)).to(losses.dtype)
 
-    def combine(self, losses: Float[Tensor, " N"]) -> Combination:
-        """One step: remember the losses, weigh them, add them up."""
-        total, weights = self._combine(losses)
+    def combine(self, losses: Float[Tensor, " N"], shared: Tensor | None = None) -> Combination:
+        """One step: remember the losses, weigh them, add them up.
+
+        Args:
+            losses: Float (N,).
+            shared: The tensor they were all computed from, such as the logits; for methods that look at gradients.
+        """
+        total, weights = self._combine(losses, shared)
         if self.scale == "own":
             return Combination(total, weights)
         budget = weights.sum()
         factor = torch.where(budget > 0, 1 / budget, 1.0)
         return Combination(total * factor, weights * factor)
 
-    def _combine(self, losses: Float[Tensor, " N"]) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
         weights = self(losses)
         return Combination((weights * losses).sum(), weights.detach())
 

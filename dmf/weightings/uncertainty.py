@@ -41,7 +41,7 @@ class Uncertainty(CarryingWeighting):
     def weigh_finite(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         return 0.5 * torch.exp(-self.log_variance.clamp(-LIMIT, LIMIT))
 
-    def _combine(self, losses: Float[Tensor, " N"]) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
         learned = self(losses)
         weights = learned.detach()
         for_s = (learned - weights) * self.last + 0.5 * self.log_variance

@@ -1,0 +1,82 @@
+"""Weightings that look at gradients, as TorchJD has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dmf.weightings.base import Combination, Weighting, mean_across_ranks, require
+
+SUFFIX = "Weighting"
+
+
+class TorchJDWeighting(Weighting):
+    """Any of TorchJD's weightings of a Gramian: UPGrad, MGDA, PCGrad, CAGrad, IMTLG, AlignedMTL, GradVac, DualProj, ...
+
+    w = f(J Jᵀ), where row i of J is the gradient of L_i with respect to the tensor that all losses were computed from,
+    here the logits: one small backward pass a loss, none through the network. With respect to the parameters the
+    Gramian would be another one; that of the shared features is the usual economy (MGDA-UB, Sener and Koltun 2018).
+    The total is Σ_i w_i L_i with detached weights. They have no sum in common and may have no fixed one.
+
+    Where we differ: a Gramian that is not finite gives each loss 1/N. Under `torch.distributed` the Gramian is averaged
+    over the ranks. The solvers run on the CPU, so a step waits for the device, and it is not for CUDA graphs. What
+    draws at random (PCGrad) draws from torch's generator. Nash-MTL weighs no Gramian and is not among them.
+
+    Args:
+        num_losses: N.
+        method: TorchJD's name without "Weighting": "UPGrad", "MGDA", ...
+        scale: See `Weighting`.
+        params: Arguments of TorchJD's class.
+
+    Raises:
+        ImportError: without TorchJD, or without what TorchJD needs for this method, saying what to install.
+        ValueError: for a method that TorchJD does not have or a parameter that it does not take.
+    """
+
+    def __init__(self, num_losses: int, *, method: str, scale: str = "own", **params: Any) -> None:
+        super().__init__(num_losses, scale=scale)
+        self.method = method
+        self.solver = _solver(method, params)
+
+    @property
+    def sums_to(self) -> None:
+        return None
+
+    def weigh(self, observed: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        raise ValueError(f"{self.method} weighs gradients: call `combine(losses, shared)`, not the module itself.")
+
+    def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
+        if shared is None or not shared.requires_grad:
+            expected = "the tensor that requires a gradient and that all losses were computed from, such as the logits"
+            raise ValueError(f"Parameter `shared` of {self.method} must be {expected}. Found {_describe(shared)}.")
+        rows = [torch.autograd.grad(loss, shared, retain_graph=True)[0].flatten() for loss in losses]
+        jacobian = torch.stack(rows).double()
+        gramian = mean_across_ranks(jacobian @ jacobian.T)
+        finite = bool(gramian.isfinite().all())
+        found = self.solver(gramian) if finite else torch.full_like(gramian[0], 1 / self.num_losses)
+        weights = found.detach().to(losses.dtype)
+        return Combination((weights * losses).sum(), weights)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, method={self.method!r}"
+
+
+def _describe(shared: Tensor | None) -> str:
+    return "None" if shared is None else "a tensor without gradient"
+
+
+def _solver(method: str, params: dict[str, Any]) -> torch.nn.Module:
+    """TorchJD's weighting of that name."""
+    try:
+        from torchjd import aggregation
+    except ImportError as error:
+        raise ImportError(f"Weighting 'torchjd:{method}' needs TorchJD: pip install 'dmf[gradients]'.") from error
+    named = [name.removesuffix(SUFFIX) for name in aggregation.__all__ if name.endswith(SUFFIX) and name != SUFFIX]
+    require(method in named, "method", method, "one of " + ", ".join(sorted(named)))
+    try:
+        return getattr(aggregation, method + SUFFIX)(**params)
+    except TypeError as error:
+        raise ValueError(f"Weighting 'torchjd:{method}' cannot take these parameters: {error}.") from error

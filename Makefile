@@ -45,7 +45,7 @@ lock: setup  ## Resolve requirements.lock again from pyproject.toml
 	@uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra platform --group dev \
 	    --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements.lock
 
-ui: setup  ## Open MLflow on http://127.0.0.1:5000
+ui: setup  ## Serve MLflow on this machine and print its address
 	@python -m pipelines.ui
 
 clean:  ## Remove the virtual environment

@@ -17,13 +17,15 @@ from dmf.data import TrialData, count_batches, epoch_order
 from dmf.diagnostics import Diagnostics, Finding
 from dmf.fusion import DynamicMemoryFusion
 from dmf.losses import Loss, build_loss
-from dmf.metrics import PROTOCOLS, confusion_counts, hd95, per_image, summarise
+from dmf.metrics import confusion_counts, hd95, per_image, summarise
 from dmf.models import build_model
 from dmf.recorder import StepRecorder
 from dmf.seeding import reproducible, trial_seed
 from dmf.spec import TrialSpec
 
 Summary = dict[str, dict[str, float]]
+
+SEGMENTATION_PROTOCOLS = ("reference", "per_image", "pooled")
 
 _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -176,11 +178,11 @@ class Trial:
         target = self.data.masks[rows].long()
         images = {name: values.cpu().numpy() for name, values in per_image(counts).items()}
         images["hd95"] = hd95(predictions, target, num_classes=len(self.data.classes)).cpu().numpy()
-        test = {protocol: summarise(counts, protocol) for protocol in PROTOCOLS}
+        test = {protocol: summarise(counts, protocol) for protocol in SEGMENTATION_PROTOCOLS}
         test["per_image"]["hd95"] = float(images["hd95"].mean())
         return TrialResult(
             test=test,
-            validation={protocol: summarise(validation, protocol) for protocol in PROTOCOLS},
+            validation={protocol: summarise(validation, protocol) for protocol in SEGMENTATION_PROTOCOLS},
             rows=rows.cpu().numpy(),
             images=images,
             predictions=predictions.to(torch.uint8).cpu().numpy(),

@@ -16,7 +16,9 @@ def main() -> None:
     port = parser.parse_args().port
     # One worker and no job runner: five seconds to start and half a gigabyte, where the defaults take over two.
     os.environ |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    say(f"MLflow shows {tracking_uri()} on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    # Without this the page opens on a view for language models, where no run of ours is to be seen.
+    page = f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+    say(f"MLflow shows {tracking_uri()} on {page} (Ctrl-C ends it)")
     address = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri(), *address]
     os.execv(sys.executable, command)

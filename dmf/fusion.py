@@ -41,8 +41,9 @@ class DynamicMemoryFusion(nn.Module):
     >>> out.total.backward()
 
     All losses come from one shared pass over the logits. The state (memory, schedule, learned weights) lies in
-    `state_dict`: a run that is interrupted and restored goes on bit for bit as if it had not been. In evaluation
-    mode nothing is remembered by itself either way, so call it in training steps only.
+    `state_dict`: a run that is interrupted and restored goes on bit for bit as if it had not been. Every call is
+    remembered, in evaluation mode too, so call it in training steps only. A loss that is NaN or infinite shows in
+    `losses` and, unless fidelity "stable" can leave it out, in `total`; it is never remembered.
 
     Args:
         losses: Base losses: names in `dmf.losses.LOSSES`, or modules.

@@ -56,19 +56,17 @@ class SmoothL1Loss(ProbabilityLoss):
 class BinaryCrossEntropyLoss(ProbabilityLoss):
     """Binary cross-entropy: `−1/(N C) Σ_i Σ_c y_ic log p_ic + (1 − y_ic) log(1 − p_ic)`.
 
-    Source: Ramani et al. For two classes both terms
-    are the same and it equals cross-entropy. `1 − p` is kept above the machine's epsilon.
+    Source: Ramani et al. For two classes both terms are the same and it equals cross-entropy. `1 − p` is clipped at
+    1e-7, as Keras does; `p` under the true class is not, so that the surest mistake still has its gradient.
     """
+
+    floor = 1e-7
 
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
     ) -> Float[Tensor, "B C S"]:
-        return -(y * log_p + (1 - y) * complement(p).log())
+        return -(y * log_p + (1 - y) * (1 - p).clamp_min(self.floor).log())
 
     def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
-        return (1 - y) * p / complement(p) - y
-
-
-def complement(p: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """`1 − p`, but not below the machine's epsilon."""
-    return (1 - p).clamp_min(torch.finfo(p.dtype).eps)
+        q = 1 - p
+        return (1 - y) * p / torch.where(q >= self.floor, q, torch.inf) - y

@@ -161,5 +161,5 @@ def view_of(losses: Sequence[PixelLoss], num_classes: int) -> type[View]:
 
 
 def total(values: Sequence[Tensor], truth: Truth, like: Tensor) -> Float[Tensor, " M"]:
-    """Sums of each loss's values over the valid pixels."""
-    return torch.stack([truth.total(value) for value in values]) if values else like.new_zeros(0)
+    """Sums of each loss's values over the valid pixels; of no loss, an empty part of the graph of `like`."""
+    return torch.stack([truth.total(value) for value in values]) if values else like.flatten()[:0]

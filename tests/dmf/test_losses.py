@@ -1,0 +1,292 @@
+"""Each loss against values worked by hand, against other libraries, and against the authors' own numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from dmf.losses import FIDELITIES, LOSSES, build_loss
+from dmf.registry import UnknownName
+
+# Four pixels, two classes. Probabilities of class 1: .8 .4 .3 .1; labels 1 1 0 0.
+# Class 1: TP 1.2, FP 0.4, FN 0.8. Class 0: TP 1.6, FP 0.8, FN 0.4. True-class probabilities: .8 .4 .7 .9.
+LESION = torch.tensor([0.8, 0.4, 0.3, 0.1], dtype=torch.float64)
+LOGITS = torch.stack([(1 - LESION).log(), LESION.log()]).view(1, 2, 2, 2)
+TARGET = torch.tensor([[[1, 1], [0, 0]]])
+TRUE = (0.8, 0.4, 0.7, 0.9)
+
+REFERENCE_NAMES = {
+    "dice": "dice_loss",
+    "iou": "iou_loss",
+    "tversky": "tversky_loss",
+    "focal": "focal_loss",
+    "cb_dice": "class_balanced_dice_loss",
+    "cross_entropy": "categorical_crossentropy",
+}
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "expected"),
+    [
+        ("cross_entropy", {}, -mean([math.log(p) for p in TRUE])),
+        ("binary_cross_entropy", {}, -mean([math.log(p) for p in TRUE])),
+        ("focal", {}, -0.25 * mean([(1 - p) ** 2 * math.log(p) for p in TRUE])),
+        ("focal", {"alpha": 1, "gamma": 0}, -mean([math.log(p) for p in TRUE])),
+        (
+            "focal",
+            {"alpha": (0.1, 0.9), "gamma": 1},
+            -mean([a * (1 - p) * math.log(p) for a, p in zip((0.9, 0.9, 0.1, 0.1), TRUE, strict=True)]),
+        ),
+        ("iou", {}, 1 - (1.2 / 2.4 + 1.6 / 2.8) / 2),
+        ("dice", {}, 1 - (2.4 / 3.6 + 3.2 / 4.4) / 2),
+        ("tversky", {}, 1 - (1.2 / (1.2 + 0.28 + 0.24) + 1.6 / (1.6 + 0.56 + 0.12)) / 2),
+        ("tversky", {"alpha": 0.5, "beta": 0.5}, 1 - (2.4 / 3.6 + 3.2 / 4.4) / 2),
+        ("cb_dice", {}, 1 - (2.4 / 3.6 + 3.2 / 4.4) / 2),  # both classes cover half: equal weights
+        ("mse", {}, mean([(1 - p) ** 2 for p in TRUE])),
+        ("smooth_l1", {}, mean([(1 - p) ** 2 for p in TRUE]) / 2),
+        ("smooth_l1", {"beta": 0.25}, mean([0.2**2 / 0.5, 0.6 - 0.125, 0.3 - 0.125, 0.1**2 / 0.5])),
+        ("exponential", {}, mean([math.exp(-p) for p in TRUE])),
+        ("adapt_exp", {}, mean([2 * math.exp(-p) for p in TRUE])),
+    ],
+)
+def test_worked_by_hand(name: str, params: dict[str, float], expected: float) -> None:
+    assert build_loss(name, 2, **params)(LOGITS, TARGET).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_class_balanced_dice_weighs_by_inverse_share() -> None:
+    """Three pixels of class 0 and one of class 1: ratios 3/4 and 1/4, weights 1/4 and 3/4."""
+    target = torch.tensor([[[1, 0], [0, 0]]])
+    dice_1 = 2 * 0.8 / (1.6 + 1)
+    dice_0 = 2 * (0.6 + 0.7 + 0.9) / (2.4 + 3)
+    expected = 1 - (0.25 * dice_0 + 0.75 * dice_1)
+    assert build_loss("cb_dice", 2)(LOGITS, target).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_class_balanced_dice_without_lesions() -> None:
+    """As published, the absent class takes all the weight and the gradient with it; `stable` gives it none."""
+    empty = torch.zeros_like(TARGET)
+
+    def worth(fidelity: str) -> tuple[float, float]:
+        logits = LOGITS.clone().requires_grad_()
+        value = build_loss("cb_dice", 2, fidelity)(logits, empty)
+        return value.item(), torch.autograd.grad(value, logits)[0].abs().sum().item()
+
+    value, slope = worth("paper")
+    assert value == pytest.approx(1, abs=1e-3)
+    assert slope < 1e-5
+    value, slope = worth("stable")
+    assert value == pytest.approx(1 - 2 * 2.4 / (2.4 + 4), abs=1e-5)
+    assert slope > 0.1
+
+
+def test_adapt_exp_weighs_image_by_image() -> None:
+    """One lesion pixel of four: λ1 = 4, λ2 = 4/3. A second image with two of four: λ1 = λ2 = 2."""
+    target = torch.cat([torch.tensor([[[1, 0], [0, 0]]]), TARGET])
+    first = 4 * math.exp(-0.8) + 4 / 3 * sum(math.exp(-p) for p in (0.6, 0.7, 0.9))
+    second = 2 * sum(math.exp(-p) for p in TRUE)
+    value = build_loss("adapt_exp", 2)(LOGITS.repeat(2, 1, 1, 1), target)
+    assert value.item() == pytest.approx((first + second) / 8, abs=1e-5)
+
+
+def test_adapt_exp_of_an_empty_mask_is_the_exponential_loss() -> None:
+    empty = torch.zeros_like(TARGET)
+    expected = build_loss("exponential", 2)(LOGITS, empty)
+    assert build_loss("adapt_exp", 2)(LOGITS, empty).item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_adaptive_focal_by_hand() -> None:
+    """Mask rows 1 1 / 0 0: f = 1/2, α = 1/2; the gradient is 1 down the columns everywhere: γ = 1/2 + 1."""
+    expected = -mean([0.5 * (1 - p) ** 1.5 * math.log(p) for p in TRUE])
+    assert build_loss("adaptive_focal", 2)(LOGITS, TARGET).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_adaptive_focal_outline_is_the_central_difference() -> None:
+    """One lesion pixel amid 5 x 5: slopes of 1/2 at its four neighbours, so γ_msa = 2/25 and γ_va = 1/25."""
+    target = torch.zeros(1, 5, 5, dtype=torch.long)
+    target[0, 2, 2] = 1
+    logits = torch.zeros(1, 2, 5, 5, dtype=torch.float64)
+    gamma, alpha = 3 / 25, 24 / 25
+    expected = (alpha + 24 * (1 - alpha)) / 25 * 0.5**gamma * math.log(2)
+    assert build_loss("adaptive_focal", 2)(logits, target).item() == pytest.approx(expected, rel=1e-9)
+    volume = build_loss("adaptive_focal", 2)(
+        logits.unsqueeze(2).repeat(1, 1, 4, 1, 1), target.unsqueeze(1).repeat(1, 4, 1, 1)
+    )
+    assert volume.item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_adaptive_focal_reference_swaps_the_weights() -> None:
+    """50 lesion pixels of 10,000: the background channel weighs .995, the lesion channel .005."""
+    target = torch.zeros(1, 100, 100, dtype=torch.long)
+    target[0, 0, :50] = 1
+    logits = torch.zeros(1, 2, 100, 100, requires_grad=True)
+    slope = torch.autograd.grad(build_loss("adaptive_focal", 2, "reference")(logits, target), logits)[0]
+    assert (slope[0, 0, 0, 0] / slope[0, 1, 0, 0]).abs().item() == pytest.approx(0.995 / 0.005, rel=1e-4)
+
+
+def test_adaptive_focal_looks_at_every_sample_by_itself() -> None:
+    torch.manual_seed(0)
+    logits, target = torch.randn(3, 2, 6, 6, dtype=torch.float64), torch.randint(0, 2, (3, 6, 6))
+    target[1] = 0
+    for fidelity in ("paper", "reference"):
+        loss = build_loss("adaptive_focal", 2, fidelity)
+        alone = [loss(logits[i : i + 1], target[i : i + 1]) for i in range(3)]
+        torch.testing.assert_close(loss(logits, target), torch.stack(alone).mean())
+
+
+# What the authors' notebook computes.
+
+
+@pytest.mark.parametrize("case", range(4))
+@pytest.mark.parametrize("name", REFERENCE_NAMES)
+def test_reference_fidelity_equals_the_notebook(shared: Path, name: str, case: int) -> None:
+    metrics = json.loads((shared / "oracles" / "dmf_reference.json").read_text())["metrics"][case]
+    logits, target = torch.tensor(metrics["logits"]).movedim(-1, 1), torch.tensor(metrics["labels"])
+    value = build_loss(name, metrics["num_classes"], "reference")(logits, target)
+    assert value.item() == pytest.approx(metrics["values"][REFERENCE_NAMES[name]], abs=1e-5)
+
+
+def test_reference_region_losses_carry_no_gradient() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    for name in ("dice", "iou", "tversky", "focal", "cb_dice"):
+        assert not build_loss(name, 2, "reference")(logits, TARGET).requires_grad
+        assert build_loss(name, 2)(logits, TARGET).requires_grad
+    assert build_loss("cross_entropy", 2, "reference")(logits, TARGET).requires_grad
+
+
+def test_reference_of_a_class_that_is_nowhere() -> None:
+    """Its Dice and IoU are 0, its Tversky index 1, its focal term infinite; cross-entropy stops at −log 1e-7."""
+    logits = torch.tensor([40.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(2, 3, 4, 4)
+    target = torch.zeros(2, 4, 4, dtype=torch.long)
+    values = {name: build_loss(name, 3, "reference")(logits, target).item() for name in REFERENCE_NAMES}
+    assert values["dice"] == values["iou"] == pytest.approx(2 / 3)
+    assert values["tversky"] == pytest.approx(0, abs=1e-6)
+    assert values["focal"] == math.inf
+    assert values["cb_dice"] == pytest.approx(1, abs=1e-5)
+    wrong = build_loss("cross_entropy", 3, "reference")(logits, target + 1)
+    assert wrong.item() == pytest.approx(-math.log(1e-7), rel=1e-6)
+
+
+def test_reference_takes_the_first_of_equal_classes() -> None:
+    tied = torch.zeros(1, 2, 2, 2)
+    assert build_loss("iou", 2, "reference")(tied, torch.zeros_like(TARGET)).item() == pytest.approx(0.5)
+
+
+# Where other libraries mean the same.
+
+
+def random_batch(classes: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(classes)
+    logits = 3 * torch.randn(4, classes, 16, 16, dtype=torch.float64, generator=generator)
+    return logits.requires_grad_(), torch.randint(0, classes, (4, 16, 16), generator=generator)
+
+
+def assert_same(ours: Tensor, theirs: Tensor, logits: Tensor) -> None:
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    slopes = [torch.autograd.grad(value, logits)[0] for value in (ours, theirs)]
+    torch.testing.assert_close(*slopes, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_agrees_with_torch(classes: int) -> None:
+    logits, target = random_batch(classes)
+    entropy = torch.nn.functional.cross_entropy
+    assert_same(build_loss("cross_entropy", classes)(logits, target), entropy(logits, target), logits)
+    target[:, 3:9] = -100
+    ours = build_loss("cross_entropy", classes, ignore_index=-100)(logits, target)
+    assert_same(ours, entropy(logits, target), logits)
+    labels = target.clamp_min(0)
+    hot = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).double()
+    for name in ("mse", "smooth_l1", "binary_cross_entropy"):
+        theirs = getattr(torch.nn.functional, name if name.endswith("entropy") else f"{name}_loss")
+        assert_same(build_loss(name, classes)(logits, labels), theirs(logits.softmax(1), hot), logits)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_agrees_with_segmentation_models(classes: int) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch.losses")
+    logits, target = random_batch(classes)
+    theirs = {
+        "dice": smp.DiceLoss("multiclass"),
+        "iou": smp.JaccardLoss("multiclass"),
+        "tversky": smp.TverskyLoss("multiclass", alpha=0.7, beta=0.3),
+    }
+    for name, loss in theirs.items():
+        assert_same(build_loss(name, classes)(logits, target), loss(logits, target), logits)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_agrees_with_monai(classes: int) -> None:
+    monai = pytest.importorskip("monai.losses")
+    logits, target = random_batch(classes)
+    shared = {"softmax": True, "to_onehot_y": True, "batch": True, "smooth_nr": 1e-6, "smooth_dr": 1e-6}
+    theirs = {
+        "dice": monai.DiceLoss(**shared),
+        "iou": monai.DiceLoss(**shared, jaccard=True),
+        "tversky": monai.TverskyLoss(**shared, alpha=0.7, beta=0.3),
+    }
+    for name, loss in theirs.items():
+        assert_same(build_loss(name, classes)(logits, target), loss(logits, target.unsqueeze(1)), logits)
+    # MONAI's focal loss works in float32, and divides by the number of classes, of which all but one add nothing.
+    focal = monai.FocalLoss(gamma=2.0, use_softmax=True, to_onehot_y=True)(logits, target.unsqueeze(1))
+    ours = build_loss("focal", classes, alpha=1.0)(logits, target)
+    torch.testing.assert_close(ours, (classes * focal).double(), rtol=1e-6, atol=1e-6)
+
+
+# Wrong use.
+
+
+def test_names_and_fidelities() -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'dice'"):
+        build_loss("dise", 2)
+    with pytest.raises(ValueError, match=r"`fidelity` must be one of paper, reference, stable\. Found 'exact'"):
+        build_loss("dice", 2, "exact")
+    with pytest.raises(ValueError, match=r"'dice'.*cannot take these parameters"):
+        build_loss("dice", 2, gamma=2)
+    assert set(LOSSES) == set(FIDELITIES["paper"])
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("dice", {"smooth": 0}),
+        ("tversky", {"alpha": -1}),
+        ("tversky", {"alpha": 0, "beta": 0}),
+        ("focal", {"gamma": -1}),
+        ("focal", {"alpha": (1, 2, 3)}),
+        ("focal", {"alpha": 0}),
+        ("adapt_exp", {"epsilon": 0}),
+        ("smooth_l1", {"beta": 0}),
+        ("iou", {"smooth": float("nan")}),
+    ],
+)
+def test_bad_parameters_name_themselves(name: str, params: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=rf"`{next(iter(params))}`.* must be .*Found|0/0. Found|divides by 0"):
+        build_loss(name, 2, **params)
+
+
+@pytest.mark.parametrize(
+    ("logits", "target", "message"),
+    [
+        (torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 4, dtype=torch.long), r"`logits` must be \(B, 2, "),
+        (torch.zeros(2, 2, 4, 4), torch.zeros(2, 1, 4, 4, dtype=torch.long), r"`target` must have shape \(2, 4, 4\)"),
+        (torch.zeros(2, 2, 4, 4), torch.zeros(2, 4, 4), "`target` must hold integer labels"),
+        (torch.zeros(2), torch.zeros(2, dtype=torch.long), "`logits` must be"),
+    ],
+)
+def test_bad_shapes_say_what_was_expected(logits: Tensor, target: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_loss("dice", 2)(logits, target)
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="a binary task has two logits"):
+        build_loss("dice", 1)

@@ -51,6 +51,10 @@ class MemoryWeighting(Weighting):
         weights = as_weights(initial, num_losses, "initial")
         self.register_buffer("initial", weights / weights.sum())
         self.memory = RingBuffer(num_losses, capacity)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Register further buffers of the method."""
 
     @property
     def sums_to(self) -> float:
@@ -129,24 +133,7 @@ class Bayesian(MAD):
 
     prior: Float[Tensor, " N"]
 
-    def __init__(
-        self,
-        num_losses: int,
-        *,
-        history_size: int = 50,
-        history_size_max: int = 150,
-        initial: Sequence[float] | None = None,
-        fidelity: str = "paper",
-        scale: str = "own",
-    ) -> None:
-        super().__init__(
-            num_losses,
-            history_size=history_size,
-            history_size_max=history_size_max,
-            initial=initial,
-            fidelity=fidelity,
-            scale=scale,
-        )
+    def prepare(self) -> None:
         self.register_buffer("prior", self.initial.clone())
 
     def scores(self, statistic: Float[Tensor, " N"]) -> Float[Tensor, " N"]:

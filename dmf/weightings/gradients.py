@@ -23,7 +23,8 @@ class TorchJDWeighting(Weighting):
 
     Where we differ: a Gramian that is not finite gives each loss 1/N. Under `torch.distributed` the Gramian is averaged
     over the ranks. The solvers run on the CPU, so a step waits for the device, and it is not for CUDA graphs. What
-    draws at random (PCGrad) draws from torch's generator. Nash-MTL weighs no Gramian and is not among them.
+    draws at random (PCGrad) draws from torch's generator. Nash-MTL weighs no Gramian and TorchJD has no GradNorm, so
+    neither is here.
 
     Args:
         num_losses: N.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import itertools
 import json
 from collections.abc import Iterator
@@ -14,11 +13,10 @@ from typing import Any
 import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
-from dmf.losses import LOSSES
+from dmf.losses import build_loss
 from dmf.models import build_model
-from dmf.registry import Registry
 from dmf.spec import TrialSpec
-from dmf.weightings import WEIGHTINGS
+from dmf.weightings import build_weighting
 from tune_spaces.strict_yaml import ConfigError, did_you_mean
 from tune_spaces.study import Study
 
@@ -113,25 +111,29 @@ def _spec(study: Study, values: dict[str, Any]) -> TrialSpec:
         raise ConfigError("\n".join(lines)) from None
     try:
         for name in (*spec.losses, *([spec.auxiliary] if spec.auxiliary else [])):
-            _check_arguments("loss", LOSSES, name, spec.loss_params.get(name, {}))
-        _check_arguments("weighting", WEIGHTINGS, spec.weighting, spec.weighting_params)
-        _check_model(spec.model, json.dumps(dict(spec.model_params)), spec.image_size)
+            _try_loss(name, spec.fidelity, json.dumps(spec.loss_params.get(name, {})))
+        _try_weighting(spec.weighting, len(spec.losses), spec.fidelity, json.dumps(spec.weighting_params))
+        _try_model(spec.model, spec.image_size, json.dumps(spec.model_params))
     except ValueError as error:
         raise ConfigError(f"{study.path}: {error}") from None
     return spec
 
 
+# Components are built once to see whether they can be: a wrong name, argument or value shows at once.
 @lru_cache
-def _check_model(name: str, params: str, image_size: int) -> None:
-    with torch.device("meta"):  # shapes without memory: a wrong name or argument shows at once, and costs nothing
+def _try_loss(name: str, fidelity: str, params: str) -> None:
+    build_loss(name, 2, fidelity, **json.loads(params))
+
+
+@lru_cache
+def _try_weighting(name: str, num_losses: int, fidelity: str, params: str) -> None:
+    build_weighting(name, num_losses, fidelity, **json.loads(params))
+
+
+@lru_cache
+def _try_model(name: str, image_size: int, params: str) -> None:
+    with torch.device("meta"):  # shapes without memory
         build_model(name, 1, 2, image_size=image_size, **json.loads(params))
-
-
-def _check_arguments(kind: str, registry: Registry[Any], name: str, params: Any) -> None:
-    known = [p.name for p in inspect.signature(registry[name]).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    for key in params:
-        if key not in known:
-            raise ValueError(f"The {kind} {name!r} takes no argument {key!r}.{did_you_mean(key, known)}")
 
 
 def _configuration_names(specs: list[TrialSpec]) -> list[str]:

@@ -113,6 +113,11 @@ def grid_with(**fields: object) -> list[dict[str, object]]:
         ({"grid": grid_with(losses=[["dise"]])}, ["Unknown loss 'dise'", "Did you mean 'dice'?"]),
         ({"grid": grid_with(weighting="varriance")}, ["Unknown weighting 'varriance'", "Did you mean 'variance'?"]),
         ({"grid": grid_with(weighting_params={"histroy": 3})}, ["'fixed'", "'histroy'"]),
+        (
+            {"grid": grid_with(weighting="mad", weighting_params={"history_size": 0})},
+            ["`history_size` must be", "Found 0"],
+        ),
+        ({"grid": grid_with(weighting="torchjd:UPGard")}, ["UPGard"]),
         ({"grid": grid_with(loss_params={"dice": {"smoth": 1}})}, ["'dice'", "'smoth'"]),
         ({"grid": grid_with(auxiliary=["focal", "focal"])}, ["holds a configuration twice"]),
         ({"baseline": {"weighting": "gls"}}, ["`baseline`", "exactly one", "Found 0"]),

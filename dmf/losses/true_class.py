@@ -49,22 +49,22 @@ class FocalLoss(TrueClassLoss):
         self.gamma = gamma
 
     def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        return self.weigh(-self.q(pixels).pow(self.gamma) * pixels.log_p, truth)
+        return self.weigh(self.q(pixels).pow(self.gamma) * pixels.log_p, truth)
 
     def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
         q = self.q(pixels)
-        difficulty = torch.addcmul(-q, pixels.p, pixels.log_p, value=self.gamma)
-        return self.weigh(difficulty.mul_(q.pow(self.gamma - 1)), truth)
+        hardness = torch.addcmul(q, pixels.p, pixels.log_p, value=-self.gamma)
+        return self.weigh(hardness.mul_(q.pow(self.gamma - 1)), truth)
 
     def q(self, pixels: Pixels) -> Float[Tensor, "B S"]:
         """`1 − p`, in the precision that the power needs."""
         return pixels.q if self.gamma >= 1 else pixels.small_q
 
     def weigh(self, values: Float[Tensor, "B S"], truth: Truth) -> Float[Tensor, "B S"]:
-        """Values times the weight of each pixel's class."""
+        """Values times minus the weight of each pixel's class."""
         if isinstance(self.alpha, float):
-            return values * self.alpha
-        return values * truth.select(torch.tensor(self.alpha, device=values.device, dtype=values.dtype))
+            return values.mul(-self.alpha)
+        return values * -truth.select(torch.tensor(self.alpha, device=values.device, dtype=values.dtype))
 
 
 @LOSSES.register("exponential")

@@ -132,7 +132,8 @@ class BinaryView:
         counts = torch.stack([tp_0, tp_1, fn_1, fn_0, fn_0, fn_1]).view(3, 2)
         pixels = self.pixels()
         values = [loss.value(pixels, self.truth) for loss in losses if isinstance(loss, TrueClassLoss)]
-        oddity = (self.y * self.y - self.y).sum()  # above 0 as soon as some label is neither 0 nor 1
+        least, most = self.y.aminmax()
+        oddity = (most - 1).clamp_min(0) - least.clamp_max(0)  # at least 1 as soon as some label is neither 0 nor 1
         return Sums(counts, total(values, self.truth, counts), counts[::2].sum().round() + oddity)
 
     def gradient(

@@ -4,14 +4,17 @@
 
 Prints one table and writes benchmarks/results/losses.json: milliseconds forward and backward, how many times as long
 as `cross_entropy` of torch, and the peak of memory beyond the logits and labels. Rivals take turns, so that whatever
-else the machine does slows all of them; the best turn counts. segmentation-models-pytorch and MONAI stand for five
-losses (neither has CB-Dice) and are left out where they are not installed. The GPU is used where there is one.
+else the machine does slows all of them; the best turn counts. A busy machine
+still wrongs a pass of many small steps the most, so its load is written beside the figures. segmentation-models-pytorch
+and MONAI stand for five losses (neither has CB-Dice) and are left out where they are not installed. The GPU is used
+where there is one.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -156,6 +159,7 @@ def main() -> None:
     machine = {
         "device": torch.cuda.get_device_name() if DEVICE.type == "cuda" else platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1),
         "torch": torch.__version__,
     }
     RESULTS.parent.mkdir(exist_ok=True)

@@ -35,7 +35,7 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 class TrainingDiverged(RuntimeError):
-    """A loss became NaN or infinite; the message names the loss and the step."""
+    """The network's weights became NaN or infinite; the message names the first such loss and its step."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Trial:
         """Train one epoch, score the validation split, keep the weights if they are the best so far.
 
         Raises:
-            TrainingDiverged: if a loss was NaN or infinite in a step of this epoch.
+            TrainingDiverged: if the network's weights are no longer finite.
         """
         started = time.perf_counter()
         number = self.epochs_done
@@ -223,14 +223,16 @@ class Trial:
             self._best_weights = copy.deepcopy(self.model.state_dict())
 
     def _refuse_divergence(self, steps: dict[str, np.ndarray]) -> None:
-        for name, values in steps.items():
-            wrong = np.flatnonzero(~np.isfinite(values))
-            if wrong.size:
-                step = self.epochs_done * self.steps_per_epoch + int(wrong[0])
-                raise TrainingDiverged(
-                    f"`{name}` is {values[wrong[0]]} at step {step} (epoch {self.epochs_done}). "
-                    "Lower the learning rate, or use precision fp32."
-                )
+        """A loss may be infinite and harmless (the notebook's has no gradient); a network that is not is lost."""
+        if all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            return
+        first = {name: np.flatnonzero(~np.isfinite(values)) for name, values in steps.items()}
+        found = [(int(where[0]), name) for name, where in first.items() if where.size]
+        step, cause = min(found) if found else (len(steps["total"]) - 1, "the network")
+        raise TrainingDiverged(
+            f"`{cause}` is not finite at step {self.epochs_done * self.steps_per_epoch + step} "
+            f"(epoch {self.epochs_done}). Lower the learning rate, or use precision fp32."
+        )
 
 
 def train(

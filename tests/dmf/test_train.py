@@ -96,3 +96,11 @@ def test_divergence_names_the_loss_and_the_step(data) -> None:
     trial = Trial(toy_spec(learning_rate=1e30, optimizer="sgd"), data)
     with pytest.raises(TrainingDiverged, match=r"at step \d+ \(epoch 0\)"):
         trial.epoch()
+
+
+def test_the_notebooks_infinite_focal_loss_does_not_end_training(data) -> None:
+    trial = Trial(toy_spec(fidelity="reference", auxiliary="focal", learning_rate=1e-6), data)
+    with torch.no_grad():
+        trial.model.head.bias.copy_(torch.tensor([50.0, -50.0]))
+    assert np.isinf(trial.epoch().steps["auxiliary"]).all()
+    assert not trial.done

@@ -15,6 +15,7 @@ from mlflow.entities import Metric, Param, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from dmf.diagnostics import Finding
 from pipelines.records import DONE
 
 BATCH = 1000
@@ -109,8 +110,8 @@ class MirroredRun:
         trial = json.loads((folder / DONE).read_text())
         scores = ((f"test/{p}/{m}", v, 0) for p, metrics in trial["summary"].items() for m, v in metrics.items())
         self._log(scores)
-        for finding in trial["diagnostics"]:
-            self._client.set_tag(self._id, f"diagnostic.{finding['kind']}", finding["message"])
+        for finding in (Finding(**values) for values in trial["diagnostics"]):
+            self._client.set_tag(self._id, finding.tag[0], finding.message)
         for name in ("history.parquet", DONE):
             self._client.log_artifact(self._id, str(folder / name))
         self._client.set_terminated(self._id, RunStatus.to_string(RunStatus.FINISHED))

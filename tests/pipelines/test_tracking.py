@@ -26,7 +26,7 @@ def description(identifier: str) -> dict[str, object]:
         "code_version": "abc+changes",
         "steps_per_epoch": STEPS_PER_EPOCH,
         "summary": {"reference": {"dice": 0.5}, "per_image": {"dice": 0.25}},
-        "diagnostics": [{"kind": "collapse", "step": 7, "message": "weight of dice is 0.999"}],
+        "diagnostics": [{"kind": "weight_collapse", "step": 7, "message": "All weight on dice.", "subject": "dice"}],
     }
 
 
@@ -65,7 +65,7 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     assert run.data.params == {"dataset": "phantom", "seed": "3", "losses": '["dice", "iou"]', "auxiliary": "null"}
     assert run.data.tags["identifier"] == "a1b2"
     assert run.data.tags["code_version"] == "abc+changes"
-    assert run.data.tags["diagnostic.collapse"] == "weight of dice is 0.999"
+    assert run.data.tags["diagnostics.weight_collapse.dice"] == "All weight on dice."
     assert run.data.metrics["test/per_image/dice"] == 0.25
     client = MlflowClient(uri)
     history = pd.read_parquet(trial / "history.parquet")

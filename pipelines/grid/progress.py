@@ -21,7 +21,7 @@ class GridProgress(tune.Callback):
     def __init__(self, planned: list[PlannedTrial]) -> None:
         self._planned = {trial.identifier: trial for trial in planned}
         self._kept = sum(trial.done for trial in planned)
-        self._done = 0
+        self.ended: set[str] = set()
         self._epochs: dict[str, int] = {}
         self.failed: dict[str, str] = {}
         self._best: tuple[float, str] = (-1.0, "")
@@ -57,7 +57,7 @@ class GridProgress(tune.Callback):
             self._epochs[identifier] = result["epoch"]
             self._best = max(self._best, (result["score"], self._planned[identifier].configuration))
         if result["done"]:
-            self._done += 1
+            self.ended.add(identifier)
             self._epochs[identifier] = self._planned[identifier].spec.epochs
         self._show(sum(other.status == "RUNNING" for other in trials))
 
@@ -69,7 +69,7 @@ class GridProgress(tune.Callback):
             f"{running} running, {len(self.failed)} failed, "
             f"best val Dice {100 * self._best[0]:.1f} ({self._best[1]}), {self._time_left()} left"
         )
-        completed = self._kept + self._done
+        completed = self._kept + len(self.ended)
         self._bar.update(self._task, completed=completed, line=line)
         now = time.monotonic()
         if not err.is_terminal and (now - self._printed > SILENT_SECONDS or completed == len(self._planned)):

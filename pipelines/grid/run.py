@@ -29,6 +29,8 @@ def run_grid(study: Study, planned: list[PlannedTrial], data: Path, uri: str, wo
     """Run what is not done yet. Returns the failed trials: identifier -> error."""
     mirror = Mirror(study.name, uri)
     waiting = [trial for trial in planned if not trial.done]
+    for leftover in planned[0].folder.parent.glob(".*.partial"):
+        shutil.rmtree(leftover)  # of workers that were killed while they wrote
     say(f"grid: {len(planned)} trials, {len(planned) - len(waiting)} done before, {len(waiting)} to run")
     failed = _tune(study, planned, waiting, data, uri, workers) if waiting else {}
     finished = [trial.folder for trial in planned if trial.done]
@@ -63,8 +65,11 @@ def _tune(
                 ),
             )
             tuner.fit()
-        vanished = {trial.identifier: "no result was written" for trial in waiting if not trial.done}
-        return {**vanished, **progress.failed}
+        missing = {trial.identifier for trial in waiting if not trial.done} - progress.failed.keys()
+        if missing - progress.ended:
+            raise KeyboardInterrupt  # Tune takes Ctrl-C for itself and returns as if all were well
+        lost = "it ended, but its result is not on this machine: --trials must name a folder that all nodes share"
+        return {**progress.failed, **dict.fromkeys(missing, lost)}
     finally:
         ray.shutdown()
         shutil.rmtree(scratch, ignore_errors=True)

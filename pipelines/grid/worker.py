@@ -72,8 +72,8 @@ class TrialWorker(tune.Trainable):
             return self._epoch()
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-            failure = {**self._describe(), "error": message, "traceback": traceback.format_exc(), "attempts": 1}
-            write_failure(self.planned.folder, failure)
+            cause = {"error": message, "traceback": traceback.format_exc(), "node": platform.node()}
+            write_failure(self.planned.folder, {**self._describe(), **cause})
             self._mirror(lambda run: run.fail(message))
             return {"done": True, "failed": True, "error": message}
 

@@ -33,12 +33,14 @@ STUDY = {
 DRIVER = """
 import sys
 from pathlib import Path
+from pipelines.console import run_stage
 from pipelines.grid.plan import plan
 from pipelines.grid.run import run_grid
 from tune_spaces import load_study
 folder, data = Path(sys.argv[1]), Path(sys.argv[2])
 study = load_study("tiny", folder)
-run_grid(study, plan(study, data, folder / "trials"), data, f"sqlite:///{folder / 'mlflow.db'}", workers=2)
+store = f"sqlite:///{folder / 'mlflow.db'}"
+run_stage(lambda: run_grid(study, plan(study, data, folder / "trials"), data, store, workers=2))
 """
 
 
@@ -126,6 +128,15 @@ def test_a_killed_driver_keeps_what_was_finished_and_repeats_none_of_it(tmp_path
     assert kept.items() <= finished(tmp_path).items()
     assert len(finished(tmp_path)) == 8
     assert mirrored(tmp_path) == {(identifier, "FINISHED"): 1 for identifier in finished(tmp_path)}
+
+
+def test_ctrl_c_stops_within_seconds_and_keeps_what_was_finished(tmp_path: Path, data: Path) -> None:
+    tiny(tmp_path, seeds=4, trial={"epochs": 40})
+    driver = start(data, tmp_path)
+    wait_for(lambda: len(finished(tmp_path)) >= 1)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(60) == 130
+    assert 1 <= len(finished(tmp_path)) < 8
 
 
 def test_a_killed_worker_costs_its_trial_a_restart_and_nothing_else(tmp_path: Path, data: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pandas as pd
 import torch
 
 from dmf.train import EpochReport, TrialResult
+from pipelines.files import replaced
 
 DONE = "trial.json"
 FAILED = "failure.json"
@@ -46,22 +45,14 @@ def write_trial(
     epochs: pd.DataFrame,
     cases: pd.DataFrame,
 ) -> None:
-    """Write a finished trial: everything into a folder beside the target, then one rename.
+    """Write a finished trial, whole or not at all.
 
     Args:
         folder: `trials/<study>/<identifier>`; an earlier failure there is replaced.
         description: identifier, study, spec, checksums, times, environment.
         cases: the data set's `cases.csv`, in the order of its arrays.
     """
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    steps.to_parquet(partial / "history.parquet", index=False)
-    epochs.to_parquet(partial / "epochs.parquet", index=False)
     tested = cases.iloc[result.rows][["image", "label"]].reset_index(drop=True)
-    pd.concat([tested, pd.DataFrame(result.images)], axis=1).to_parquet(partial / "images.parquet", index=False)
-    np.savez_compressed(partial / "predictions.npz", index=result.rows, masks=result.predictions)
-    torch.save(result.weights, partial / "model.pt")
     outcome = {
         "status": "done",
         "epochs": result.epochs,
@@ -70,9 +61,13 @@ def write_trial(
         "validation": result.validation,
         "diagnostics": [asdict(finding) for finding in result.findings],
     }
-    (partial / DONE).write_text(json.dumps({**description, **outcome}, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    with replaced(folder, beside=folder.parent.parent) as partial:
+        steps.to_parquet(partial / "history.parquet", index=False)
+        epochs.to_parquet(partial / "epochs.parquet", index=False)
+        pd.concat([tested, pd.DataFrame(result.images)], axis=1).to_parquet(partial / "images.parquet", index=False)
+        np.savez_compressed(partial / "predictions.npz", index=result.rows, masks=result.predictions)
+        torch.save(result.weights, partial / "model.pt")
+        (partial / DONE).write_text(json.dumps({**description, **outcome}, indent=1))
 
 
 def write_failure(folder: Path, description: dict[str, Any]) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +14,7 @@ from pipelines.arrays import CASES, COLUMNS, FILES, META, Meta, file_checksum, j
 from pipelines.catalogue import DatasetEntry
 from pipelines.console import StageError
 from pipelines.fetch.manifest import read_manifest
+from pipelines.files import replaced
 from pipelines.filter.bilateral import bilateral
 from pipelines.parallel import threaded
 from pipelines.params import Params
@@ -66,33 +64,6 @@ def prepare(entry: DatasetEntry, root: Path, params: Params) -> Meta:
         )
         (partial / META).write_text(meta.model_dump_json(indent=2) + "\n")
     return meta
-
-
-@contextmanager
-def replaced(target: Path, beside: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `target` once the block has ended well.
-
-    What a killed run left behind is cleared first, and `target` put back if it was killed in the middle of the swap.
-    """
-    partial, old = (beside / f".{target.parent.name}-{target.name}.{state}" for state in ("partial", "old"))
-
-    def tidy() -> None:
-        if old.exists() and not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            old.rename(target)
-        for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-    tidy()
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-    finally:
-        tidy()
 
 
 @dataclass(frozen=True)

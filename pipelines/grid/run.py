@@ -29,8 +29,6 @@ def run_grid(study: Study, planned: list[PlannedTrial], data: Path, uri: str, wo
     """Run what is not done yet. Returns the failed trials: identifier -> error."""
     mirror = Mirror(study.name, uri)
     waiting = [trial for trial in planned if not trial.done]
-    for leftover in planned[0].folder.parent.glob(".*.partial"):
-        shutil.rmtree(leftover)  # of workers that were killed while they wrote
     say(f"grid: {len(planned)} trials, {len(planned) - len(waiting)} done before, {len(waiting)} to run")
     failed = _tune(study, planned, waiting, data, uri, workers) if waiting else {}
     finished = [trial.folder for trial in planned if trial.done]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from pipelines.console import track
+from pipelines.files import replaced
 from pipelines.grid.plan import PlannedTrial
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import Picture
@@ -44,8 +43,7 @@ def build_report(
     layout = lay_out(read_trials(planned), baseline)
     tables, comparisons = build_tables(layout, facts), compare(layout, facts)
     target = reports / study.name
-    partial = reports / f".{study.name}.{os.getpid()}.partial"
-    try:
+    with replaced(target, beside=reports) as partial:
         _write_tables(layout, tables, comparisons, partial / "tables")
         pictures = {
             dataset: _draw(layout, facts[dataset], comparisons, partial / "figures")
@@ -53,10 +51,6 @@ def build_report(
         }
         page = render_page(study, layout, facts, tables, comparisons, pictures)
         (partial / "index.html").write_text(page)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target / "index.html"
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from pipelines.arrays import file_checksum
 from pipelines.catalogue import DatasetEntry
-from pipelines.console import StageError, write_atomically
+from pipelines.console import StageError
+from pipelines.files import write_atomically
 from pipelines.parallel import threaded
 from pipelines.params import SplitParams
 from pipelines.readers import Case, load_image, read_cases

@@ -15,8 +15,9 @@ import pytest
 from pipelines import arrays
 from pipelines.catalogue import DatasetEntry, load_catalogue
 from pipelines.console import StageError
+from pipelines.files import replaced
 from pipelines.filter.bilateral import bilateral
-from pipelines.filter.prepare import prepare, replaced
+from pipelines.filter.prepare import prepare
 from pipelines.params import FilterParams, Params
 from pipelines.pictures import resize_image, resize_mask
 from pipelines.readers import load_image, load_mask

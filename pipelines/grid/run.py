@@ -98,9 +98,13 @@ def _inputs(waiting: list[PlannedTrial], data: Path) -> dict[tuple[str, bool], I
 
 
 def code_version() -> str:
-    """The commit, with "+changes" where the working tree differs from it."""
+    """The commit, with "+changes" where the packages differ from it; "unknown" outside a git repository."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        described = ["git", "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"]
-        return subprocess.run(described, capture_output=True, text=True, check=True).stdout.strip()
+        changes = git("status", "--porcelain", "--", "dmf", "pipelines", "tune_spaces")
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

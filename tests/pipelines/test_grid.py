@@ -40,7 +40,7 @@ from tune_spaces import load_study
 folder, data = Path(sys.argv[1]), Path(sys.argv[2])
 study = load_study("tiny", folder)
 store = f"sqlite:///{folder / 'mlflow.db'}"
-run_stage(lambda: run_grid(study, plan(study, data, folder / "trials"), data, store, workers=2))
+run_stage(lambda: sys.exit(bool(run_grid(study, plan(study, data, folder / "trials"), data, store, workers=2))))
 """
 
 

@@ -20,42 +20,46 @@ class TrialData:
 
     Attributes:
         images: UInt8 (N, C, H, W), 0 to 255.
-        masks: UInt8 (N, H, W), class indices.
+        targets: UInt8 (N, H, W), class indices.
         rows: for each split ("train", "val", "test") the Int64 row numbers that belong to it.
         classes: class names; their number is the network's number of outputs.
     """
 
     images: UInt8[Tensor, "N C H W"]
-    masks: UInt8[Tensor, "N H W"]
+    targets: UInt8[Tensor, "N H W"]
     rows: dict[str, Int[Tensor, " n"]]
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         n, _, height, width = self.images.shape
-        if self.masks.shape != (n, height, width):
-            raise ValueError(f"masks must have shape {(n, height, width)} like the images. Found {self.masks.shape}.")
+        if self.targets.shape != (n, height, width):
+            raise ValueError(
+                f"targets must have shape {(n, height, width)} like the images. Found {self.targets.shape}."
+            )
         for split in SPLITS:
             if split not in self.rows or self.rows[split].numel() == 0:
                 raise ValueError(f"The split {split!r} holds no image; each of {', '.join(SPLITS)} needs at least one.")
-        if int(self.masks.max()) >= len(self.classes):
-            raise ValueError(f"masks must be below {len(self.classes)} (the classes). Found {int(self.masks.max())}.")
+        if int(self.targets.max()) >= len(self.classes):
+            raise ValueError(
+                f"targets must be below {len(self.classes)} (the classes). Found {int(self.targets.max())}."
+            )
 
     def to(self, device: torch.device) -> TrialData:
         """The same data on another device."""
         rows = {split: index.to(device) for split, index in self.rows.items()}
-        return TrialData(self.images.to(device), self.masks.to(device), rows, self.classes)
+        return TrialData(self.images.to(device), self.targets.to(device), rows, self.classes)
 
     def resized(self, size: int) -> TrialData:
         """Square images of `size` pixels: area averages for images, nearest pixel for masks."""
         if self.images.shape[-2:] == (size, size):
             return self
         images = F.interpolate(self.images.float(), (size, size), mode="area").round().to(torch.uint8)
-        masks = F.interpolate(self.masks[:, None].float(), (size, size), mode="nearest-exact")[:, 0].to(torch.uint8)
-        return TrialData(images, masks, self.rows, self.classes)
+        targets = F.interpolate(self.targets[:, None].float(), (size, size), mode="nearest-exact")[:, 0].to(torch.uint8)
+        return TrialData(images, targets, self.rows, self.classes)
 
     def batch(self, rows: Int[Tensor, " b"]) -> tuple[Float[Tensor, "b C H W"], Int[Tensor, "b H W"]]:
         """Images in [0, 1] and class indices of the given rows."""
-        return self.images[rows].float().div_(255), self.masks[rows].long()
+        return self.images[rows].float().div_(255), self.targets[rows].long()
 
 
 def epoch_order(rows: Int[Tensor, " n"], batch_size: int, seed: int, epoch: int) -> list[Int[Tensor, " b"]]:

@@ -175,7 +175,7 @@ class Trial:
             validation, _ = self.count("val")
             counts, predictions = self.count("test")
         rows = self.data.rows["test"]
-        target = self.data.masks[rows].long()
+        target = self.data.targets[rows].long()
         images = {name: values.cpu().numpy() for name, values in per_image(counts).items()}
         images["hd95"] = hd95(predictions, target, num_classes=len(self.data.classes)).cpu().numpy()
         test = {protocol: summarise(counts, protocol) for protocol in SEGMENTATION_PROTOCOLS}

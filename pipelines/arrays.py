@@ -3,7 +3,7 @@
 <root>/arrays/<dataset>/
     images.npy     uint8 (N, C, H, W)
     filtered.npy   uint8 (N, C, H, W), after the bilateral filter
-    masks.npy      uint8 (N, H, W), class index
+    targets.npy    uint8 (N, H, W), class index
     cases.csv      image, label, group, split; row i belongs to entry i of the arrays
     meta.json      see `Meta`
 """
@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipelines.console import StageError
 from pipelines.params import FilterParams, SplitParams
 
-FILES = ("images.npy", "filtered.npy", "masks.npy")
+FILES = ("images.npy", "filtered.npy", "targets.npy")
 CASES, META = "cases.csv", "meta.json"
 COLUMNS = ("image", "label", "group", "split")
 
@@ -65,7 +65,7 @@ class PreparedData:
     cases: pd.DataFrame
     images: UInt8[np.memmap, "N C H W"]
     filtered: UInt8[np.memmap, "N C H W"]
-    masks: UInt8[np.memmap, "N H W"]
+    targets: UInt8[np.memmap, "N H W"]
 
     @property
     def checksum(self) -> str:
@@ -87,14 +87,14 @@ def load(root: Path, dataset: str) -> PreparedData:
     cases = pd.read_csv(directory / CASES, dtype=str, keep_default_na=False)
     if tuple(cases.columns) != COLUMNS:
         raise _spoilt(directory / CASES, f"the columns {', '.join(cases.columns)}", ", ".join(COLUMNS))
-    images, filtered, masks = (_open(directory / name) for name in FILES)
+    images, filtered, targets = (_open(directory / name) for name in FILES)
     shape = (len(cases), meta.channels, meta.size, meta.size)
     for name, array, expected in zip(
-        FILES, (images, filtered, masks), (shape, shape, shape[:1] + shape[2:]), strict=True
+        FILES, (images, filtered, targets), (shape, shape, shape[:1] + shape[2:]), strict=True
     ):
         if array.shape != expected or array.dtype != np.uint8:
             raise _spoilt(directory / name, f"{array.dtype} {array.shape}", f"uint8 {expected}")
-    return PreparedData(directory, meta, cases, images, filtered, masks)
+    return PreparedData(directory, meta, cases, images, filtered, targets)
 
 
 def file_checksum(path: Path) -> str:

@@ -72,7 +72,7 @@ class Output:
 
     images: np.memmap
     filtered: np.memmap
-    masks: np.memmap
+    targets: np.memmap
 
     @classmethod
     def create(cls, directory: Path, count: int, channels: int, size: int) -> Output:
@@ -95,11 +95,11 @@ def _write_arrays(entry: DatasetEntry, table: pd.DataFrame, raw: Path, directory
         small = resize_image(as_channels(image, entry.channels), size)
         output.images[row.Index] = _planes(small)
         output.filtered[row.Index] = _planes(bilateral(small, params.filter))
-        output.masks[row.Index] = resize_mask(mask, size)
+        output.targets[row.Index] = resize_mask(mask, size)
 
     rows = [Row(*values) for values in table.itertuples()]
     threaded(convert, rows, f"{entry.name}: filtering", unit="images")
-    for array in (output.images, output.filtered, output.masks):
+    for array in (output.images, output.filtered, output.targets):
         array.flush()
 
 

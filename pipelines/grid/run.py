@@ -93,7 +93,7 @@ def _inputs(waiting: list[PlannedTrial], data: Path) -> dict[tuple[str, bool], I
         images = np.asarray(prepared.filtered if filtered else prepared.images)
         rows = {split: np.flatnonzero(prepared.cases["split"] == split) for split in SPLITS}
         classes = tuple(prepared.meta.classes)
-        inputs[name, filtered] = Inputs(images, np.asarray(prepared.masks), rows, classes, prepared.cases)
+        inputs[name, filtered] = Inputs(images, np.asarray(prepared.targets), rows, classes, prepared.cases)
     return inputs
 
 

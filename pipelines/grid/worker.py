@@ -28,7 +28,7 @@ class Inputs:
     """Arrays of one data set as they travel through the object store, where workers of one node share them."""
 
     images: np.ndarray
-    masks: np.ndarray
+    targets: np.ndarray
     rows: dict[str, np.ndarray]
     classes: tuple[str, ...]
     cases: pd.DataFrame
@@ -36,7 +36,7 @@ class Inputs:
     def tensors(self) -> TrialData:
         """The same as tensors; copied, since what comes from the object store is read-only."""
         rows = {split: torch.from_numpy(index.copy()) for split, index in self.rows.items()}
-        return TrialData(torch.tensor(self.images), torch.tensor(self.masks), rows, self.classes)
+        return TrialData(torch.tensor(self.images), torch.tensor(self.targets), rows, self.classes)
 
 
 @dataclass(frozen=True)

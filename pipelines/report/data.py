@@ -78,6 +78,6 @@ def describe_data(title: str, prepared: PreparedData) -> DataFacts:
         checksum=meta.checksum,
         originals=prepared.images,
         filtered=prepared.filtered,
-        truths=prepared.masks,
+        truths=prepared.targets,
         cases=tuple(cases["image"]),
     )

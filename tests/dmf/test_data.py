@@ -36,7 +36,7 @@ def test_a_batch_is_scaled_to_one_and_keeps_classes() -> None:
     assert images.dtype == torch.float32
     assert target.dtype == torch.int64
     assert torch.equal(images * 255, data.images[[0, 3]].float())
-    assert torch.equal(target, data.masks[[0, 3]].long())
+    assert torch.equal(target, data.targets[[0, 3]].long())
 
 
 def test_resizing_averages_images_and_picks_mask_pixels() -> None:
@@ -46,15 +46,15 @@ def test_resizing_averages_images_and_picks_mask_pixels() -> None:
     data = TrialData(images[None, None], masks[None], rows, ("background", "lesion"))
     assert data.resized(2).images[0, 0].tolist() == [[0, 100], [100, 200]]
     assert data.resized(1).images[0, 0].tolist() == [[100]]
-    assert data.resized(2).masks[0].tolist() == [[0, 1], [1, 0]]
+    assert data.resized(2).targets[0].tolist() == [[0, 1], [1, 0]]
     assert data.resized(4) is data
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
     data = toy_data()
-    with pytest.raises(ValueError, match="masks must have shape"):
-        TrialData(data.images, data.masks[:, 1:], data.rows, data.classes)
+    with pytest.raises(ValueError, match="targets must have shape"):
+        TrialData(data.images, data.targets[:, 1:], data.rows, data.classes)
     with pytest.raises(ValueError, match="split 'val' holds no image"):
-        TrialData(data.images, data.masks, {**data.rows, "val": torch.tensor([])}, data.classes)
-    with pytest.raises(ValueError, match="masks must be below 1"):
-        TrialData(data.images, data.masks, data.rows, ("background",))
+        TrialData(data.images, data.targets, {**data.rows, "val": torch.tensor([])}, data.classes)
+    with pytest.raises(ValueError, match="targets must be below 1"):
+        TrialData(data.images, data.targets, data.rows, ("background",))

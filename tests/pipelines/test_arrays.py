@@ -41,7 +41,7 @@ def test_arrays_are_maps_of_the_files_that_cannot_be_written(root: Path) -> None
     data = arrays.load(root, "tiny")
     assert isinstance(data.images, np.memmap)
     assert data.images.shape == data.filtered.shape == (6, 1, 16, 16)
-    assert data.masks.shape == (6, 16, 16)
+    assert data.targets.shape == (6, 16, 16)
     assert data.cases["split"].value_counts().to_dict() == {"train": 4, "val": 1, "test": 1}
     assert (data.cases["label"] == "NA").all()
     assert data.meta.classes == ("background", "lesion")
@@ -51,9 +51,9 @@ def test_arrays_are_maps_of_the_files_that_cannot_be_written(root: Path) -> None
 
 
 def test_the_checksum_depends_on_every_file_and_on_no_order() -> None:
-    files = {"images.npy": "1", "masks.npy": "2"}
+    files = {"images.npy": "1", "targets.npy": "2"}
     assert joint_checksum(files) == joint_checksum(dict(reversed(files.items())))
-    assert joint_checksum(files) != joint_checksum({"images.npy": "2", "masks.npy": "1"})
+    assert joint_checksum(files) != joint_checksum({"images.npy": "2", "targets.npy": "1"})
     assert joint_checksum(files) != joint_checksum({"images.npy": "1"})
 
 
@@ -78,8 +78,8 @@ def cut(folder: Path) -> str:
 
 
 def no_array(folder: Path) -> str:
-    (folder / "masks.npy").write_bytes(b"")
-    return "masks.npy: found no readable array"
+    (folder / "targets.npy").write_bytes(b"")
+    return "targets.npy: found no readable array"
 
 
 def other_type(folder: Path) -> str:
@@ -88,8 +88,8 @@ def other_type(folder: Path) -> str:
 
 
 def fewer_masks(folder: Path) -> str:
-    np.save(folder / "masks.npy", np.zeros((5, 16, 16), dtype=np.uint8))
-    return "masks.npy: found uint8 (5, 16, 16), expected uint8 (6, 16, 16)"
+    np.save(folder / "targets.npy", np.zeros((5, 16, 16), dtype=np.uint8))
+    return "targets.npy: found uint8 (5, 16, 16), expected uint8 (6, 16, 16)"
 
 
 def fewer_cases(folder: Path) -> str:

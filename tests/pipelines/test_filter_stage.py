@@ -44,15 +44,15 @@ def test_each_row_is_its_image_resized_and_filtered(root: Path) -> None:
     data = arrays.load(root, "busi")
     table = read_table(table_path(root, "busi"))
     assert data.images.shape == data.filtered.shape == (22, 1, 32, 32)
-    assert data.masks.shape == (22, 32, 32)
+    assert data.targets.shape == (22, 32, 32)
     assert data.cases.equals(table[["image", "label", "group", "split"]])
     raw = root / "raw" / "busi"
     for row in (0, 13, 21):
         image = resize_image(load_image(raw / table["image"][row]), 32)
         np.testing.assert_array_equal(data.images[row, 0], image)
         np.testing.assert_array_equal(data.filtered[row, 0], bilateral(image, FilterParams()))
-        np.testing.assert_array_equal(data.masks[row], resize_mask(load_mask([raw / table["masks"][row]]), 32))
-    assert set(np.unique(data.masks)) == {0, 1}
+        np.testing.assert_array_equal(data.targets[row], resize_mask(load_mask([raw / table["masks"][row]]), 32))
+    assert set(np.unique(data.targets)) == {0, 1}
     assert meta == data.meta
     assert (meta.classes, meta.labels) == (("background", "lesion"), ("benign", "malignant"))
     assert (meta.size, meta.channels, meta.reduced) == (32, 1, "22 images")
@@ -67,7 +67,7 @@ def test_several_masks_become_one(root: Path) -> None:
     cv2.imwrite(str(first.with_stem(first.stem + "_1")), second)
     write_table(table_path(root, "busi"), split_dataset(BUSI, root, PARAMS.split).table)
     prepare(BUSI, root, PARAMS)
-    mask = arrays.load(root, "busi").masks[0]
+    mask = arrays.load(root, "busi").targets[0]
     assert mask[0, 0] == mask[16, 16] == 1
 
 
@@ -90,7 +90,7 @@ def test_a_data_set_without_masks_has_empty_ones(root: Path) -> None:
     write_table(table_path(root, "busi"), table)
     entry: DatasetEntry = BUSI.model_copy(update={"task": "classification"})
     prepare(entry, root, PARAMS)
-    assert not arrays.load(root, "busi").masks.any()
+    assert not arrays.load(root, "busi").targets.any()
     with pytest.raises(StageError, match="has no mask, and busi is a segmentation data set"):
         prepare(BUSI, root, PARAMS)
 
@@ -204,4 +204,4 @@ def test_busi_for_real(shared: Path, tmp_path: Path) -> None:
     assert len(table) == 24
     for row, masks in enumerate(table["masks"]):
         share = load_mask([raw / name for name in masks.split(";")]).mean()
-        assert data.masks[row].mean() == pytest.approx(share, rel=0.03, abs=0.001)
+        assert data.targets[row].mean() == pytest.approx(share, rel=0.03, abs=0.001)

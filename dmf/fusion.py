@@ -95,6 +95,11 @@ class DynamicMemoryFusion(nn.Module):
             self.schedule = AuxiliarySchedule(gamma0, tau, tick=tick, total_steps=total_steps, fidelity=fidelity)
         self.losses = FusedLosses(base)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the losses which epoch begins, counted from 0; needed by those that change with it (`paced_focal`)."""
+        for loss in self.losses.losses:
+            loss.set_epoch(epoch)  # type: ignore[operator]
+
     def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> FusionOutput:
         """The losses of this batch, weighted by what is remembered of them, this batch included."""
         values = self.losses(logits, target)

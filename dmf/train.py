@@ -122,6 +122,7 @@ class Trial:
         started = time.perf_counter()
         number = self.epochs_done
         self.model.train()
+        self.fusion.set_epoch(number)
         rows = self.data.rows["train"]
         order = trial_seed(self.spec, "order")
         with reproducible(trial_seed(self.spec, f"epoch {number}")):

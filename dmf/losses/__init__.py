@@ -1,6 +1,6 @@
 """Losses: small modules with their equation in the docstring, and one shared pass for any number of them."""
 
-from dmf.losses import adaptive_focal, probability, reference, region, true_class
+from dmf.losses import adaptive_focal, paced, probability, reference, region, true_class
 from dmf.losses.base import (
     FIDELITIES,
     LOSSES,
@@ -27,6 +27,7 @@ __all__ = [
     "adaptive_focal",
     "build_loss",
     "evaluate",
+    "paced",
     "probability",
     "reference",
     "region",

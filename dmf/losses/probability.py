@@ -1,10 +1,13 @@
 """Losses on every class's probability against its one-hot label.
 
 Source of all: Ramani et al., "An Improved Deep Learning Model with Loss functions Fusion for Image Classification",
-which takes them on softmax outputs and gives no formula; these are the usual ones.
+which takes them on softmax outputs and gives no formula; these are the usual ones. Each can weigh easy negatives down
+(`hard_negative_threshold`, see `ProbabilityLoss`).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,10 +26,10 @@ class MeanSquaredErrorLoss(ProbabilityLoss):
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
     ) -> Float[Tensor, "B C S"]:
-        return (p - y).square()
+        return self.emphasise((p - y).square(), p, y)
 
     def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
-        return 2 * (p - y) * p
+        return self.emphasise(2 * (p - y) * p, p, y)
 
 
 @LOSSES.register("smooth_l1")
@@ -37,8 +40,8 @@ class SmoothL1Loss(ProbabilityLoss):
     with β = 1 this is half of `mse`: the two then train alike but for a factor.
     """
 
-    def __init__(self, num_classes: int, *, ignore_index: int | None = None, beta: float = 1.0) -> None:
-        super().__init__(num_classes, ignore_index=ignore_index)
+    def __init__(self, num_classes: int, *, beta: float = 1.0, **common: Any) -> None:
+        super().__init__(num_classes, **common)
         if not beta > 0:
             raise ValueError(f"Parameter `beta` must be > 0. Found {beta}.")
         self.beta = beta
@@ -46,10 +49,10 @@ class SmoothL1Loss(ProbabilityLoss):
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
     ) -> Float[Tensor, "B C S"]:
-        return torch.nn.functional.smooth_l1_loss(p, y, reduction="none", beta=self.beta)
+        return self.emphasise(torch.nn.functional.smooth_l1_loss(p, y, reduction="none", beta=self.beta), p, y)
 
     def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
-        return ((p - y) / self.beta).clamp(-1, 1) * p
+        return self.emphasise(((p - y) / self.beta).clamp(-1, 1) * p, p, y)
 
 
 @LOSSES.register("binary_cross_entropy")
@@ -65,8 +68,8 @@ class BinaryCrossEntropyLoss(ProbabilityLoss):
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
     ) -> Float[Tensor, "B C S"]:
-        return -(y * log_p + (1 - y) * (1 - p).clamp_min(self.floor).log())
+        return self.emphasise(-(y * log_p + (1 - y) * (1 - p).clamp_min(self.floor).log()), p, y)
 
     def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
         q = 1 - p
-        return (1 - y) * p / torch.where(q >= self.floor, q, torch.inf) - y
+        return self.emphasise((1 - y) * p / torch.where(q >= self.floor, q, torch.inf) - y, p, y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -12,26 +12,51 @@ from dmf.losses.base import LOSSES, Pixels, TrueClassLoss, class_weights
 from dmf.losses.truth import Truth
 
 
+def emphasised(values: Float[Tensor, "B S"], pixels: Pixels, weight: float) -> Float[Tensor, "B S"]:
+    """Values times `1 + weight (1 − p)`."""
+    return values * (1 + weight * pixels.q) if weight else values
+
+
+def emphasised_slope(
+    slope: Float[Tensor, "B S"], values: Callable[[], Float[Tensor, "B S"]], pixels: Pixels, weight: float
+) -> Float[Tensor, "B S"]:
+    """Derivative with respect to `log p` of `emphasised`, from that of the values."""
+    return slope * (1 + weight * pixels.q) - weight * pixels.p * values() if weight else slope
+
+
+def _checked_difficulty(weight: float) -> float:
+    if not weight >= 0:
+        raise ValueError(f"Parameter `difficulty_weight` must be >= 0. Found {weight}.")
+    return weight
+
+
 @LOSSES.register("cross_entropy")
 class CrossEntropyLoss(TrueClassLoss):
-    """Categorical cross-entropy: `−1/N Σ_i log p_i`, `p_i` the probability of pixel i's class.
+    """Categorical cross-entropy: `−1/N Σ_i (1 + w (1 − p_i)) log p_i`, `p_i` the probability of pixel i's class.
 
-    Source: DMF (BSPC 111:108388, 2026), equation (16).
+    `difficulty_weight` w >= 0 (default 0) lets hard pixels count up to 1 + w times. Source: DMF (BSPC 111:108388,
+    2026), equation (16); w is named by Ramani et al. (loss fusion) without a formula, this one is ours.
     """
 
+    def __init__(self, num_classes: int, *, ignore_index: int | None = None, difficulty_weight: float = 0.0) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        self.difficulty_weight = _checked_difficulty(difficulty_weight)
+
     def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        return -pixels.log_p
+        return emphasised(-pixels.log_p, pixels, self.difficulty_weight)
 
     def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        return torch.full_like(pixels.p, -1)
+        slope = torch.full_like(pixels.p, -1)
+        return emphasised_slope(slope, lambda: -pixels.log_p, pixels, self.difficulty_weight)
 
 
 @LOSSES.register("focal")
 class FocalLoss(TrueClassLoss):
-    """Focal loss: `−1/N Σ_i α_c (1 − p_i)^γ log p_i`, c the class of pixel i.
+    """Focal loss: `−1/N Σ_i α_c (1 + w (1 − p_i)) (1 − p_i)^γ log p_i`, c the class of pixel i.
 
     `alpha` is one weight for all classes (0.25) or one for each; `gamma` (2) turns attention to hard pixels. Both
-    defaults are the authors' code's: the paper gives no values. Source: DMF (BSPC 111:108388, 2026), equation (19).
+    defaults are the authors' code's: the paper gives no values. `difficulty_weight` w as in `cross_entropy`.
+    Source: DMF (BSPC 111:108388, 2026), equation (19).
     """
 
     def __init__(
@@ -41,20 +66,27 @@ class FocalLoss(TrueClassLoss):
         ignore_index: int | None = None,
         alpha: float | Sequence[float] = 0.25,
         gamma: float = 2.0,
+        difficulty_weight: float = 0.0,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
+        self.difficulty_weight = _checked_difficulty(difficulty_weight)
         if not gamma >= 0:
             raise ValueError(f"Parameter `gamma` must be >= 0. Found {gamma}.")
         self.alpha = class_weights("alpha", alpha, num_classes)
         self.gamma = gamma
 
     def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        return self.weigh(self.q(pixels).pow(self.gamma) * pixels.log_p, truth)
+        return emphasised(self.plain_value(pixels, truth), pixels, self.difficulty_weight)
 
     def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
         q = self.q(pixels)
         hardness = torch.addcmul(q, pixels.p, pixels.log_p, value=-self.gamma)
-        return self.weigh(hardness.mul_(q.pow(self.gamma - 1)), truth)
+        slope = self.weigh(hardness.mul_(q.pow(self.gamma - 1)), truth)
+        return emphasised_slope(slope, lambda: self.plain_value(pixels, truth), pixels, self.difficulty_weight)
+
+    def plain_value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+        """The loss of each pixel before its difficulty counts."""
+        return self.weigh(self.q(pixels).pow(self.gamma) * pixels.log_p, truth)
 
     def q(self, pixels: Pixels) -> Float[Tensor, "B S"]:
         """`1 − p`, in the precision that the power needs."""

@@ -56,6 +56,25 @@ def mean(values: list[float]) -> float:
         ("smooth_l1", {"beta": 0.25}, mean([0.2**2 / 0.5, 0.6 - 0.125, 0.3 - 0.125, 0.1**2 / 0.5])),
         ("exponential", {}, mean([math.exp(-p) for p in TRUE])),
         ("adapt_exp", {}, mean([2 * math.exp(-p) for p in TRUE])),
+        ("cross_entropy", {"difficulty_weight": 2}, -mean([(3 - 2 * p) * math.log(p) for p in TRUE])),
+        ("focal", {"difficulty_weight": 1}, -0.25 * mean([(2 - p) * (1 - p) ** 2 * math.log(p) for p in TRUE])),
+        # The negatives' probabilities are .2 .6 .3 .1: with a threshold of .25 the first and the last are easy.
+        (
+            "mse",
+            {"hard_negative_threshold": 0.25, "easy_negative_weight": 0.5},
+            mean([w * (1 - p) ** 2 for w, p in zip((0.75, 1, 1, 0.75), TRUE, strict=True)]),
+        ),
+        (
+            "smooth_l1",
+            {"hard_negative_threshold": 0.25, "easy_negative_weight": 0},
+            mean([w * (1 - p) ** 2 / 2 for w, p in zip((0.5, 1, 1, 0.5), TRUE, strict=True)]),
+        ),
+        (
+            "binary_cross_entropy",
+            {"hard_negative_threshold": 0.25},
+            -mean([w * math.log(p) for w, p in zip((0.55, 1, 1, 0.55), TRUE, strict=True)]),
+        ),
+        ("paced_focal", {}, -mean([(1 - p) ** 2 * math.log(p) for p in TRUE])),
     ],
 )
 def test_worked_by_hand(name: str, params: dict[str, float], expected: float) -> None:
@@ -290,3 +309,53 @@ def test_bad_shapes_say_what_was_expected(logits: Tensor, target: Tensor, messag
 def test_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match="a binary task has two logits"):
         build_loss("dice", 1)
+
+
+def test_a_paced_focal_loss_sharpens_and_fades_epoch_by_epoch() -> None:
+    loss = build_loss("paced_focal", 2, epoch_scaling_factor=0.5, focal_weight_decay=0.9)
+    loss.set_epoch(4)
+    gamma = 2 * (1 + 0.5 * 4 * mean([1 - p for p in TRUE]))
+    expected = -(0.9**4) * mean([(1 - p) ** gamma * math.log(p) for p in TRUE])
+    assert loss(LOGITS, TARGET).item() == pytest.approx(expected, rel=1e-6)
+    steady = build_loss("paced_focal", 2, adaptive_gamma=False, focal_weight_decay=1)
+    steady.set_epoch(4)
+    assert torch.equal(steady(LOGITS, TARGET), build_loss("paced_focal", 2)(LOGITS, TARGET))
+    restored = build_loss("paced_focal", 2, epoch_scaling_factor=0.5, focal_weight_decay=0.9)
+    restored.load_state_dict(loss.state_dict())
+    assert torch.equal(restored(LOGITS, TARGET), loss(LOGITS, TARGET))
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("cross_entropy", {"difficulty_weight": 3}),
+        ("focal", {"difficulty_weight": 3}),
+        ("focal", {"difficulty_weight": 3, "gamma": 0.5}),
+        ("mse", {"hard_negative_threshold": 0.3}),
+        ("smooth_l1", {"hard_negative_threshold": 0.3, "beta": 0.5}),
+        ("binary_cross_entropy", {"hard_negative_threshold": 0.3}),
+    ],
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_emphasis_has_the_gradient_of_its_value(name: str, params: dict[str, float], classes: int) -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(2, classes, 3, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    target = torch.randint(0, classes, (2, 3, 3), generator=generator)
+    loss = build_loss(name, classes, **params)
+    assert torch.autograd.gradcheck(lambda z: loss(z, target), logits)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("cross_entropy", {"difficulty_weight": -1}),
+        ("focal", {"difficulty_weight": math.nan}),
+        ("mse", {"hard_negative_threshold": 1.5}),
+        ("smooth_l1", {"easy_negative_weight": -0.1}),
+        ("paced_focal", {"focal_weight_decay": 0}),
+        ("paced_focal", {"epoch_scaling_factor": -1}),
+    ],
+)
+def test_emphasis_out_of_range_is_named(name: str, params: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"`{next(iter(params))}`"):
+        build_loss(name, 2, **params)

@@ -1,0 +1,70 @@
+"""A focal loss whose focus and share move with training: the "new parameters" of the loss fusion paper."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dmf.losses.base import LOSSES, Loss
+from dmf.losses.truth import prepare
+
+
+@LOSSES.register("paced_focal")
+class PacedFocalLoss(Loss):
+    """Focal loss with a pace: `−δ^e 1/N Σ_i (1 − p_i)^γ(e) log p_i`, e the epoch, `γ(e) = γ (1 + s e d)`.
+
+    `d` is the mean difficulty `1/N Σ_i (1 − p_i)` of the batch, a number and not differentiated. The harder the batch
+    and the later the epoch, the more the hard pixels count; the whole term meanwhile fades beside other losses. In
+    epoch 0, or with s = 0 and δ = 1, this is the focal loss with α = 1.
+
+    Args:
+        gamma: γ >= 0 at the start, default 2.
+        adaptive_gamma: whether γ follows the difficulty, default True.
+        epoch_scaling_factor: s >= 0, growth of γ an epoch, default 0.1.
+        focal_weight_decay: δ in (0, 1], what an epoch leaves of the term, default 0.99.
+
+    The epoch is told by `set_epoch`; it is part of the state.
+
+    Source: Ramani et al. name `adaptive_gamma` (True), `epoch_scaling_factor` (0.1) and `focal_weight_decay` (0.99)
+    and print no formula; this one is ours.
+    """
+
+    epoch: Float[Tensor, ""]
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        ignore_index: int | None = None,
+        gamma: float = 2.0,
+        adaptive_gamma: bool = True,
+        epoch_scaling_factor: float = 0.1,
+        focal_weight_decay: float = 0.99,
+    ) -> None:
+        super().__init__(num_classes, ignore_index=ignore_index)
+        for name, value in {"gamma": gamma, "epoch_scaling_factor": epoch_scaling_factor}.items():
+            if not value >= 0:
+                raise ValueError(f"Parameter `{name}` must be >= 0. Found {value}.")
+        if not 0 < focal_weight_decay <= 1:
+            raise ValueError(
+                f"Parameter `focal_weight_decay` must be above 0 and at most 1. Found {focal_weight_decay}."
+            )
+        self.gamma = gamma
+        self.growth = epoch_scaling_factor if adaptive_gamma else 0.0
+        self.decay = focal_weight_decay
+        self.register_buffer("epoch", torch.zeros(()))
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch that begins, counted from 0."""
+        self.epoch.fill_(epoch)
+
+    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, ""]:
+        """The loss of a batch."""
+        z, truth = prepare(logits, target, self.num_classes, self.ignore_index)
+        log_p = (z.log_softmax(1) * truth.one_hot).sum(1)
+        q = (-torch.expm1(log_p)).clamp_min(torch.finfo(z.dtype).tiny)
+        pixels = truth.checked(truth.class_pixels.sum())
+        difficulty = truth.total(q.detach()) / pixels
+        gamma = self.gamma * (1 + self.growth * self.epoch * difficulty)
+        return -(self.decay**self.epoch) * truth.total(q.pow(gamma) * log_p) / pixels

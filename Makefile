@@ -25,7 +25,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-repro: setup  ## Run the study named in params.yaml: fetch, split, filter, grid, report
+repro: setup  ## Run the study named in params.yaml: fetch, audit, split, filter, grid, report
 	@dvc repro
 
 test: setup  ## Run the tests

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from pipelines.split.duplicates import CANDIDATE
+from pipelines.duplicates import CANDIDATE
 from pipelines.split.methods import METHODS
 from tune_spaces.strict_yaml import StrictModel, did_you_mean, read_yaml, validate
 
@@ -22,7 +22,7 @@ class SplitParams(StrictModel):
         method: A name in `pipelines.split.methods.METHODS`.
         fractions: Shares of train, val and test; they sum to 1.
         seed: Another seed, another split.
-        similarity: Correlation from which two images count as the same picture (see `pipelines.split.duplicates`).
+        similarity: Correlation from which two images count as the same picture (see `pipelines.duplicates`).
     """
 
     method: str = "grouped"

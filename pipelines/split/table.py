@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from pipelines.arrays import file_checksum
+from pipelines.audit.record import read_duplicates, record_path
 from pipelines.catalogue import DatasetEntry
 from pipelines.console import StageError
+from pipelines.duplicates import Pair, group_names
 from pipelines.files import write_atomically
-from pipelines.parallel import threaded
 from pipelines.params import SplitParams
-from pipelines.readers import Case, load_image, read_cases
-from pipelines.split.duplicates import Pair, group_names, near_duplicates, thumbnail
+from pipelines.readers import Case, read_cases
 from pipelines.split.methods import METHODS, SPLITS
 
 COLUMNS = ("image", "masks", "label", "group", "split", "sha256")
@@ -47,17 +45,17 @@ def split_dataset(entry: DatasetEntry, root: Path, params: SplitParams) -> Split
     """Group and deal the cases of a data set below `root`/raw, whatever the order in which they are read.
 
     Raises:
-        StageError: if there is no case, an image cannot be read, or a label or a split would have none.
+        StageError: if there is no case, the audit is not of these cases, or a label or a split would have none.
     """
     raw = root / "raw" / entry.name
     cases = sorted(read_cases(entry, raw), key=lambda case: case.image.as_posix())
     _check_labels(entry, raw, cases)
-    seen = threaded(lambda case: _look_at(raw / case.image), cases, f"{entry.name}: reading", unit="images")
-    hashes = [digest for digest, _ in seen]
-    pairs = near_duplicates(np.stack([small for _, small in seen]), params.similarity)
+    names = [case.image.as_posix() for case in cases]
+    audited = read_duplicates(record_path(root, entry.name), names, params.similarity)
+    hashes, pairs = [audited.sha256[name] for name in names], audited.among(names)
     table = pd.DataFrame(
         {
-            "image": [case.image.as_posix() for case in cases],
+            "image": names,
             "masks": [MASK_SEPARATOR.join(mask.as_posix() for mask in case.masks) for case in cases],
             "label": [case.label for case in cases],
             "group": group_names(hashes, pairs, [case.patient for case in cases]),
@@ -116,10 +114,6 @@ def summary(name: str, split: SplitTable) -> str:
         f"a random split with this seed has {_leaked(table['group'], plain)}",
     ]
     return "\n  ".join(lines)
-
-
-def _look_at(path: Path) -> tuple[str, np.ndarray]:
-    return file_checksum(path), thumbnail(load_image(path))
 
 
 def _check_labels(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> None:

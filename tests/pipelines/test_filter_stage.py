@@ -21,7 +21,8 @@ from pipelines.filter.prepare import prepare
 from pipelines.params import FilterParams, Params
 from pipelines.pictures import resize_image, resize_mask
 from pipelines.readers import load_image, load_mask
-from pipelines.split.table import read_table, split_dataset, table_path, write_table
+from pipelines.split.table import read_table, table_path, write_table
+from tests.pipelines.audited import audit_and_split
 
 BUSI = load_catalogue()["busi"]
 PARAMS = Params.model_validate({"study": "quickstart", "arrays": {"size": 32}})
@@ -31,7 +32,7 @@ PARAMS = Params.model_validate({"study": "quickstart", "arrays": {"size": 32}})
 def root(workplace: Path) -> Path:
     """The data folder with busi split."""
     root = workplace / "data"
-    write_table(table_path(root, "busi"), split_dataset(BUSI, root, PARAMS.split).table)
+    audit_and_split(root, BUSI)
     return root
 
 
@@ -65,7 +66,7 @@ def test_several_masks_become_one(root: Path) -> None:
     second = np.zeros_like(load_mask([first]))
     second[:5, :5] = 255
     cv2.imwrite(str(first.with_stem(first.stem + "_1")), second)
-    write_table(table_path(root, "busi"), split_dataset(BUSI, root, PARAMS.split).table)
+    audit_and_split(root, BUSI)
     prepare(BUSI, root, PARAMS)
     mask = arrays.load(root, "busi").targets[0]
     assert mask[0, 0] == mask[16, 16] == 1
@@ -77,7 +78,7 @@ def test_colour_keeps_three_channels(root: Path) -> None:
     red = np.zeros((*load_image(root / "raw" / "busi" / name).shape, 3), dtype=np.uint8)
     red[..., 2] = 200  # OpenCV writes blue, green, red
     cv2.imwrite(str(root / "raw" / "busi" / name), red)
-    write_table(table_path(root, "busi"), split_dataset(entry, root, PARAMS.split).table)
+    audit_and_split(root, entry)
     prepare(entry, root, PARAMS)
     data = arrays.load(root, "busi")
     assert data.images.shape == data.filtered.shape == (22, 3, 32, 32)
@@ -158,7 +159,7 @@ def test_broken_input_is_named_and_nothing_is_left(root: Path, breakage: Callabl
     with pytest.raises(StageError) as caught:
         prepare(BUSI, root, PARAMS)
     assert message in str(caught.value)
-    assert sorted(path.name for path in root.iterdir()) == ["raw", "splits"]
+    assert sorted(path.name for path in root.iterdir()) == ["audit", "raw", "splits"]
 
 
 def test_what_a_killed_run_left_does_not_matter(tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_busi_for_real(shared: Path, tmp_path: Path) -> None:
     (raw / "manifest.json").write_text(
         json.dumps({**manifest, "files": 0, "bytes": 0, "terms": "none", "citation": "none"})
     )
-    write_table(table_path(tmp_path, "busi"), split_dataset(BUSI, tmp_path, PARAMS.split).table)
+    audit_and_split(tmp_path, BUSI)
     params = Params.model_validate({"study": "a", "arrays": {"size": 128}})
     prepare(BUSI, tmp_path, params)
     data = arrays.load(tmp_path, "busi")

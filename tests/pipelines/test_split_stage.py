@@ -17,7 +17,8 @@ from pipelines.catalogue import load_catalogue
 from pipelines.console import StageError
 from pipelines.params import SplitParams
 from pipelines.readers import load_image
-from pipelines.split.table import COLUMNS, SplitTable, read_table, split_dataset, summary, table_path, write_table
+from pipelines.split.table import COLUMNS, SplitTable, read_table, summary, table_path, write_table
+from tests.pipelines.audited import audit_and_split
 
 BUSI = load_catalogue()["busi"]
 
@@ -27,7 +28,7 @@ def raw(workplace: Path) -> Path:
 
 
 def split(workplace: Path, **params: object) -> SplitTable:
-    return split_dataset(BUSI, workplace / "data", SplitParams.model_validate(params))
+    return audit_and_split(workplace / "data", BUSI, SplitParams.model_validate(params))
 
 
 def test_the_command_writes_the_table_and_says_what_it_found(workplace: Path, run_stage_cli: Callable) -> None:
@@ -35,6 +36,8 @@ def test_the_command_writes_the_table_and_says_what_it_found(workplace: Path, ru
     for suffix in ("", "_mask"):
         original = raw(workplace) / "benign" / f"benign (3){suffix}.png"
         shutil.copy(original, twin.with_stem(twin.stem + suffix))
+    run = run_stage_cli("audit", "--dataset", "busi")
+    assert run.returncode == 0, run.stderr
     run = run_stage_cli("split", "--dataset", "busi")
     assert run.returncode == 0, run.stderr
     assert "22 images in 21 groups; 2 images share 1 of them, 1 with several labels" in run.stdout
@@ -168,7 +171,7 @@ def busi(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     root = tmp_path_factory.mktemp("data")
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(root / "raw" / "busi")
-    return root, split_dataset(BUSI, root, SplitParams())
+    return root, audit_and_split(root, BUSI)
 
 
 def test_busi_duplicates_across_labels_share_a_split(busi: tuple[Path, SplitTable]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.split.duplicates import Pair, aligned_correlation, group_names, near_duplicates, thumbnail
+from pipelines.duplicates import Pair, aligned_correlation, group_names, near_duplicates, thumbnail
 
 SIMILARITY = 0.95
 
@@ -80,7 +80,7 @@ def test_images_without_contrast_resemble_nothing() -> None:
 def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     images = [ultrasound(seed % 9) for seed in range(30)]
     whole = positions(images)
-    monkeypatch.setattr("pipelines.split.duplicates.BLOCK", 7)
+    monkeypatch.setattr("pipelines.duplicates.BLOCK", 7)
     assert positions(images) == whole
     assert whole == {(a, b) for a in range(30) for b in range(a + 1, 30) if a % 9 == b % 9}
 

@@ -1,0 +1,20 @@
+"""The stages that come before the one under test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.audit.record import record_path, write_duplicates
+from pipelines.audit.search import find_duplicates
+from pipelines.catalogue import DatasetEntry
+from pipelines.params import SplitParams
+from pipelines.split.table import SplitTable, split_dataset, table_path, write_table
+
+
+def audit_and_split(root: Path, entry: DatasetEntry, params: SplitParams | None = None) -> SplitTable:
+    """Audit and split a data set below the data folder `root`, as the two stages do."""
+    params = params or SplitParams()
+    write_duplicates(record_path(root, entry.name), find_duplicates(entry, root, params.similarity))
+    split = split_dataset(entry, root, params)
+    write_table(table_path(root, entry.name), split.table)
+    return split

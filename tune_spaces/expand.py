@@ -17,8 +17,8 @@ from dmf.losses import build_loss
 from dmf.models import build_model
 from dmf.spec import TrialSpec
 from dmf.weightings import build_weighting
-from tune_spaces.strict_yaml import ConfigError, did_you_mean
-from tune_spaces.study import Study
+from tune_spaces.strict_yaml import ConfigError, did_you_mean, validate
+from tune_spaces.study import Combinations, Study
 
 FIELDS = tuple(field.name for field in dataclasses.fields(TrialSpec))
 _ADAPTER = TypeAdapter(with_config(ConfigDict(extra="forbid"))(TrialSpec))
@@ -66,7 +66,7 @@ def expand(study: Study) -> Expansion:
     if not kept:
         raise ConfigError(f"{study.path}: the grid is empty: every combination is skipped.")
     specs = [
-        [[_spec(study, {**values, "dataset": dataset, "seed": seed}) for values in kept] for seed in range(study.seeds)]
+        [[_spec(study, values, dataset, seed) for values in kept] for seed in range(study.seeds)]
         for dataset in study.datasets
     ]
     names = _configuration_names(specs[0][0])
@@ -76,12 +76,25 @@ def expand(study: Study) -> Expansion:
 
 
 def _combinations(study: Study) -> Iterator[dict[str, Any]]:
+    for name in study.trial:
+        _require_field(study, f"trial.{name}", name)
+    for dataset, settings in study.per_dataset.items():
+        for name in settings:
+            _require_field(study, f"per_dataset.{dataset}.{name}", name)
     for number, block in enumerate(study.grid):
-        for key in (*block, *study.trial):
-            _require_field(study, f"grid.{number}.{key}" if key in block else f"trial.{key}", key)
-        axes = (values if isinstance(values, list) else [values] for values in block.values())
+        for name in block:
+            _require_field(study, f"grid.{number}.{name}", name)
+        axes = (_axis(study, f"grid.{number}.{key}", value) for key, value in block.items())
         for values in itertools.product(*axes):
-            yield {**study.trial, **dict(zip(block, values, strict=True))}
+            yield dict(zip(block, values, strict=True))
+
+
+def _axis(study: Study, key: str, value: Any) -> list[Any]:
+    """The values of one key of a block: those of a list, the combinations of a set, or a single constant."""
+    if not (isinstance(value, dict) and "combinations" in value):
+        return value if isinstance(value, list) else [value]
+    combinations = validate(study.path, value, Combinations, within=key)
+    return [list(chosen) for n in combinations.sizes for chosen in itertools.combinations(combinations.combinations, n)]
 
 
 def _require_field(study: Study, key: str, name: str) -> None:
@@ -95,14 +108,15 @@ def _require_field(study: Study, key: str, name: str) -> None:
 
 def _reason_to_skip(study: Study, values: dict[str, Any]) -> str | None:
     for skip in study.skip:
-        if all(values.get(key) == value for key, value in skip.when.items()):
+        if all({**study.trial, **values}.get(key) == value for key, value in skip.when.items()):
             return skip.reason
     return None
 
 
-def _spec(study: Study, values: dict[str, Any]) -> TrialSpec:
+def _spec(study: Study, values: dict[str, Any], dataset: str, seed: int) -> TrialSpec:
+    settings = {**study.trial, **study.per_dataset.get(dataset, {}), **values}
     try:
-        spec: TrialSpec = _ADAPTER.validate_python(values)
+        spec: TrialSpec = _ADAPTER.validate_python({**settings, "dataset": dataset, "seed": seed})
     except ValidationError as error:
         lines = []
         for mistake in error.errors():

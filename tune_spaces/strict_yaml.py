@@ -49,20 +49,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def validate(path: Path, content: dict[str, Any], model: type[Model]) -> Model:
-    """Validate what a file holds; every mistake becomes one line of a single ConfigError."""
+def validate(path: Path, content: dict[str, Any], model: type[Model], *, within: str = "") -> Model:
+    """Validate what a file holds, or what it holds `within` a key; every mistake is a line of a single ConfigError."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(explain(path, error, model)) from None
+        raise ConfigError(explain(path, error, model, within=within)) from None
 
 
-def explain(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
+def explain(path: Path, error: ValidationError, model: type[BaseModel], *, within: str = "") -> str:
     """One line a mistake: file, key, what is wrong, what was found, and the nearest known key for a misspelt one."""
     lines = []
     for mistake in error.errors():
         keys = [str(part) for part in mistake["loc"]]
-        key = ".".join(keys) or "(top)"
+        key = ".".join([within, *keys] if within else keys) or "(top)"
         if mistake["type"] == "extra_forbidden":
             lines.append(f"{path}: unknown key `{key}`.{did_you_mean(keys[-1], _keys_at(model, keys[:-1]))}")
         elif mistake["type"] == "missing":

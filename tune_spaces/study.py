@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tune_spaces.strict_yaml import ConfigError, StrictModel, did_you_mean, read_yaml, validate
 
@@ -20,6 +20,22 @@ class Skip(StrictModel):
 
     when: dict[str, Any]
     reason: str = Field(min_length=1)
+
+
+class Combinations(StrictModel):
+    """An axis of all combinations of some sizes, such as every one, two or three of seven losses.
+
+    Written `losses: {combinations: [dice, focal, mse], sizes: [1, 2]}`; smaller ones first, in the order of the list.
+    """
+
+    combinations: list[Any] = Field(min_length=1)
+    sizes: list[Positive] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _are_there(self) -> Combinations:
+        if max(self.sizes) > len(self.combinations):
+            raise ValueError(f"`sizes` must not exceed {len(self.combinations)}, the number of values")
+        return self
 
 
 class Resources(StrictModel):
@@ -38,7 +54,9 @@ class Study(StrictModel):
         datasets: Names in the catalogue; every cell runs on each.
         seeds: How many repeats (0, 1, ...). Repeats are paired: a seed fixes initial weights and batch order.
         trial: Fields of `dmf.TrialSpec` that all cells share.
-        grid: Blocks of fields; a list is an axis, anything else a constant; a block is the product of its axes.
+        per_dataset: Fields that differ from data set to data set, by its name; they take the place of those in `trial`.
+        grid: Blocks of fields; a list or `Combinations` is an axis, anything else a constant; a block is the product
+            of its axes.
         skip: Cells to leave out, with the reason that the report shows.
         baseline: Fields of the configuration that others are compared with.
         resources: CPUs and GPUs of one trial.
@@ -49,10 +67,22 @@ class Study(StrictModel):
     datasets: list[str] = Field(min_length=1)
     seeds: Positive
     trial: dict[str, Any] = Field(default_factory=dict)
+    per_dataset: dict[str, dict[str, Any]] = Field(default_factory=dict)
     grid: list[dict[str, Any]] = Field(min_length=1)
     skip: list[Skip] = Field(default_factory=list)
     baseline: dict[str, Any]
     resources: Resources = Resources()
+
+    @field_validator("per_dataset")
+    @classmethod
+    def _names_data_sets(
+        cls, per_dataset: dict[str, dict[str, Any]], info: ValidationInfo
+    ) -> dict[str, dict[str, Any]]:
+        known = info.data.get("datasets", [])
+        for name in per_dataset:
+            if name not in known:
+                raise ValueError(f"{name!r} is none of the study's data sets.{did_you_mean(name, known)}")
+        return per_dataset
 
     @property
     def path(self) -> Path:

@@ -70,6 +70,26 @@ def test_every_configuration_has_every_seed_on_every_data_set(tmp_path: Path) ->
     assert len({(c.configuration, c.spec.dataset, c.spec.seed) for c in cells}) == len(cells)
 
 
+def test_combinations_of_losses_are_an_axis(tmp_path: Path) -> None:
+    losses = {"combinations": ["dice", "focal", "mse"], "sizes": [1, 2]}
+    cells = expand(load(tmp_path, seeds=1, grid=[{"losses": losses}], baseline={"losses": ["dice"]})).cells
+    found = [cell.spec.losses for cell in cells]
+    assert found == [("dice",), ("focal",), ("mse",), ("dice", "focal"), ("dice", "mse"), ("focal", "mse")]
+    assert [cell.configuration for cell in cells][-1] == "focal+mse"
+
+
+def test_what_differs_between_data_sets_differs_there_only(tmp_path: Path) -> None:
+    study = load(tmp_path, datasets=["phantom", "busi"], per_dataset={"busi": {"epochs": 7, "batch_size": 2}})
+    cells = expand(study).cells
+    assert {(c.spec.dataset, c.spec.epochs, c.spec.batch_size) for c in cells} == {("phantom", 3, 32), ("busi", 7, 2)}
+    assert len({cell.configuration for cell in cells}) == 5, "configurations have the same names on every data set"
+
+
+def test_an_axis_goes_before_what_differs_between_data_sets(tmp_path: Path) -> None:
+    study = load(tmp_path, per_dataset={"phantom": {"weighting": "dwa"}})
+    assert {cell.spec.weighting for cell in expand(study).cells} == {"variance", "mad", "fixed"}
+
+
 def test_a_skipped_combination_keeps_its_reason(tmp_path: Path) -> None:
     skip = [{"when": {"weighting": "mad", "auxiliary": None}, "reason": "known to collapse"}]
     expansion = expand(load(tmp_path, skip=skip))
@@ -123,6 +143,16 @@ def grid_with(**fields: object) -> list[dict[str, object]]:
         ({"baseline": {"weighting": "gls"}}, ["`baseline`", "exactly one", "Found 0"]),
         ({"baseline": {"weightning": "fixed"}}, ["unknown key `baseline.weightning`"]),
         ({"skip": [{"when": {}, "reason": "everything"}]}, ["the grid is empty"]),
+        (
+            {"grid": grid_with(losses={"combinations": ["dice"], "sizes": [2]})},
+            ["`grid.0.losses`", "`sizes` must not exceed 1"],
+        ),
+        (
+            {"grid": grid_with(losses={"combinations": ["dice"], "size": [1]})},
+            ["unknown key `grid.0.losses.size`", "Did you mean `sizes`?"],
+        ),
+        ({"per_dataset": {"phantm": {"epochs": 1}}}, ["`per_dataset`", "Did you mean `phantom`?"]),
+        ({"per_dataset": {"phantom": {"epoch": 1}}}, ["`per_dataset.phantom.epoch`", "Did you mean `epochs`?"]),
         ({"extends": "nothing"}, ["`extends`", "no study is called 'nothing'"]),
         ({"extends": "mine"}, ["`extends` goes in a circle: mine -> mine"]),
         ({"name": "other"}, ["`name` is not needed"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -81,6 +82,24 @@ class Diagnostics:
         for finding in findings:
             logger.warning("Step %d: %s", finding.step, finding.message)
         return findings
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen so far, as plain values."""
+        return {
+            "steps": self._steps,
+            "runs": [[*key, run] for key, run in self._runs.items()],
+            "told": [list(key) for key in sorted(self._told)],
+            "moved": self._moved,
+            "previous": self._previous.tolist(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict` of diagnostics of the same losses."""
+        self._steps = state["steps"]
+        self._runs = {(kind, subject): run for kind, subject, run in state["runs"]}
+        self._told = {(kind, subject) for kind, subject in state["told"]}
+        self._moved = state["moved"]
+        self._previous = np.array(state["previous"])
 
     def _find(self, history: History) -> Iterator[Finding]:
         losses = self._columns(history, "loss")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,7 +104,7 @@ class Trial:
         self.optimizer = make(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
         self._recorder = StepRecorder(self.fusion.loss_names, self.steps_per_epoch, self.device)
         self._diagnostics = Diagnostics(self.fusion.loss_names)
-        self._best_score = -np.inf
+        self._best_score = -math.inf
         self._best_weights: dict[str, Tensor] = {}
 
     @property
@@ -144,6 +146,53 @@ class Trial:
             learning_rate=self.optimizer.param_groups[0]["lr"],
             findings=findings,
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a run between two epochs is: `write_checkpoint` puts it on disk.
+
+        A trial of the same spec and data that loads it goes on as this one would have, on a CPU bit for bit. No
+        generator is in it, since every epoch draws from (seed, epoch). Like any `state_dict`, it refers to tensors that
+        training changes: write or copy it before the next epoch.
+        """
+        return {
+            "spec": self.spec.to_dict(),
+            "epochs_done": self.epochs_done,
+            "best_epoch": self.best_epoch,
+            "best_score": self._best_score,
+            "best_weights": self._best_weights,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "fusion": self.fusion.state_dict(),
+            "diagnostics": self._diagnostics.state_dict(),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict` of a trial of the same spec and data.
+
+        Raises:
+            ValueError: if `state` is no such thing or belongs to another spec, naming the fields that differ. Nothing
+                has changed then. Tensors that do not fit the network, as after a change of the code, raise it too;
+                start from a new trial in that case.
+        """
+        expected = self.state_dict()
+        if not isinstance(state, Mapping) or state.keys() != expected.keys():
+            raise ValueError(f"A checkpoint must hold {', '.join(expected)}. Found {_outline(state)}.")
+        spec = self.spec.to_dict()
+        if differing := [name for name in spec if state["spec"].get(name) != spec[name]]:
+            found = ", ".join(f"{name}={state['spec'].get(name)!r}" for name in differing)
+            raise ValueError(f"The checkpoint must be of this trial's spec. Found {found}.")
+        try:
+            self.model.load_state_dict(state["model"])
+            self.fusion.load_state_dict(state["fusion"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self._diagnostics.load_state_dict(state["diagnostics"])
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise ValueError(f"The checkpoint does not fit this trial's network and losses: {error}") from error
+        best = {name: value.to(self.device, copy=True) for name, value in state["best_weights"].items()}
+        self.findings = [Finding(**finding) for finding in state["findings"]]
+        self.epochs_done, self.best_epoch = state["epochs_done"], state["best_epoch"]
+        self._best_score, self._best_weights = state["best_score"], best
 
     def step(self, rows: Int[Tensor, " b"]) -> None:
         """One optimiser step on the images of `rows`."""
@@ -220,7 +269,7 @@ class Trial:
     def _select(self, epoch: int, validation: dict[str, float]) -> None:
         score = epoch if self.spec.selection == "last" else validation[self.spec.selection]
         if score > self._best_score:
-            self._best_score, self.best_epoch = score, epoch
+            self._best_score, self.best_epoch = float(score), epoch
             self._best_weights = copy.deepcopy(self.model.state_dict())
 
     def _refuse_divergence(self, steps: dict[str, np.ndarray]) -> None:
@@ -234,6 +283,10 @@ class Trial:
             f"`{cause}` is not finite at step {self.epochs_done * self.steps_per_epoch + step} "
             f"(epoch {self.epochs_done}). Lower the learning rate, or use precision fp32."
         )
+
+
+def _outline(state: object) -> str:
+    return ", ".join(map(str, state)) or "nothing" if isinstance(state, Mapping) else type(state).__name__
 
 
 def train(

@@ -6,59 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from pipelines.console import StageError
 from pipelines.readers import READERS
+from pipelines.sources import Download, Local, Source
 from tune_spaces.strict_yaml import ConfigError, StrictModel, did_you_mean, read_yaml, validate
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 
-Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
-FileName = Annotated[str, Field(pattern=r"^[^/\\]*[^/\\.][^/\\]*$")]
+OWN = "catalogue.yaml"
+"""In the data folder: the entries of a person's own data sets, beside ours."""
+
 Names = Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-
-
-class Generated(StrictModel):
-    """Images that this project simulates."""
-
-    kind: Literal["generated"]
-    count: int = Field(ge=1)
-    seed: int = Field(ge=0)
-
-
-class Archive(StrictModel):
-    """A zip file of the publisher. Without a `url`, a person gets it from `page` and places it by hand."""
-
-    kind: Literal["archive"]
-    url: str | None = Field(default=None, pattern=r"^https?://")
-    page: str | None = Field(default=None, pattern=r"^https?://")
-    file: FileName = ""
-    checksum: Checksum | None = None
-    bytes: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_the_file(cls, values: object) -> object:
-        if isinstance(values, dict) and "file" not in values and isinstance(values.get("url"), str):
-            return {**values, "file": values["url"].split("?")[0].rsplit("/", 1)[-1]}
-        return values
-
-    @model_validator(mode="after")
-    def _can_be_had(self) -> Archive:
-        if self.url is None and self.page is None:
-            raise ValueError("give `url` (direct address) or `page` (where a person gets the file)")
-        if not self.file:
-            raise ValueError("give `file`, the name that the archive has in downloads")
-        return self
-
-    @property
-    def address(self) -> str:
-        """Where the archive is to be had."""
-        return self.url or self.page or ""
-
-
-Source = Annotated[Generated | Archive, Field(discriminator="kind")]
 
 
 class DatasetEntry(StrictModel):
@@ -82,9 +42,14 @@ class DatasetEntry(StrictModel):
             raise ValueError(f"no such reader.{did_you_mean(reader, READERS)}")
         return reader
 
+    def seen_from(self, folder: Path) -> DatasetEntry:
+        """The same entry, with its local paths starting at `folder`."""
+        sources = [source.seen_from(folder) if isinstance(source, Local) else source for source in self.sources]
+        return self.model_copy(update={"sources": tuple(sources)})
+
 
 def load_catalogue(path: Path = CATALOGUE) -> dict[str, DatasetEntry]:
-    """Every data set by name.
+    """Every data set of a catalogue by name.
 
     Raises:
         StageError: naming file, data set, key and what is allowed.
@@ -95,29 +60,53 @@ def load_catalogue(path: Path = CATALOGUE) -> dict[str, DatasetEntry]:
             where = Path(f"{path}, data set {name}")
             if not isinstance(content, dict):
                 raise StageError(f"{where}: expected keys and values. Found {content!r}.")
-            entries[name] = validate(where, {**content, "name": name}, DatasetEntry)
+            entry = validate(where, {**content, "name": name}, DatasetEntry)
+            entries[entry.name] = entry.seen_from(path.parent)
     except ConfigError as error:
         raise StageError(str(error)) from None
     _refuse_shared_files(path, entries.values())
     return entries
 
 
-def find_entries(names: Iterable[str], path: Path = CATALOGUE) -> list[DatasetEntry]:
+def known_datasets(root: Path, path: Path = CATALOGUE) -> dict[str, DatasetEntry]:
+    """Our data sets and those of `root/catalogue.yaml`, where a person describes their own.
+
+    Raises:
+        StageError: as `load_catalogue` does, and for a name or file that ours has already.
+    """
+    ours, own = load_catalogue(path), root / OWN
+    if not own.is_file():
+        return ours
+    theirs = load_catalogue(own)
+    if taken := sorted(set(ours) & set(theirs)):
+        raise StageError(f"{own}: the name {taken[0]!r} is taken by {path}. Choose another one.")
+    merged = {**ours, **theirs}
+    _refuse_shared_files(own, merged.values())
+    return merged
+
+
+def find_entries(names: Iterable[str], root: Path, path: Path = CATALOGUE) -> list[DatasetEntry]:
     """The entries called `names`, each once. Raises StageError for an unknown name, listing the known ones."""
-    catalogue = load_catalogue(path)
+    catalogue = known_datasets(root, path)
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if name not in catalogue:
-            raise StageError(f"{path}: no data set is called {name!r}.{did_you_mean(name, catalogue)}")
+            raise StageError(
+                f"{path}: no data set is called {name!r}.{did_you_mean(name, catalogue)} "
+                f"One of your own is described in {root / OWN}; see docs/data.md."
+            )
     return [catalogue[name] for name in wanted]
 
 
 def _refuse_shared_files(path: Path, entries: Iterable[DatasetEntry]) -> None:
     owners: dict[str, str] = {}
     for entry in entries:
-        for source in entry.sources:
-            if isinstance(source, Archive) and owners.setdefault(source.file, entry.name) != entry.name:
+        files = [source.file for source in entry.sources if isinstance(source, Download)]
+        for file in files:
+            if files.count(file) > 1:
+                raise StageError(f"{path}: two sources of {entry.name} store {file}; give one of them another `file`.")
+            if owners.setdefault(file, entry.name) != entry.name:
                 raise StageError(
-                    f"{path}: data sets {owners[source.file]} and {entry.name} both store {source.file}; "
+                    f"{path}: data sets {owners[file]} and {entry.name} both store {file}; "
                     "give one of them another `file`."
                 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.catalogue import DatasetEntry, find_entries, load_catalogue
+from pipelines.catalogue import DatasetEntry, find_entries, known_datasets
 from tune_spaces import load_study, study_names
 
 
@@ -26,9 +26,10 @@ def parse_arguments(stage: str, description: str | None) -> Arguments:
         StageError, ConfigError: if there is no such data set or study, listing the known ones.
     """
     parser = argparse.ArgumentParser(prog=f"python -m pipelines.{stage}", description=description)
+    root = Path("data")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--study", metavar="NAME", help=f"the data sets of a study: {', '.join(study_names())}")
-    which.add_argument("--dataset", metavar="NAME", nargs="+", help=f"by name: {', '.join(load_catalogue())}")
-    parser.add_argument("--root", type=Path, default=Path("data"), metavar="FOLDER", help="default: %(default)s")
+    which.add_argument("--dataset", metavar="NAME", nargs="+", help=f"by name: {', '.join(known_datasets(root))}")
+    parser.add_argument("--root", type=Path, default=root, metavar="FOLDER", help="default: %(default)s")
     options = parser.parse_args()
-    return Arguments(find_entries(options.dataset or load_study(options.study).datasets), options.root)
+    return Arguments(find_entries(options.dataset or load_study(options.study).datasets, options.root), options.root)

@@ -60,7 +60,11 @@ def validate(path: Path, content: dict[str, Any], model: type[Model], *, within:
 def explain(path: Path, error: ValidationError, model: type[BaseModel], *, within: str = "") -> str:
     """One line a mistake: file, key, what is wrong, what was found, and the nearest known key for a misspelt one."""
     lines = []
-    for mistake in error.errors():
+    mistakes = error.errors()
+    places = [mistake["loc"] for mistake in mistakes]
+    for mistake in mistakes:
+        if any(len(place) > len(mistake["loc"]) and place[: len(mistake["loc"])] == mistake["loc"] for place in places):
+            continue  # a list that lacks what is wrong in it
         keys = [str(part) for part in mistake["loc"]]
         key = ".".join([within, *keys] if within else keys) or "(top)"
         if mistake["type"] == "extra_forbidden":

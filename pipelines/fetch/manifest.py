@@ -10,17 +10,23 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipelines.catalogue import DatasetEntry, Generated
+from pipelines.catalogue import DatasetEntry
 from pipelines.console import StageError
+from pipelines.fetch.link import state
+from pipelines.sources import Generated, Local
 
 MANIFEST = "manifest.json"
 """Name of the record inside a data set's folder; it is there only when the folder is complete."""
+
+Provenance = Literal["published", "mirror", "own", "generated"]
+"""`published`: the publisher's own files; `mirror`: a copy, perhaps reduced; `own`: the person's; `generated`: ours,
+simulated."""
 
 SIMULATOR = Path(__file__).with_name("phantom")
 
 
 class FetchedFile(BaseModel):
-    """One archive as it was unpacked."""
+    """One archive as it was unpacked, or one folder as it was found."""
 
     model_config = ConfigDict(frozen=True)
     file: str
@@ -34,8 +40,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     dataset: str
-    provenance: Literal["published", "mirror", "generated"]
-    """`published`: the publisher's own files; `mirror`: a copy, perhaps reduced; `generated`: simulated here."""
+    provenance: Provenance
     reduced: str | None
     """How a mirror's copy differs from what was published, in the mirror's words."""
     sources: tuple[FetchedFile, ...]
@@ -47,11 +52,15 @@ class Manifest(BaseModel):
 
 
 def fingerprint(entry: DatasetEntry) -> str:
-    """Changes when the catalogue names other sources, or when the simulator of generated data changes."""
-    digest = hashlib.sha256(json.dumps([source.model_dump() for source in entry.sources]).encode())
-    if any(isinstance(source, Generated) for source in entry.sources):
-        for path in sorted(SIMULATOR.glob("[!_]*.py")):
-            digest.update(path.read_bytes())
+    """Changes with the sources that the catalogue names, with the simulator, and with the files of a local folder."""
+    sources = [source.model_dump(mode="json", exclude_defaults=True) for source in entry.sources]
+    digest = hashlib.sha256(json.dumps(sources).encode())
+    for source in entry.sources:
+        if isinstance(source, Generated):
+            for path in sorted(SIMULATOR.glob("[!_]*.py")):
+                digest.update(path.read_bytes())
+        elif isinstance(source, Local):
+            digest.update(state(source.path).encode())
     return digest.hexdigest()
 
 

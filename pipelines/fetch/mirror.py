@@ -1,5 +1,6 @@
 """A folder with copies of data sets, for machines that cannot reach the publishers. `mirror.yaml` in it says what it
-holds: per data set `file`, `sha256` and optionally `reduced`, in words, how the copy differs from the original."""
+holds: per data set `file`, `sha256` and optionally `into`, the folder of the data set to unpack it into; for several
+archives a list `files` of those; and optionally `reduced`, in words, how the copy differs from the original."""
 
 from __future__ import annotations
 
@@ -10,19 +11,27 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from pipelines.catalogue import FileName
 from pipelines.console import StageError
+from pipelines.sources import FileName, Folder
 from tune_spaces.strict_yaml import ConfigError, StrictModel, read_yaml, validate
 
 VARIABLE = "DMF_DATA_MIRROR"
+
+
+class CopiedFile(StrictModel):
+    """One archive in the mirror; what else is written about it is for people."""
+
+    model_config = ConfigDict(extra="ignore")
+    file: FileName
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    into: Folder = ""
 
 
 class Copy(StrictModel):
     """One data set in the mirror."""
 
     model_config = ConfigDict(extra="ignore")
-    file: FileName
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    files: tuple[CopiedFile, ...] = Field(min_length=1, strict=False)
     reduced: str | None = None
 
 
@@ -51,7 +60,8 @@ def load_mirror(folder: Path) -> Mirror:
             where = Path(f"{path}, data set {name}")
             if not isinstance(content, dict):
                 raise StageError(f"{where}: expected keys and values. Found {content!r}.")
-            copies[name] = validate(where, content, Copy)
+            one = {} if "files" in content else {"files": [validate(where, content, CopiedFile).model_dump()]}
+            copies[name] = validate(where, {**content, **one}, Copy)
     except ConfigError as error:
         raise StageError(str(error)) from None
     return Mirror(folder, copies)

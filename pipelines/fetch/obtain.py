@@ -1,21 +1,23 @@
-"""Fetch one data set: from what lies there, the mirror, a file placed by hand, the network, or the simulator."""
+"""Fetch one data set: from what lies there, the mirror, files placed by hand, the network, or the simulator."""
 
 from __future__ import annotations
 
 import fcntl
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.catalogue import Archive, DatasetEntry, Generated
+from pipelines.catalogue import DatasetEntry
 from pipelines.console import StageError, say
-from pipelines.fetch.download import digest, download
-from pipelines.fetch.manifest import MANIFEST, FetchedFile, Manifest, fingerprint, measure, read_manifest
-from pipelines.fetch.mirror import VARIABLE, Mirror
+from pipelines.fetch.bring import bring, remember, verify
+from pipelines.fetch.download import digest
+from pipelines.fetch.link import folder_digest, link_folder
+from pipelines.fetch.manifest import MANIFEST, FetchedFile, Manifest, Provenance, fingerprint, measure, read_manifest
+from pipelines.fetch.mirror import Copy, Mirror
 from pipelines.fetch.phantom import generate
 from pipelines.fetch.unpack import unpack
+from pipelines.files import replaced
+from pipelines.sources import Generated, Local
 
 
 def fetch(entry: DatasetEntry, root: Path, mirror: Mirror | None = None) -> Manifest:
@@ -41,15 +43,9 @@ def fetch(entry: DatasetEntry, root: Path, mirror: Mirror | None = None) -> Mani
             say(f"{entry.name}: {standing.files:,} files are in {folder} already ({_origin(standing)}).")
             return standing
         say(f"{entry.name}: {entry.title}\n  Terms: {entry.terms}\n  Please cite: {entry.citation}")
-        staging = folder.with_name(f".{entry.name}.partial")
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        try:
+        with replaced(folder, beside=root / "raw") as staging:
             manifest = _fill(staging, entry, root, mirror)
             (staging / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-            _replace(folder, staging)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         say(f"{entry.name}: {manifest.files:,} files in {folder} ({_origin(manifest)}).")
         return manifest
 
@@ -67,26 +63,15 @@ def _standing(entry: DatasetEntry, root: Path, folder: Path) -> Manifest | None:
 
 def _fill(staging: Path, entry: DatasetEntry, root: Path, mirror: Mirror | None) -> Manifest:
     copy = mirror.copies.get(entry.name) if mirror else None
-    files = []
+    provenance: Provenance
     if mirror and copy:
-        archive = mirror.folder / copy.file
-        _verify(archive, f"sha256:{copy.sha256}", f"as {mirror.folder / 'mirror.yaml'} says")
-        unpack(archive, staging)
-        files.append(_describe(archive, f"mirror: {copy.file}"))
+        files, provenance = _from_mirror(staging, mirror.folder, copy), "mirror"
     else:
-        for source in entry.sources:
-            if isinstance(source, Generated):
-                generate(staging, source.count, source.seed)
-            else:
-                archive = _archive(source, entry, root / "downloads")
-                unpack(archive, staging)
-                files.append(_describe(archive, source.address))
-                if source.checksum is None:
-                    _record(archive).write_text(f"sha256:{files[-1].sha256}\n")
+        files, provenance = _from_sources(staging, entry, root / "downloads")
     count, size = measure(staging)
     return Manifest(
         dataset=entry.name,
-        provenance="mirror" if copy else "published" if files else "generated",
+        provenance=provenance,
         reduced=copy.reduced if copy else None,
         sources=tuple(files),
         fingerprint=fingerprint(entry),
@@ -97,64 +82,54 @@ def _fill(staging: Path, entry: DatasetEntry, root: Path, mirror: Mirror | None)
     )
 
 
-def _archive(source: Archive, entry: DatasetEntry, downloads: Path) -> Path:
-    """The verified archive in the downloads folder, placed there by hand or downloaded now."""
-    target = downloads / source.file
-    record = _record(target)
-    checksum = source.checksum or (record.read_text().strip() if record.exists() else None)
-    if not target.exists():
-        try:
-            if source.url is None:
-                raise StageError(f"{entry.name}: {source.file} cannot be downloaded by a program.")
-            download(source.url, target, size=source.bytes, checksum=checksum)
-        except StageError as error:
-            raise StageError(f"{error}\n{_by_hand(source, entry, target)}") from None
-    elif checksum:
-        remedy = f"Remove it, and it is fetched from {source.address} again"
-        _verify(target, checksum, f"as the catalogue says. {remedy}; a reduced copy belongs in a mirror ({VARIABLE})")
-    return target
+def _from_mirror(staging: Path, folder: Path, copy: Copy) -> list[FetchedFile]:
+    files = []
+    for part in copy.files:
+        archive = folder / part.file
+        verify(archive, f"sha256:{part.sha256}", f"as {folder / 'mirror.yaml'} says")
+        unpack(archive, staging / part.into)
+        files.append(_describe(archive, f"mirror: {part.file}"))
+    return files
 
 
-def _record(archive: Path) -> Path:
-    """Beside an archive: the checksum that it had when it was fetched first."""
-    return archive.with_name(f"{archive.name}.checksum")
+def _from_sources(staging: Path, entry: DatasetEntry, downloads: Path) -> tuple[list[FetchedFile], Provenance]:
+    files: list[FetchedFile] = []
+    provenance: Provenance = "published"
+    for source in entry.sources:
+        if isinstance(source, Generated):
+            generate(staging, source.count, source.seed)
+            provenance = "generated"
+        elif isinstance(source, Local):
+            _place(source.path, staging / source.into)
+            files.append(_describe(source.path, f"own: {source.path.name}"))
+            provenance = "own"
+        else:
+            target = bring(source, entry, downloads)
+            inside = target.name if target.is_dir() else ""  # as if it had been packed
+            _place(target, staging / source.into / inside)
+            files.append(_describe(target, source.address))
+            remember(source, target, files[-1].sha256)
+    return files, provenance
 
 
-def _verify(path: Path, checksum: str, origin: str) -> None:
-    if not path.is_file():
-        raise StageError(f"{path}: no such file, {origin}.")
-    found = digest(path, checksum.split(":")[0])
-    if found != checksum:
-        raise StageError(f"{path}: wrong checksum. Found {found}. Expected {checksum}, {origin}.")
+def _place(path: Path, folder: Path) -> None:
+    """Let `folder` hold what an archive or a folder holds."""
+    if path.is_file():
+        unpack(path, folder)
+    else:
+        link_folder(path, folder)
 
 
-def _by_hand(source: Archive, entry: DatasetEntry, target: Path) -> str:
-    size = f", {source.bytes:,} bytes" if source.bytes else ""
-    checksum = f", {source.checksum}" if source.checksum else ""
-    return (
-        f"To go on by hand, get {source.address}{size}{checksum}\n"
-        f"  and place it at {target}; or set {VARIABLE} to a folder whose mirror.yaml has `{entry.name}`.\n"
-        f"  Terms: {entry.terms}\n"
-        f"  Please cite: {entry.citation}"
-    )
-
-
-def _describe(archive: Path, address: str) -> FetchedFile:
-    sha256 = digest(archive).removeprefix("sha256:")
-    return FetchedFile(file=archive.name, address=address, sha256=sha256, bytes=archive.stat().st_size)
+def _describe(path: Path, address: str) -> FetchedFile:
+    if path.is_dir():
+        sha256, size = folder_digest(path)
+    else:
+        sha256, size = digest(path).removeprefix("sha256:"), path.stat().st_size
+    return FetchedFile(file=path.name, address=address, sha256=sha256, bytes=size)
 
 
 def _origin(manifest: Manifest) -> str:
     return manifest.provenance + (f", {manifest.reduced}" if manifest.reduced else "")
-
-
-def _replace(folder: Path, staging: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(staging, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

@@ -24,8 +24,10 @@ def unpack(archive: Path, folder: Path) -> None:
     the disk makes plausible. The checksum of each entry is verified while it is written.
 
     Raises:
-        StageError: if the archive is truncated, damaged, or refused. The folder may then hold some of its files.
+        StageError: if the archive is truncated, damaged, or refused, one of its files is there already, or the disk
+            refuses. The folder may then hold some of its files.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = opened.infolist()
@@ -38,6 +40,13 @@ def unpack(archive: Path, folder: Path) -> None:
         raise StageError(
             f"{archive}: truncated, damaged or not a zip file ({error}). Remove it, fetch again."
         ) from None
+    except FileExistsError as error:
+        name = Path(error.filename).relative_to(folder)
+        raise StageError(
+            f"{archive}: holds {str(name)!r}, as an archive before it does. Give its source another `into`."
+        ) from None
+    except OSError as error:
+        raise StageError(f"{error.filename or archive}: cannot be unpacked ({error.strerror}). Mend that.") from None
 
 
 def _place(archive: Path, entry: zipfile.ZipInfo) -> PurePosixPath:

@@ -28,7 +28,7 @@ def main() -> None:
     expansion = expand(study)
     facts = {
         entry.name: describe_data(entry.title, arrays.load(arguments.data, entry.name))
-        for entry in find_entries(study.datasets)
+        for entry in find_entries(study.datasets, arguments.data)
     }
     skipped = [
         (", ".join(f"{key}: {value}" for key, value in cell.values.items()), cell.reason) for cell in expansion.skipped

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.catalogue import Archive, DatasetEntry, find_entries, load_catalogue
+from pipelines.catalogue import DatasetEntry, find_entries, known_datasets, load_catalogue
 from pipelines.console import StageError
+from pipelines.sources import Archive, Download, Local, Manual
 
 ENTRY: dict[str, Any] = {
     "title": "Pictures",
@@ -42,13 +43,46 @@ def test_ours_holds_the_default_and_busi() -> None:
 
 
 def test_several_archives_and_one_by_hand(tmp_path: Path) -> None:
-    by_hand = {"kind": "archive", "page": "https://example.org/form", "file": "masks.zip"}
+    by_hand = {"kind": "manual", "page": "https://example.org/form", "how": "Fill it in.", "file": "masks"}
     path = write(tmp_path, pictures={**ENTRY, "sources": [*ENTRY["sources"], by_hand]})
     images, masks = load_catalogue(path)["pictures"].sources
     assert isinstance(images, Archive)
-    assert isinstance(masks, Archive)
+    assert isinstance(masks, Manual)
     assert (images.file, images.address) == ("pictures.zip", "https://example.org/a/pictures.zip")
-    assert (masks.url, masks.address) == (None, "https://example.org/form")
+    assert (masks.file, masks.address) == ("masks", "https://example.org/form")
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "address"),
+    [
+        ({"kind": "archive", "url": "https://e.org/a/b.zip?x=1"}, "b.zip", "https://e.org/a/b.zip?x=1"),
+        ({"kind": "archive", "url": "https://e.org/a/download", "file": "b.zip"}, "b.zip", "https://e.org/a/download"),
+        ({"kind": "zenodo", "record": 12, "file": "b.zip"}, "b.zip", "https://zenodo.org/records/12"),
+        ({"kind": "kaggle", "dataset": "ann/b"}, "b.zip", "https://www.kaggle.com/datasets/ann/b"),
+        ({"kind": "manual", "page": "https://e.org", "how": "Ask.", "file": "b"}, "b", "https://e.org"),
+    ],
+)
+def test_each_kind_knows_its_file_and_where_it_is(
+    tmp_path: Path, source: dict[str, Any], file: str, address: str
+) -> None:
+    (found,) = load_catalogue(write(tmp_path, pictures={**ENTRY, "sources": [source]}))["pictures"].sources
+    assert isinstance(found, Download)
+    assert (found.file, found.address, found.into) == (file, address, "")
+
+
+@pytest.mark.parametrize(("path", "expected"), [("scans", "{here}/scans"), ("../a b", "{here}/../a b"), ("/a", "/a")])
+def test_a_local_path_starts_at_the_catalogue(tmp_path: Path, path: str, expected: str) -> None:
+    source = {"kind": "local", "path": path}
+    (found,) = load_catalogue(write(tmp_path, pictures={**ENTRY, "sources": [source]}))["pictures"].sources
+    assert isinstance(found, Local)
+    assert str(found.path) == expected.format(here=tmp_path)
+
+
+def test_own_data_sets_stand_beside_ours(tmp_path: Path) -> None:
+    write(tmp_path, mine=ENTRY)
+    assert list(known_datasets(tmp_path)) == [*load_catalogue(), "mine"]
+    assert [entry.name for entry in find_entries(["mine", "busi"], tmp_path)] == ["mine", "busi"]
+    assert list(known_datasets(tmp_path / "elsewhere")) == list(load_catalogue())
 
 
 @pytest.mark.parametrize(
@@ -61,8 +95,6 @@ def test_several_archives_and_one_by_hand(tmp_path: Path) -> None:
         ({"labels": []}, "key `labels`"),
         ({"classes": "lesion"}, "key `classes`"),
         ({"sources": []}, "key `sources`"),
-        ({"sources": [{"kind": "archive", "file": "a.zip"}]}, "give `url` (direct address) or `page`"),
-        ({"sources": [{"kind": "archive", "page": "https://example.org"}]}, "give `file`"),
         ({"sources": [{"kind": "archive", "url": "ftp://example.org/a.zip"}]}, "url`: String should match pattern"),
         ({"sources": [{"kind": "archive", "url": "https://e.org/a.zip", "file": "../a.zip"}]}, "file`: String should"),
         (
@@ -103,12 +135,12 @@ def test_an_entry_must_be_a_mapping(tmp_path: Path) -> None:
         load_catalogue(write(tmp_path, pictures=3))
 
 
-def test_an_unknown_name_lists_the_known_ones() -> None:
+def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
         StageError, match=r"no data set is called 'phantm'. Did you mean `phantom`\? Known: busi, phantom"
     ):
-        find_entries(["busi", "phantm"])
+        find_entries(["busi", "phantm"], tmp_path)
 
 
-def test_names_are_fetched_once_each() -> None:
-    assert [entry.name for entry in find_entries(["busi", "phantom", "busi"])] == ["busi", "phantom"]
+def test_names_are_fetched_once_each(tmp_path: Path) -> None:
+    assert [entry.name for entry in find_entries(["busi", "phantom", "busi"], tmp_path)] == ["busi", "phantom"]

@@ -24,7 +24,7 @@ CATALOGUE = load_catalogue()
 
 
 def entry(**changes: Any) -> DatasetEntry:
-    source = {"kind": "archive", "page": "https://example.org/form", "file": "pictures.zip"}
+    source = {"kind": "manual", "page": "https://example.org/form", "how": "Fill in the form.", "file": "pictures.zip"}
     fields = {"title": "Pictures", "task": "segmentation", "classes": ["background", "lesion"], "labels": ["benign"]}
     fields |= {"channels": 1, "reader": "busi", "terms": "For tests only.", "citation": "Nobody (2026)."}
     return DatasetEntry.model_validate({**fields, "name": "pictures", "sources": [{**source, **changes}]})

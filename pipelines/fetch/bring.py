@@ -1,0 +1,84 @@
+"""Bring one file of a data set to the downloads folder: it lies there, a service has it, or the person must help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.catalogue import DatasetEntry
+from pipelines.console import StageError
+from pipelines.fetch.download import digest, download
+from pipelines.fetch.kaggle_client import from_kaggle
+from pipelines.fetch.mirror import VARIABLE
+from pipelines.fetch.zenodo import from_zenodo
+from pipelines.sources import Archive, Download, Kaggle, Manual, Zenodo
+
+
+def bring(source: Download, entry: DatasetEntry, downloads: Path) -> Path:
+    """The verified file, or a folder that a person has unpacked by hand, in the downloads folder.
+
+    Raises:
+        StageError: if it cannot be had, saying what to do by hand, or is not what the catalogue says.
+    """
+    target = downloads / source.file
+    record = _record(target)
+    checksum = source.checksum or (record.read_text().strip() if record.exists() else None)
+    if isinstance(source, Manual):
+        target = next((path for path in (target, Path(f"{target}.zip")) if path.exists()), target)
+    if not target.exists():
+        try:
+            SERVICES[type(source)](source, target, checksum)
+        except StageError as error:
+            raise StageError(f"{error}\n{_by_hand(source, entry, target)}") from None
+    if target.is_file() and checksum:
+        remedy = f"Remove it, and it is fetched from {source.address} again"
+        verify(target, checksum, f"as the catalogue says. {remedy}; a reduced copy belongs in a mirror ({VARIABLE})")
+    return target
+
+
+def remember(source: Download, target: Path, sha256: str) -> None:
+    """Keep the checksum of a file that could be unpacked, if the catalogue knows none, to verify it ever after."""
+    if source.checksum is None:
+        _record(target).write_text(f"sha256:{sha256}\n")
+
+
+def verify(path: Path, checksum: str, origin: str) -> None:
+    """Raises StageError, saying where the checksum is from, if the file is missing or has another one."""
+    if not path.is_file():
+        raise StageError(f"{path}: no such file, {origin}.")
+    found = digest(path, checksum.split(":")[0])
+    if found != checksum:
+        raise StageError(f"{path}: wrong checksum. Found {found}. Expected {checksum}, {origin}.")
+
+
+def _from_address(source: Archive, target: Path, checksum: str | None) -> None:
+    download(source.url, target, size=source.bytes, checksum=checksum)
+
+
+def _from_a_person(source: Manual, target: Path, checksum: str | None) -> None:
+    raise StageError(f"{source.file} cannot be downloaded by a program. {source.how}")
+
+
+SERVICES: Mapping[type[Download], Callable[[Any, Path, str | None], None]] = {
+    Archive: _from_address,
+    Kaggle: from_kaggle,
+    Manual: _from_a_person,
+    Zenodo: from_zenodo,
+}
+
+
+def _record(target: Path) -> Path:
+    """Beside a file: the checksum that it had when it was fetched first."""
+    return target.with_name(f"{target.name}.checksum")
+
+
+def _by_hand(source: Download, entry: DatasetEntry, target: Path) -> str:
+    size = f", {source.bytes:,} bytes" if source.bytes else ""
+    checksum = f", {source.checksum}" if source.checksum else ""
+    return (
+        f"To go on by hand, get {source.address}{size}{checksum}\n"
+        f"  and place it at {target}; or set {VARIABLE} to a folder whose mirror.yaml has `{entry.name}`.\n"
+        f"  Terms: {entry.terms}\n"
+        f"  Please cite: {entry.citation}"
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from pipelines.console import StageError
-from pipelines.readers import READERS
+from pipelines.readers import READERS, VolumeCut
 from pipelines.sources import Download, Local, Source
 from tune_spaces.strict_yaml import ConfigError, StrictModel, did_you_mean, read_yaml, validate
 
@@ -29,8 +29,9 @@ class DatasetEntry(StrictModel):
     task: Literal["segmentation", "classification"]
     classes: Names
     labels: Names
-    channels: Literal[1, 3]
+    channels: int = Field(ge=1, le=8)
     reader: str
+    volume: VolumeCut | None = None
     sources: tuple[Source, ...] = Field(min_length=1, strict=False)
     terms: str = Field(min_length=1)
     citation: str = Field(min_length=1)

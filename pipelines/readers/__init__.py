@@ -1,29 +1,30 @@
-"""Readers: from the publisher's folders to a list of cases, and from files to arrays.
+"""Readers: from the publisher's folders to a list of cases, and from cases to arrays.
 
-A reader is a function `(folder, labels) -> cases`, filed under its name in `READERS`.
+A reader is an entry of `READERS` (`pipelines/readers/registry.py`): a function `(folder, labels) -> cases`, and how
+the publisher's masks are encoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.console import StageError
-from pipelines.readers.beside import read_busi, read_phantom
-from pipelines.readers.cases import Case
-from pipelines.readers.images import check_sizes, load_image, load_mask
+from pipelines.readers.cases import Case, join_paths, split_paths
+from pipelines.readers.images import load_image
+from pipelines.readers.load import case_image, case_mask, case_parts, check_sizes
+from pipelines.readers.masks import load_mask
+from pipelines.readers.registry import READERS, Reader
+from pipelines.readers.volumes import Patches, Slices, VolumeCut
 
 if TYPE_CHECKING:  # the catalogue asks here which readers there are
     from pipelines.catalogue import DatasetEntry
 
-Reader = Callable[[Path, Sequence[str]], list[Case]]
-
-READERS: Mapping[str, Reader] = {"busi": read_busi, "phantom": read_phantom}
-
 
 def read_cases(entry: DatasetEntry, root: Path) -> list[Case]:
-    """The cases of a data set, sorted by image path, with the labels that its entry uses.
+    """The cases of a data set, sorted by name, with the labels that its entry uses.
+
+    Volumes are cut up as the entry's `volume` says: a case is a slice or a patch.
 
     Args:
         entry: The data set's entry in the catalogue.
@@ -35,12 +36,28 @@ def read_cases(entry: DatasetEntry, root: Path) -> list[Case]:
     remedy = f"Fetch it with `python -m pipelines.fetch --dataset {entry.name}`."
     if not root.is_dir():
         raise StageError(f"{root}: no such folder. {remedy}")
-    cases = sorted(READERS[entry.reader](root, entry.labels), key=lambda case: case.image)
+    cases = [case for case in READERS[entry.reader].find(root, entry.labels) if case.label in entry.labels]
     if not cases:
-        raise StageError(f"{root}: no image of {entry.name} in it. Remove the folder. {remedy}")
-    for case in cases:
-        check_sizes(root, case)
-    return cases
+        raise StageError(
+            f"{root}: no image of {entry.name} in it with the labels {', '.join(entry.labels)}. "
+            f"Remove the folder. {remedy}"
+        )
+    check_sizes(entry, root, cases)
+    return sorted(case_parts(entry, root, cases), key=lambda case: case.name)
 
 
-__all__ = ["READERS", "Case", "Reader", "load_image", "load_mask", "read_cases"]
+__all__ = [
+    "READERS",
+    "Case",
+    "Patches",
+    "Reader",
+    "Slices",
+    "VolumeCut",
+    "case_image",
+    "case_mask",
+    "join_paths",
+    "load_image",
+    "load_mask",
+    "read_cases",
+    "split_paths",
+]

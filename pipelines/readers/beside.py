@@ -1,4 +1,4 @@
-"""Data sets with one folder per label and the masks beside the images: `x.png`, `x_mask.png`, `x_mask_1.png`."""
+"""Masks beside the images, `x.png`, `x_mask.png`, `x_mask_1.png`, in one folder per label."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.console import StageError
 from pipelines.readers.cases import Case
+from pipelines.readers.folders import files_in
 
 MASK = re.compile(r"(?P<image>.+)_mask(_\d+)?")
 
@@ -32,24 +33,18 @@ def read_beside(
     """
     cases = []
     for label in labels:
-        place = folder / label
-        if not (root / place).is_dir():
-            raise StageError(
-                f"{root / place}: no such folder; images labelled {label!r} were expected. Fetch it again."
-            )
-        names = sorted(path.stem for path in (root / place).glob("*.png"))
-        masks: dict[str, list[Path]] = {name: [] for name in names if not MASK.fullmatch(name)}
-        for name in names:
-            if found := MASK.fullmatch(name):
-                if found["image"] not in masks:
-                    raise StageError(
-                        f"{root / place / name}.png: a mask without its image {found['image']}.png. Fetch it again."
-                    )
-                masks[found["image"]].append(place / f"{name}.png")
-        for name, files in masks.items():
-            if not files:
+        files = files_in(root, folder / label, (".png",), meaning=f"images labelled {label!r}")
+        masks: dict[Path, list[Path]] = {path: [] for path in files if not MASK.fullmatch(path.stem)}
+        for path in files:
+            if found := MASK.fullmatch(path.stem):
+                image = path.with_stem(found["image"])
+                if image not in masks:
+                    raise StageError(f"{root / path}: a mask without its image {image.name}. Fetch it again.")
+                masks[image].append(path)
+        for image, its_masks in masks.items():
+            if not its_masks:
                 raise StageError(
-                    f"{root / place / name}.png: an image without {name}_mask.png. Add the mask or remove the image."
+                    f"{root / image}: an image without {image.stem}_mask.png. Add the mask or remove the image."
                 )
-            cases.append(Case(place / f"{name}.png", tuple(files), label, patient(name) if patient else None))
+            cases.append(Case(image, tuple(its_masks), label, patient(image.stem) if patient else None))
     return cases

@@ -1,0 +1,26 @@
+"""Anybody's images to segment: `images/` and `masks/` with files of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.readers.cases import Case
+from pipelines.readers.folders import folders_in, paired
+
+
+def read_image_mask_folders(root: Path, labels: Sequence[str]) -> list[Case]:
+    """`images/x.jpg` with `masks/x.png`: the same name, whatever the picture format.
+
+    With one label every image has it. With several, `images/` and `masks/` have a folder of that name for each.
+
+    Raises:
+        StageError: if a folder is missing, an image has no mask, or a mask has no image.
+    """
+    images, masks = Path("images"), Path("masks")
+    below = {label: label for label in labels} if len(labels) > 1 or folders_in(root, images) else {labels[0]: ""}
+    return [
+        Case(image, (mask,), label)
+        for label, folder in below.items()
+        for image, mask in paired(root, images / folder, masks / folder)
+    ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.console import StageError
 from pipelines.readers import READERS, VolumeCut
@@ -17,6 +18,12 @@ CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 
 OWN = "catalogue.yaml"
 """In the data folder: the entries of a person's own data sets, beside ours."""
+
+OWN_READERS = {"segmentation": "image_mask_folders", "classification": "label_folders"}
+"""By task: who reads a data set whose entry names no reader."""
+
+SHARED = ("sources", "terms", "citation")
+"""What an entry takes over from the one that `sources_of` names."""
 
 Names = Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
 
@@ -32,9 +39,18 @@ class DatasetEntry(StrictModel):
     channels: int = Field(ge=1, le=8)
     reader: str
     volume: VolumeCut | None = None
+    patient: str | None = None
     sources: tuple[Source, ...] = Field(min_length=1, strict=False)
+    sources_of: str | None = None
     terms: str = Field(min_length=1)
-    citation: str = Field(min_length=1)
+    citation: str = Field(default="Not published.", min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_the_reader(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "reader" not in values and values.get("task") in OWN_READERS:
+            return {**values, "reader": OWN_READERS[values["task"]]}
+        return values
 
     @field_validator("reader")
     @classmethod
@@ -42,6 +58,16 @@ class DatasetEntry(StrictModel):
         if reader not in READERS:
             raise ValueError(f"no such reader.{did_you_mean(reader, READERS)}")
         return reader
+
+    @field_validator("patient")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        try:
+            if pattern is not None and re.compile(pattern).groups != 1:
+                raise ValueError("one group in parentheses must hold who was imaged, as in ^(p[0-9]+)_")
+        except re.error as error:
+            raise ValueError(f"not a regular expression ({error})") from None
+        return pattern
 
     def seen_from(self, folder: Path) -> DatasetEntry:
         """The same entry, with its local paths starting at `folder`."""
@@ -57,11 +83,12 @@ def load_catalogue(path: Path = CATALOGUE) -> dict[str, DatasetEntry]:
     """
     entries: dict[str, DatasetEntry] = {}
     try:
-        for name, content in read_yaml(path).items():
+        written = read_yaml(path)
+        for name, content in written.items():
             where = Path(f"{path}, data set {name}")
             if not isinstance(content, dict):
                 raise StageError(f"{where}: expected keys and values. Found {content!r}.")
-            entry = validate(where, {**content, "name": name}, DatasetEntry)
+            entry = validate(where, {**_taken_over(where, written, content), "name": name}, DatasetEntry)
             entries[entry.name] = entry.seen_from(path.parent)
     except ConfigError as error:
         raise StageError(str(error)) from None
@@ -99,9 +126,22 @@ def find_entries(names: Iterable[str], root: Path, path: Path = CATALOGUE) -> li
     return [catalogue[name] for name in wanted]
 
 
+def _taken_over(where: Path, written: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """What an entry says, and of the entry whose files it reads in another way, where they come from."""
+    if "sources_of" not in content:
+        return content
+    other = written.get(content["sources_of"])
+    if not isinstance(other, dict) or "sources" not in other:
+        known = [name for name, entry in written.items() if isinstance(entry, dict) and "sources" in entry]
+        raise StageError(f"{where}: `sources_of`: no such entry.{did_you_mean(str(content['sources_of']), known)}")
+    return {**{key: other[key] for key in SHARED if key in other}, **content}
+
+
 def _refuse_shared_files(path: Path, entries: Iterable[DatasetEntry]) -> None:
     owners: dict[str, str] = {}
     for entry in entries:
+        if entry.sources_of:
+            continue
         files = [source.file for source in entry.sources if isinstance(source, Download)]
         for file in files:
             if files.count(file) > 1:

@@ -10,6 +10,7 @@ from pipelines.catalogue import DatasetEntry
 from pipelines.console import StageError
 from pipelines.fetch.download import digest, download
 from pipelines.fetch.kaggle_client import from_kaggle
+from pipelines.fetch.lock import alone
 from pipelines.fetch.mirror import VARIABLE
 from pipelines.fetch.zenodo import from_zenodo
 from pipelines.sources import Archive, Download, Kaggle, Manual, Zenodo
@@ -21,20 +22,8 @@ def bring(source: Download, entry: DatasetEntry, downloads: Path) -> Path:
     Raises:
         StageError: if it cannot be had, saying what to do by hand, or is not what the catalogue says.
     """
-    target = downloads / source.file
-    record = _record(target)
-    checksum = source.checksum or (record.read_text().strip() if record.exists() else None)
-    if isinstance(source, Manual):
-        target = next((path for path in (target, Path(f"{target}.zip")) if path.exists()), target)
-    if not target.exists():
-        try:
-            SERVICES[type(source)](source, target, checksum)
-        except StageError as error:
-            raise StageError(f"{error}\n{_by_hand(source, entry, target)}") from None
-    if target.is_file() and checksum:
-        remedy = f"Remove it, and it is fetched from {source.address} again"
-        verify(target, checksum, f"as the catalogue says. {remedy}; a reduced copy belongs in a mirror ({VARIABLE})")
-    return target
+    with alone(downloads / f".{source.file}.lock", source.file):  # another data set may have the same source
+        return _bring(source, entry, downloads / source.file)
 
 
 def remember(source: Download, target: Path, sha256: str) -> None:
@@ -50,6 +39,22 @@ def verify(path: Path, checksum: str, origin: str) -> None:
     found = digest(path, checksum.split(":")[0])
     if found != checksum:
         raise StageError(f"{path}: wrong checksum. Found {found}. Expected {checksum}, {origin}.")
+
+
+def _bring(source: Download, entry: DatasetEntry, target: Path) -> Path:
+    record = _record(target)
+    checksum = source.checksum or (record.read_text().strip() if record.exists() else None)
+    if isinstance(source, Manual):
+        target = next((path for path in (target, Path(f"{target}.zip")) if path.exists()), target)
+    if not target.exists():
+        try:
+            SERVICES[type(source)](source, target, checksum)
+        except StageError as error:
+            raise StageError(f"{error}\n{_by_hand(source, entry, target)}") from None
+    if target.is_file() and checksum:
+        remedy = f"Remove it, and it is fetched from {source.address} again"
+        verify(target, checksum, f"as the catalogue says. {remedy}; a reduced copy belongs in a mirror ({VARIABLE})")
+    return target
 
 
 def _from_address(source: Archive, target: Path, checksum: str | None) -> None:

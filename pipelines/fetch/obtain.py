@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.catalogue import DatasetEntry
@@ -12,6 +9,7 @@ from pipelines.console import StageError, say
 from pipelines.fetch.bring import bring, remember, verify
 from pipelines.fetch.download import digest
 from pipelines.fetch.link import folder_digest, link_folder
+from pipelines.fetch.lock import alone
 from pipelines.fetch.manifest import MANIFEST, FetchedFile, Manifest, Provenance, fingerprint, measure, read_manifest
 from pipelines.fetch.mirror import Copy, Mirror
 from pipelines.fetch.phantom import generate
@@ -38,7 +36,7 @@ def fetch(entry: DatasetEntry, root: Path, mirror: Mirror | None = None) -> Mani
         StageError: if a source cannot be had or is not what the catalogue says. What was there before stays.
     """
     folder = root / "raw" / entry.name
-    with _alone(root / "downloads" / f".{entry.name}.lock", entry.name):
+    with alone(root / "downloads" / f".{entry.name}.lock", entry.name):
         if standing := _standing(entry, root, folder):
             say(f"{entry.name}: {standing.files:,} files are in {folder} already ({_origin(standing)}).")
             return standing
@@ -62,7 +60,7 @@ def _standing(entry: DatasetEntry, root: Path, folder: Path) -> Manifest | None:
 
 
 def _fill(staging: Path, entry: DatasetEntry, root: Path, mirror: Mirror | None) -> Manifest:
-    copy = mirror.copies.get(entry.name) if mirror else None
+    copy = mirror.copies.get(entry.sources_of or entry.name) if mirror else None
     provenance: Provenance
     if mirror and copy:
         files, provenance = _from_mirror(staging, mirror.folder, copy), "mirror"
@@ -130,16 +128,3 @@ def _describe(path: Path, address: str) -> FetchedFile:
 
 def _origin(manifest: Manifest) -> str:
     return manifest.provenance + (f", {manifest.reduced}" if manifest.reduced else "")
-
-
-@contextmanager
-def _alone(lock: Path, name: str) -> Iterator[None]:
-    """Keep other processes out; the system lets go of the lock even if this one is killed."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{name}: another process is fetching it; waiting ...")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

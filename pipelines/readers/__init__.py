@@ -6,6 +6,8 @@ the publisher's masks are encoded.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,8 +44,20 @@ def read_cases(entry: DatasetEntry, root: Path) -> list[Case]:
             f"{root}: no image of {entry.name} in it with the labels {', '.join(entry.labels)}. "
             f"Remove the folder. {remedy}"
         )
+    if entry.patient:
+        cases = [replace(case, patient=_patient(entry.patient, root, case)) for case in cases]
     check_sizes(entry, root, cases)
     return sorted(case_parts(entry, root, cases), key=lambda case: case.name)
+
+
+def _patient(pattern: str, root: Path, case: Case) -> str:
+    found = re.search(pattern, case.image.name)
+    if not found or not found[1]:
+        raise StageError(
+            f"{root / case.image}: `patient: {pattern}` of the catalogue does not say who was imaged. Rename the file "
+            "or correct the expression."
+        )
+    return found[1]
 
 
 __all__ = [

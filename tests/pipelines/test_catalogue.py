@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,44 @@ def test_ours_holds_the_default_and_busi() -> None:
     assert isinstance(source, Archive)
     assert (source.file, source.bytes) == ("Dataset_BUSI.zip", 205_873_341)
     assert source.checksum == "sha256:b2ce09f6063a31a73f628b6a6ee1245187cbaec225e93e563735691d68654de7"
+
+
+PAPERS = {
+    "phantom", "busi", "busc", "bus_synthetic", "bus_bra", "isic2017", "isic2018", "ph2", "brats2018", "picai2022",
+    "brain_tumor_mri", "tomato_leaf", "deepglobe", "crack_forest",
+}  # fmt: skip
+
+
+def test_ours_holds_every_data_set_of_the_papers() -> None:
+    assert set(load_catalogue()) >= PAPERS
+
+
+@pytest.mark.parametrize("entry", load_catalogue().values(), ids=str)
+def test_every_entry_of_ours_can_be_cited_and_got(entry: DatasetEntry) -> None:
+    """What the models cannot check: a citation with a year, secure addresses, classes that fit the task."""
+    assert re.search(r"(19|20)\d\d\)", entry.citation) or entry.name == "phantom"
+    assert len(set(entry.classes)) == len(entry.classes) >= 2
+    if entry.task == "classification":
+        assert entry.labels == entry.classes
+    for source in entry.sources:
+        if isinstance(source, Download):
+            assert source.address.startswith("https://")
+            assert source.file.endswith(".zip") or isinstance(source, Manual)
+
+
+def test_an_entry_can_read_the_files_of_another_in_another_way() -> None:
+    whole, patches = (load_catalogue()[name] for name in ("crack_forest", "crack_forest_patches"))
+    assert (patches.sources, patches.terms, patches.citation) == (whole.sources, whole.terms, whole.citation)
+    assert (patches.task, patches.title) != (whole.task, whole.title)
+
+
+def test_an_entry_without_a_reader_is_read_by_its_task(tmp_path: Path) -> None:
+    short = {key: value for key, value in ENTRY.items() if key not in {"reader", "citation"}}
+    path = write(tmp_path, pixels=short, images={**short, "task": "classification", "sources_of": "pixels"})
+    found = load_catalogue(path)
+    assert found["pixels"].reader == "image_mask_folders"
+    assert found["images"].reader == "label_folders"
+    assert found["pixels"].citation == "Not published."
 
 
 def test_several_archives_and_one_by_hand(tmp_path: Path) -> None:
@@ -118,7 +157,10 @@ def test_a_mistake_names_file_data_set_and_key(tmp_path: Path, change: dict[str,
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("key", sorted(set(DatasetEntry.model_fields) - {"name", "volume"}))
+OPTIONAL = {"reader", "volume", "patient", "sources_of", "citation"}
+
+
+@pytest.mark.parametrize("key", sorted(set(DatasetEntry.model_fields) - {"name"} - OPTIONAL))
 def test_every_key_is_needed(tmp_path: Path, key: str) -> None:
     path = write(tmp_path, pictures={name: value for name, value in ENTRY.items() if name != key})
     with pytest.raises(StageError, match=f"key `{key}` is missing"):
@@ -138,7 +180,7 @@ def test_an_entry_must_be_a_mapping(tmp_path: Path) -> None:
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        StageError, match=r"no data set is called 'phantm'. Did you mean `phantom`\? Known: busi, phantom"
+        StageError, match=r"no data set is called 'phantm'. Did you mean `phantom`\? Known: brain_tumor_mri, "
     ):
         find_entries(["busi", "phantm"], tmp_path)
 

@@ -16,8 +16,8 @@ from pipelines.readers.cases import Case, join_paths, split_paths
 from pipelines.readers.images import load_image
 from pipelines.readers.load import case_image, case_mask, case_parts, check_sizes
 from pipelines.readers.masks import load_mask
+from pipelines.readers.parts import Patches, Slices, VolumeCut
 from pipelines.readers.registry import READERS, Reader
-from pipelines.readers.volumes import Patches, Slices, VolumeCut
 
 if TYPE_CHECKING:  # the catalogue asks here which readers there are
     from pipelines.catalogue import DatasetEntry

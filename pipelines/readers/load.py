@@ -15,9 +15,9 @@ from pipelines.parallel import threaded
 from pipelines.readers.cases import FILE_SEPARATOR, Case
 from pipelines.readers.images import load_image, picture_size, size_text
 from pipelines.readers.masks import load_mask, matlab_size
-from pipelines.readers.parts import cut_out
+from pipelines.readers.parts import cut_out, parts_of
 from pipelines.readers.registry import READERS
-from pipelines.readers.volumes import is_volume, load_volume, load_volume_mask, parts_of, volume_size
+from pipelines.readers.volumes import is_volume, load_volume, load_volume_mask, volume_size
 
 if TYPE_CHECKING:
     from pipelines.catalogue import DatasetEntry
@@ -89,8 +89,9 @@ def check_sizes(entry: DatasetEntry, root: Path, cases: Sequence[Case]) -> None:
     """
 
     def check(case: Case) -> None:
-        if FILE_SEPARATOR in f"{case.name}{case.masks}":
-            raise StageError(f"{root / case.image}: names with {FILE_SEPARATOR!r} are not read. Rename the file.")
+        for path in (*case.files, *case.masks):
+            if FILE_SEPARATOR in path.as_posix():
+                raise StageError(f"{root / path}: names with {FILE_SEPARATOR!r} are not read. Rename the file.")
         expected = _size(root / case.image)
         free = READERS[entry.reader].grid == "first"
         for path, kind in [(path, "modality") for path in case.modalities] + [(path, "mask") for path in case.masks]:

@@ -113,11 +113,10 @@ def _grey(path: Path) -> NDArray[np.uint8]:
 
 
 def _segmentation(path: Path) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise StageError(f"{path}: no such file. Fetch the data set again.")
     try:
-        content = loadmat(path)
-        segmentation = content["groundTruth"]["Segmentation"][0, 0]
-    except FileNotFoundError:
-        raise StageError(f"{path}: no such file. Fetch the data set again.") from None
+        segmentation = loadmat(path)["groundTruth"]["Segmentation"][0, 0]
     except DAMAGED as error:
         raise StageError(
             f"{path}: no MATLAB file with groundTruth.Segmentation ({type(error).__name__}: {error}). "

@@ -1,13 +1,68 @@
-"""Parts of images: notation, and cutting them out (see `Case.part`)."""
+"""Parts of images: which there are, how they are written (see `Case.part`), and cutting them out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
+from jaxtyping import UInt8
 from numpy.typing import NDArray
+from pydantic import Field
+
+from tune_spaces.strict_yaml import StrictModel
 
 Index = int | slice
+Side = Annotated[int, Field(ge=1)]
+Millimetres = Annotated[float, Field(gt=0)]
+
+AXES = {"axial": 0, "coronal": 1, "sagittal": 2}
+
+
+class Slices(StrictModel):
+    """Volumes as pictures.
+
+    Attributes:
+        axis: What the slices are perpendicular to: axial is across the body.
+        keep: `lesion`: slices whose mask is not empty; `all`.
+        every: 2 keeps every second one of those, and so on.
+    """
+
+    cut: Literal["slices"]
+    axis: Literal["axial", "coronal", "sagittal"] = "axial"
+    keep: Literal["lesion", "all"] = "lesion"
+    every: int = Field(default=1, ge=1)
+
+
+class Patches(StrictModel):
+    """Volumes as blocks that cover them.
+
+    Attributes:
+        size: Voxels of a patch by depth, height and width.
+        spacing: Millimetres from voxel to voxel by depth, height and width, resampled to; as it is if not given.
+        keep: `lesion`: patches whose mask is not empty; `all`.
+    """
+
+    cut: Literal["patches"]
+    size: Annotated[tuple[Side, Side, Side], Field(strict=False)]
+    spacing: Annotated[tuple[Millimetres, Millimetres, Millimetres], Field(strict=False)] | None = None
+    keep: Literal["lesion", "all"] = "lesion"
+
+
+VolumeCut = Annotated[Slices | Patches, Field(discriminator="cut")]
+
+
+def parts_of(mask: UInt8[np.ndarray, "D H W"], cut: Slices | Patches) -> list[str]:
+    """The parts that `cut` keeps of a volume with this mask, in order."""
+    indices: list[tuple[Index, ...]]
+    if isinstance(cut, Slices):
+        axis = AXES[cut.axis]
+        indices = [(slice(None),) * axis + (number,) for number in range(mask.shape[axis])]
+    else:
+        depths, rows, columns = (tiles(length, side) for length, side in zip(mask.shape, cut.size, strict=True))
+        indices = [(depth, row, column) for depth in depths for row in rows for column in columns]
+    kept = [part_text(index) for index in indices if cut.keep == "all" or mask[index].any()]
+    return kept[:: cut.every] if isinstance(cut, Slices) else kept
 
 
 def part_text(index: Sequence[Index]) -> str:

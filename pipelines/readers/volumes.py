@@ -1,73 +1,42 @@
-"""Volumes (NIfTI, MetaImage): as slices or as patches, several modalities on one grid, intensities as bytes.
+"""Volumes (NIfTI, MetaImage) to arrays: several modalities on one grid, intensities as bytes.
 
-Every volume is turned so that its axes run head-foot (axial slices), front-back (coronal) and left-right (sagittal);
-`VOLUMES` are the file names that are taken for one.
+Every volume is turned so that its axes run from foot to head, front to back, and right to left of the body.
 """
 
 from __future__ import annotations
 
+import gzip
+import math
+import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
 from jaxtyping import UInt8
-from pydantic import Field
 
 from pipelines.console import StageError
 from pipelines.readers.images import size_text
-from pipelines.readers.parts import Index, part_text, tiles
-from tune_spaces.strict_yaml import StrictModel
+from pipelines.readers.parts import Patches, Slices
 
 VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd")
-AXES = {"axial": 0, "coronal": 1, "sagittal": 2}
+"""How the names of files end that are taken for volumes."""
+
 CLIP = (0.5, 99.5)
 """Percentiles of the voxels other than 0 that become 0 and 255."""
 
 Grid = Literal["same", "first"]
-"""Of further modalities: `same` must be the first file's, `first` means resampled to the first file's."""
+"""Of further modalities: `same` as the first file's voxel for voxel, or resampled to the `first`."""
 
 Result = TypeVar("Result")
-Side = Annotated[int, Field(ge=1)]
-Millimetres = Annotated[float, Field(gt=0)]
+Paths = tuple[Path, ...]
+Stamps = tuple[tuple[int, int], ...]
+Spacing = tuple[float, float, float] | None
 
 LOCKS = [Lock() for _ in range(32)]
-
-
-class Slices(StrictModel):
-    """Volumes as pictures.
-
-    Attributes:
-        axis: What the slices are perpendicular to: axial is across the body.
-        keep: `lesion`: slices whose mask is not empty; `all`.
-        every: 2 keeps every second one of those, and so on.
-    """
-
-    cut: Literal["slices"]
-    axis: Literal["axial", "coronal", "sagittal"] = "axial"
-    keep: Literal["lesion", "all"] = "lesion"
-    every: int = Field(default=1, ge=1)
-
-
-class Patches(StrictModel):
-    """Volumes as blocks that cover them.
-
-    Attributes:
-        size: Voxels of a patch by depth, height and width.
-        spacing: Millimetres from voxel to voxel by depth, height and width, resampled to; as it is if not given.
-        keep: `lesion`: patches whose mask is not empty; `all`.
-    """
-
-    cut: Literal["patches"]
-    size: Annotated[tuple[Side, Side, Side], Field(strict=False)]
-    spacing: Annotated[tuple[Millimetres, Millimetres, Millimetres], Field(strict=False)] | None = None
-    keep: Literal["lesion", "all"] = "lesion"
-
-
-VolumeCut = Annotated[Slices | Patches, Field(discriminator="cut")]
 
 
 def is_volume(path: Path) -> bool:
@@ -86,69 +55,59 @@ def volume_size(path: Path) -> tuple[int, int, int]:
     return depth, height, width
 
 
-def parts_of(mask: UInt8[np.ndarray, "D H W"], cut: Slices | Patches) -> list[str]:
-    """The parts that `cut` keeps of a volume with this mask, in order."""
-    indices: list[tuple[Index, ...]]
-    if isinstance(cut, Slices):
-        axis = AXES[cut.axis]
-        indices = [(slice(None),) * axis + (number,) for number in range(mask.shape[axis])]
-    else:
-        depths, rows, columns = (tiles(length, side) for length, side in zip(mask.shape, cut.size, strict=True))
-        indices = [(depth, row, column) for depth in depths for row in rows for column in columns]
-    kept = [part_text(index) for index in indices if cut.keep == "all" or mask[index].any()]
-    return kept[:: cut.every] if isinstance(cut, Slices) else kept
-
-
 def load_volume(paths: Sequence[Path], grid: Grid, cut: Slices | Patches | None) -> UInt8[np.ndarray, "D H W C"]:
     """Modalities as channels, each with the 0.5th to 99.5th percentile of its non-zero voxels spread over 0 to 255.
 
-    Voxels of 0 are background in skull-stripped and in padded volumes, so they take no part in the percentiles.
+    Voxels of 0 are background in skull-stripped and in padded volumes: they take no part in the percentiles and stay 0,
+    as do voxels that are no number.
 
     Raises:
         StageError: if a file cannot be read, or grids that must be the same differ.
     """
-    return _remembered(tuple(paths), grid, _spacing(cut))
+    return _once(_decode, tuple(paths), _spacing(cut), grid)
 
 
 def load_volume_mask(paths: Sequence[Path], image: Path, cut: Slices | Patches | None) -> UInt8[np.ndarray, "D H W"]:
-    """1 where any of the masks is not 0, on the grid of `image`.
+    """1 where any of the masks is not 0; voxel for voxel that of `image`, resampled as that is.
 
     Raises:
         StageError: if a file cannot be read or has another size than the image.
     """
-    reference = _reference(_read(image), _spacing(cut))
-    masks = [_onto(reference, _read(path), sitk.sitkNearestNeighbor) != 0 for path in paths]
-    return np.logical_or.reduce(masks).astype(np.uint8)
+    return _once(_decode_mask, (image, *paths), _spacing(cut))
 
 
-def _remembered(paths: tuple[Path, ...], grid: Grid, spacing: tuple[float, ...] | None) -> UInt8[np.ndarray, "D H W C"]:
-    """Slices of one volume are asked for one after the other by all threads: it is decoded once."""
+def _once(decode: Callable[..., UInt8[np.ndarray, ...]], paths: Paths, *settings: object) -> UInt8[np.ndarray, ...]:
+    """All threads ask for the slices of one volume one after the other: the first one decodes it, the others wait."""
     try:
         stamps = tuple((status.st_mtime_ns, status.st_size) for status in (path.stat() for path in paths))
     except FileNotFoundError as error:
         raise StageError(f"{error.filename}: no such file. Fetch the data set again.") from None
     with LOCKS[hash(paths) % len(LOCKS)]:
-        return _decoded(paths, grid, spacing, stamps)
+        array = decode(paths, stamps, *settings)
+    array.flags.writeable = False
+    return array
 
 
 @lru_cache(maxsize=8)
-def _decoded(
-    paths: tuple[Path, ...], grid: Grid, spacing: tuple[float, ...] | None, stamps: tuple[tuple[int, int], ...]
-) -> UInt8[np.ndarray, "D H W C"]:
-    first, *others = (_read(path) for path in paths)
-    for path, other in zip(paths[1:], others, strict=True):
-        if grid == "same" and other.GetSize() != first.GetSize():
-            raise StageError(
-                f"{path}: {size_text(other.GetSize()[::-1])} voxels, but {paths[0].name} has "
-                f"{size_text(first.GetSize()[::-1])}. Resample it or remove the case."
-            )
-    reference = _reference(first, spacing)
-    stack = np.stack([_bytes(_onto(reference, image, sitk.sitkLinear)) for image in (first, *others)], axis=-1)
-    stack.flags.writeable = False
-    return stack
+def _decode(paths: Paths, stamps: Stamps, spacing: Spacing, grid: Grid) -> UInt8[np.ndarray, "D H W C"]:
+    first = _read(paths[0])
+    others = [_laid_over(first, paths[0], path) if grid == "same" else _read(path) for path in paths[1:]]
+    reference = _reference(_upright(first), spacing)
+    voxels = (_onto(reference, _upright(image), sitk.sitkLinear) for image in (first, *others))
+    return np.stack([_bytes(array) for array in voxels], axis=-1)
+
+
+@lru_cache(maxsize=8)
+def _decode_mask(paths: Paths, stamps: Stamps, spacing: Spacing) -> UInt8[np.ndarray, "D H W"]:
+    stored = _read(paths[0])
+    reference = _reference(_upright(stored), spacing)
+    masks = (_upright(_laid_over(stored, paths[0], path)) for path in paths[1:])
+    marked = [_onto(reference, mask, sitk.sitkNearestNeighbor) != 0 for mask in masks]
+    return np.logical_or.reduce(marked).astype(np.uint8)
 
 
 def _bytes(voxels: np.ndarray) -> UInt8[np.ndarray, "D H W"]:
+    voxels = np.nan_to_num(voxels, posinf=0, neginf=0)
     inside = voxels[voxels != 0]
     if not inside.size:
         return np.zeros(voxels.shape, np.uint8)
@@ -161,11 +120,27 @@ def _bytes(voxels: np.ndarray) -> UInt8[np.ndarray, "D H W"]:
 
 def _read(path: Path) -> sitk.Image:
     volume_size(path)
-    image = _checked(path, lambda: sitk.ReadImage(str(path), sitk.sitkFloat32))
+    _check_whole(path)
+    return _checked(path, lambda: sitk.ReadImage(str(path), sitk.sitkFloat32))
+
+
+def _laid_over(first: sitk.Image, its_path: Path, path: Path) -> sitk.Image:
+    """An image that is `first` voxel for voxel, wherever its own header says that it lies."""
+    image = _read(path)
+    if image.GetSize() != first.GetSize():
+        raise StageError(
+            f"{path}: {size_text(image.GetSize()[::-1])} voxels, but {its_path.name} has "
+            f"{size_text(first.GetSize()[::-1])}. Resample it or remove the case."
+        )
+    image.CopyInformation(first)
+    return image
+
+
+def _upright(image: sitk.Image) -> sitk.Image:
     return sitk.DICOMOrient(image, "LPS")
 
 
-def _reference(image: sitk.Image, spacing: tuple[float, ...] | None) -> sitk.Image:
+def _reference(image: sitk.Image, spacing: Spacing) -> sitk.Image:
     if spacing is None:
         return image
     wanted = spacing[::-1]
@@ -192,7 +167,7 @@ def _onto(reference: sitk.Image, image: sitk.Image, interpolator: int) -> np.nda
     return sitk.GetArrayFromImage(image if same else sitk.Resample(image, reference, sitk.Transform(), interpolator))
 
 
-def _spacing(cut: Slices | Patches | None) -> tuple[float, ...] | None:
+def _spacing(cut: Slices | Patches | None) -> Spacing:
     return cut.spacing if isinstance(cut, Patches) else None
 
 
@@ -201,6 +176,29 @@ def _checked(path: Path, read: Callable[[], Result]) -> Result:
         raise StageError(f"{path}: no such file. Fetch the data set again.")
     try:
         return read()
-    except RuntimeError as error:
-        last = str(error).strip().splitlines()[-1].strip()
-        raise StageError(f"{path}: cannot be read as a volume ({last}). Replace it or fetch it again.") from None
+    except RuntimeError:  # its text is of the library's own files and lines
+        raise _damaged(path, "damaged, truncated, or no NIfTI or MetaImage file") from None
+
+
+def _check_whole(path: Path) -> None:
+    """The library reads a NIfTI file that was cut short as zeros and does not say so."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return
+    header = sitk.ImageFileReader()
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    voxels = math.prod(header.GetSize())
+    expected = float(header.GetMetaData("vox_offset")) + voxels * int(header.GetMetaData("bitpix")) // 8
+    found = 0
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+            while block := file.read(1 << 22):
+                found += len(block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, str(error)) from None
+    if found < expected:
+        raise _damaged(path, f"{found:,} bytes of {expected:,.0f}")
+
+
+def _damaged(path: Path, reason: str) -> StageError:
+    return StageError(f"{path}: cannot be read as a volume ({reason}). Replace it or fetch it again.")

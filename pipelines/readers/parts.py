@@ -88,7 +88,7 @@ def cut_out(array: NDArray[np.uint8], part: str) -> NDArray[np.uint8]:
         for one, length in zip(index, array.shape, strict=False)
         if isinstance(one, slice)
     ]
-    return np.pad(piece, missing + [(0, 0)] * (piece.ndim - len(missing)))
+    return np.pad(piece, missing + [(0, 0)] * (piece.ndim - len(missing))) if missing else piece
 
 
 def _text(one: Index) -> str:

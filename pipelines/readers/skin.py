@@ -8,7 +8,8 @@ from pathlib import Path
 from pipelines.console import StageError
 from pipelines.readers.cases import Case
 from pipelines.readers.folders import files_in, folders_in, paired
-from pipelines.readers.ultrasound import LESION
+
+LESION = "lesion"
 
 ISIC_2017 = {
     "train": ("ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"),

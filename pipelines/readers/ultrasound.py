@@ -10,8 +10,6 @@ from pipelines.readers.cases import Case
 from pipelines.readers.folders import paired, the_folder
 from pipelines.readers.tables import read_csv
 
-LESION = "lesion"
-
 
 def read_busc(root: Path, labels: Sequence[str]) -> list[Case]:
     """BUSC: `BUSC Dataset/BUSC_Dataset/Segmentation/{images,masks}/x.png`. See `by_name` for the labels."""
@@ -47,10 +45,20 @@ def read_bus_bra(root: Path, labels: Sequence[str]) -> list[Case]:
 
 
 def by_name(path: Path, labels: Sequence[str]) -> str:
-    """The one of `labels` that a file's name holds, in any case; `lesion` if it holds none."""
-    return next((label for label in labels if label.lower() in path.stem.lower()), LESION)
+    """The one of `labels` that a file's name holds, in any case. A single label needs no name.
+
+    Raises:
+        StageError: if there are several labels and the name holds none.
+    """
+    found = [label for label in labels if label.lower() in path.stem.lower()]
+    if not found and len(labels) > 1:
+        raise StageError(
+            f"{path}: its name holds none of the labels {', '.join(labels)}. Rename it, or give the data set one label "
+            "in the catalogue, `labels: [lesion]`."
+        )
+    return found[0] if found else labels[0]
 
 
 def _segmentation(root: Path, folder: Path, labels: Sequence[str]) -> list[Case]:
     pairs = paired(root, folder / "images", folder / "masks")
-    return [Case(image, (mask,), by_name(image, labels)) for image, mask in pairs]
+    return [Case(image, (mask,), by_name(root / image, labels)) for image, mask in pairs]

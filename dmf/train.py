@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
 import time
@@ -12,22 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.data import TrialData, count_batches, epoch_order
+from dmf.data import TrialData, channels_last, count_batches, epoch_order
 from dmf.diagnostics import Diagnostics, Finding
+from dmf.evaluation import Predictions, Summary
 from dmf.fusion import DynamicMemoryFusion
 from dmf.losses import Loss, build_loss
-from dmf.metrics import confusion_counts, hd95, per_image, summarise
 from dmf.models import build_model
 from dmf.recorder import StepRecorder
 from dmf.seeding import reproducible, trial_seed
 from dmf.spec import TrialSpec
-
-Summary = dict[str, dict[str, float]]
-
-SEGMENTATION_PROTOCOLS = ("reference", "per_image", "pooled")
 
 _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -61,7 +56,9 @@ class TrialResult:
         test, validation: protocol -> metric -> value, by the selected weights. A split counts as one batch in the
             reference protocol; the authors' notebook averages over batches of 32.
         images: one entry a test image and metric; `rows` says which image of the data it is.
-        predictions: UInt8 (n, H, W), class of every pixel of the test images.
+        predictions: UInt8 (n, *spatial) or (n,), classes of the test images' pixels or of the images.
+        probabilities: Float32 (n, C) in classification, None in segmentation.
+        confusion: Int64 (C, C), test pixels or images of class i (row) that were taken for class j (column).
         weights: `state_dict` of the selected network, on the CPU.
     """
 
@@ -70,6 +67,8 @@ class TrialResult:
     rows: np.ndarray
     images: dict[str, np.ndarray]
     predictions: np.ndarray
+    probabilities: np.ndarray | None
+    confusion: np.ndarray
     weights: dict[str, Tensor]
     best_epoch: int
     epochs: int
@@ -98,7 +97,9 @@ class Trial:
         with reproducible(trial_seed(spec, "weights")):
             model = build_model(spec.model, channels, classes, image_size=spec.image_size, **spec.model_params)
             self.fusion = self._build_fusion(classes).to(self.device)
-        self.model: nn.Module = model.to(self.device).to(memory_format=torch.channels_last)
+        self.model: nn.Module = model.to(self.device)
+        for parameter in model.parameters():
+            parameter.data = channels_last(parameter.data)
         parameters = [*self.model.parameters(), *self.fusion.parameters()]
         make = _OPTIMIZERS[spec.optimizer]
         self.optimizer = make(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -130,7 +131,7 @@ class Trial:
         with reproducible(trial_seed(self.spec, f"epoch {number}")):
             for batch in epoch_order(rows, self.spec.batch_size, order, number):
                 self.step(batch)
-            validation = summarise(self.count("val")[0], "reference")
+            validation = self.predict("val").validation()
         steps = self._recorder.drain()
         findings = self._diagnostics.observe(steps)
         self._refuse_divergence(steps)
@@ -197,45 +198,35 @@ class Trial:
     def step(self, rows: Int[Tensor, " b"]) -> None:
         """One optimiser step on the images of `rows`."""
         images, target = self.data.batch(rows)
-        with self._autocast():
-            logits = self.model(images.contiguous(memory_format=torch.channels_last))
-        out = self.fusion(logits, target)
+        out = self.fusion(self._logits(images), target.long())
         self.optimizer.zero_grad(set_to_none=True)
         out.total.backward()
         self.optimizer.step()
         self._recorder.record(out)
 
     @torch.inference_mode()
-    def count(self, split: str) -> tuple[Int[Tensor, "n C 4"], Int[Tensor, "n H W"]]:
-        """Confusion counts and predicted classes of every image of a split."""
+    def predict(self, split: str) -> Predictions:
+        """What the network says about every image of a split."""
         self.model.eval()
-        counts, predictions = [], []
-        for rows in torch.split(self.data.rows[split], self.spec.batch_size):
-            images, target = self.data.batch(rows)
-            with self._autocast():
-                logits = self.model(images.contiguous(memory_format=torch.channels_last))
-            predictions.append(logits.argmax(1))
-            counts.append(confusion_counts(predictions[-1], target, len(self.data.classes)))
-        return torch.cat(counts), torch.cat(predictions)
+        batches = (self.data.batch(rows) for rows in torch.split(self.data.rows[split], self.spec.batch_size))
+        return Predictions.concatenated([Predictions.of(self._logits(images), target) for images, target in batches])
 
     def finish(self) -> TrialResult:
         """Test the selected weights. Call it once, when `done`."""
         self.model.load_state_dict(self._best_weights)
         with reproducible(trial_seed(self.spec, "test")):
-            validation, _ = self.count("val")
-            counts, predictions = self.count("test")
-        rows = self.data.rows["test"]
-        target = self.data.targets[rows].long()
-        images = {name: values.cpu().numpy() for name, values in per_image(counts).items()}
-        images["hd95"] = hd95(predictions, target, num_classes=len(self.data.classes)).cpu().numpy()
-        test = {protocol: summarise(counts, protocol) for protocol in SEGMENTATION_PROTOCOLS}
-        test["per_image"]["hd95"] = float(images["hd95"].mean())
+            validation, tested = self.predict("val"), self.predict("test")
+        images, test = tested.images(), tested.summary()
+        if "hd95" in images:
+            test["per_image"]["hd95"] = float(images["hd95"].mean())
         return TrialResult(
             test=test,
-            validation={protocol: summarise(validation, protocol) for protocol in SEGMENTATION_PROTOCOLS},
-            rows=rows.cpu().numpy(),
+            validation=validation.summary(),
+            rows=self.data.rows["test"].cpu().numpy(),
             images=images,
-            predictions=predictions.to(torch.uint8).cpu().numpy(),
+            predictions=tested.classes.cpu().numpy(),
+            probabilities=None if tested.probabilities is None else tested.probabilities.cpu().numpy(),
+            confusion=tested.confusion(),
             weights={name: value.cpu() for name, value in self._best_weights.items()},
             best_epoch=self.best_epoch,
             epochs=self.epochs_done,
@@ -261,10 +252,9 @@ class Trial:
             total_steps=spec.epochs * self.steps_per_epoch,
         )
 
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.spec.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+    def _logits(self, images: Float[Tensor, "b C *spatial"]) -> Float[Tensor, "b K *spatial"]:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16"):
+            return self.model(channels_last(images))
 
     def _select(self, epoch: int, validation: dict[str, float]) -> None:
         score = epoch if self.spec.selection == "last" else validation[self.spec.selection]
@@ -274,7 +264,7 @@ class Trial:
 
     def _refuse_divergence(self, steps: dict[str, np.ndarray]) -> None:
         """A loss may be infinite and harmless (the notebook's has no gradient); a network that is not is lost."""
-        if all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+        if bool(torch.stack([parameter.isfinite().all() for parameter in self.model.parameters()]).all()):
             return
         first = {name: np.flatnonzero(~np.isfinite(values)) for name, values in steps.items()}
         found = [(int(where[0]), name) for name, where in first.items() if where.size]

@@ -59,13 +59,15 @@ def write_trial(
         "best_epoch": result.best_epoch,
         "summary": result.test,
         "validation": result.validation,
+        "confusion": result.confusion.tolist(),
         "diagnostics": [asdict(finding) for finding in result.findings],
     }
     with replaced(folder, beside=folder.parent.parent) as partial:
         steps.to_parquet(partial / "history.parquet", index=False)
         epochs.to_parquet(partial / "epochs.parquet", index=False)
         pd.concat([tested, pd.DataFrame(result.images)], axis=1).to_parquet(partial / "images.parquet", index=False)
-        np.savez_compressed(partial / "predictions.npz", index=result.rows, masks=result.predictions)
+        probabilities: dict[str, Any] = {} if result.probabilities is None else {"probabilities": result.probabilities}
+        np.savez_compressed(partial / "predictions.npz", index=result.rows, masks=result.predictions, **probabilities)
         torch.save(result.weights, partial / "model.pt")
         (partial / DONE).write_text(json.dumps({**description, **outcome}, indent=1))
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from toy import toy_data
+from toy import toy_data, toy_labels, toy_volumes
 
-from dmf.data import TrialData, count_batches, epoch_order
+from dmf.data import TrialData, channels_last, count_batches, epoch_order
 
 
 @given(st.integers(1, 60), st.integers(1, 16), st.integers(0, 9))
@@ -34,9 +34,8 @@ def test_a_batch_is_scaled_to_one_and_keeps_classes() -> None:
     data = toy_data()
     images, target = data.batch(torch.tensor([0, 3]))
     assert images.dtype == torch.float32
-    assert target.dtype == torch.int64
     assert torch.equal(images * 255, data.images[[0, 3]].float())
-    assert torch.equal(target, data.targets[[0, 3]].long())
+    assert torch.equal(target, data.targets[[0, 3]])
 
 
 def test_resizing_averages_images_and_picks_mask_pixels() -> None:
@@ -50,10 +49,38 @@ def test_resizing_averages_images_and_picks_mask_pixels() -> None:
     assert data.resized(4) is data
 
 
+def test_volumes_keep_their_depth_and_labels_are_left_alone() -> None:
+    volumes = toy_volumes(depth=6, size=16).resized(8)
+    assert volumes.images.shape == (8, 1, 6, 8, 8)
+    assert volumes.targets.shape == (8, 6, 8, 8)
+    slices = toy_volumes(depth=6, size=16)
+    for depth in range(6):
+        flat = TrialData(slices.images[:, :, depth], slices.targets[:, depth], slices.rows, slices.classes).resized(8)
+        assert torch.equal(volumes.images[:, :, depth], flat.images)
+        assert torch.equal(volumes.targets[:, depth], flat.targets)
+    labels = toy_labels(size=16)
+    assert labels.resized(8).targets is labels.targets
+
+
+def test_the_targets_tell_the_task() -> None:
+    assert (toy_data().task, toy_volumes().task) == ("segmentation", "segmentation")
+    assert toy_labels().task == "classification"
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 4, 5, 6), (2, 3)])
+def test_channels_last_changes_the_layout_and_no_value(shape: tuple[int, ...]) -> None:
+    tensor = torch.rand(shape)
+    laid_out = channels_last(tensor)
+    assert torch.equal(laid_out, tensor)
+    assert laid_out.stride(1) == 1
+
+
 def test_what_does_not_fit_together_is_refused() -> None:
     data = toy_data()
     with pytest.raises(ValueError, match="targets must have shape"):
         TrialData(data.images, data.targets[:, 1:], data.rows, data.classes)
+    with pytest.raises(ValueError, match=r"\(N, C, H, W\) or \(N, C, D, H, W\)\. Found \(24, 16, 16\)"):
+        TrialData(data.images[:, 0], data.targets, data.rows, data.classes)
     with pytest.raises(ValueError, match="split 'val' holds no image"):
         TrialData(data.images, data.targets, {**data.rows, "val": torch.tensor([])}, data.classes)
     with pytest.raises(ValueError, match="targets must be below 1"):

@@ -89,10 +89,18 @@ def test_interrupted_after_any_epoch_it_ends_the_same(weighting: str, fidelity: 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"optimizer": "sgd"}, {"optimizer": "adamw", "weight_decay": 0.1}, {"precision": "bf16"}, {"selection": "last"}],
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "adamw", "weight_decay": 0.1},
+        {"precision": "bf16"},
+        {"selection": "last"},
+        {"losses": ("dice", "paced_focal")},
+    ],
     ids=str,
 )
-def test_so_does_every_optimiser_precision_and_selection(changes: dict[str, object], tmp_path: Path) -> None:
+def test_so_it_does_with_any_optimiser_precision_selection_and_loss_that_has_a_memory(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
     spec, data = spec_of("variance", epochs=3, **changes), toy_data()
     whole, first, second = (Trial(spec, data) for _ in range(3))
     reports = run(whole, 3)

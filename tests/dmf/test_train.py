@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from toy import toy_data, toy_spec
+from toy import toy_data, toy_labels, toy_spec
 
-from dmf.train import EpochReport, TrainingDiverged, Trial, train
+from dmf.train import EpochReport, TrainingDiverged, Trial, TrialResult, train
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,45 @@ def test_a_result_keeps_every_test_image(data) -> None:
     assert result.predictions.shape == (6, 16, 16)
     assert {len(values) for values in result.images.values()} == {6}
     assert {"dice", "iou", "hd95"} <= set(result.images)
+
+
+def test_a_result_tells_how_pixels_were_confused(data) -> None:
+    result = train(toy_spec(epochs=1), data)
+    truth = data.targets[result.rows].numpy()
+    for true in range(2):
+        for predicted in range(2):
+            pixels = ((truth == true) & (result.predictions == predicted)).sum()
+            assert result.confusion[true, predicted] == pixels
+    assert result.probabilities is None
+
+
+def classify(**changes: object) -> TrialResult:
+    return train(toy_spec(model="timm:test_resnet", model_params={}, image_size=32, **changes), toy_labels(size=32))
+
+
+def test_it_learns_to_tell_images_apart() -> None:
+    result = classify(epochs=12, learning_rate=1e-2)
+    assert set(result.test) == set(result.validation) == {"macro", "weighted"}
+    assert result.test["macro"]["accuracy"] == result.images["correct"].mean() > 0.8
+
+
+def test_a_classification_keeps_what_roc_curves_and_confusion_matrices_need() -> None:
+    result, truth = classify(epochs=1), toy_labels().targets[18:].numpy()
+    assert result.predictions.shape == (6,)
+    assert result.probabilities is not None
+    assert result.probabilities.shape == (6, 3)
+    np.testing.assert_allclose(result.probabilities.sum(1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(result.probabilities.argmax(1), result.predictions)
+    np.testing.assert_array_equal(result.images["probability"], result.probabilities[range(6), truth])
+    np.testing.assert_array_equal(result.images["correct"], result.predictions == truth)
+    assert result.confusion.sum(1).tolist() == [2, 2, 2]
+    assert np.trace(result.confusion) == result.images["correct"].sum()
+
+
+def test_every_loss_of_the_fusion_paper_classifies() -> None:
+    losses = ("tversky", "smooth_l1", "focal", "cross_entropy", "mse", "dice", "binary_cross_entropy")
+    result = classify(losses=losses, auxiliary=None, epochs=1, selection="accuracy")
+    assert np.isfinite(result.test["weighted"]["precision"])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

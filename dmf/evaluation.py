@@ -1,0 +1,81 @@
+"""How a network is judged on a split: by the protocols and the values per image of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from dmf.metrics import confusion_counts, confusion_matrix, hd95, per_image, summarise
+
+Summary = dict[str, dict[str, float]]
+
+# The first protocol of a task is the one that validates and selects.
+PROTOCOLS = {"segmentation": ("reference", "per_image", "pooled"), "classification": ("macro", "weighted")}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network says about n images, beside the truth.
+
+    Attributes:
+        counts: Int64 (n, C, 4), the confusion counts of each image.
+        classes: UInt8 (n, *spatial) in segmentation, (n,) in classification: the most probable class.
+        target: as `classes`, the truth.
+        probabilities: Float32 (n, C) in classification, None in segmentation.
+    """
+
+    counts: Int[Tensor, "n C 4"]
+    classes: UInt8[Tensor, " n *spatial"]
+    target: UInt8[Tensor, " n *spatial"]
+    probabilities: Float[Tensor, "n C"] | None
+
+    @classmethod
+    def of(cls, logits: Float[Tensor, "n C *spatial"], target: UInt8[Tensor, " n *spatial"]) -> Predictions:
+        """Those of one batch; nothing waits for the device."""
+        classes = logits.argmax(1).to(torch.uint8)
+        probabilities = logits.float().softmax(1) if logits.ndim == 2 else None
+        return cls(confusion_counts(classes, target, logits.shape[1]), classes, target, probabilities)
+
+    @classmethod
+    def concatenated(cls, batches: Sequence[Predictions]) -> Predictions:
+        """Those of several batches."""
+        probabilities = [batch.probabilities for batch in batches if batch.probabilities is not None]
+        return cls(
+            torch.cat([batch.counts for batch in batches]),
+            torch.cat([batch.classes for batch in batches]),
+            torch.cat([batch.target for batch in batches]),
+            torch.cat(probabilities) if probabilities else None,
+        )
+
+    @property
+    def task(self) -> str:
+        """ "segmentation" or "classification"."""
+        return "segmentation" if self.probabilities is None else "classification"
+
+    def validation(self) -> dict[str, float]:
+        """Metrics by the protocol that selects: `reference` in segmentation, `macro` in classification."""
+        return summarise(self.counts, PROTOCOLS[self.task][0])
+
+    def summary(self) -> Summary:
+        """Metrics by every protocol of the task. The n images count as one batch in the reference protocol."""
+        return {protocol: summarise(self.counts, protocol) for protocol in PROTOCOLS[self.task]}
+
+    def images(self) -> dict[str, Float[np.ndarray, " n"]]:
+        """Values of each image: overlap metrics and `hd95`; `correct` (0 or 1) and the true class's `probability`."""
+        if self.probabilities is None:
+            values = per_image(self.counts) | {
+                "hd95": hd95(self.classes, self.target, num_classes=self.counts.shape[1])
+            }
+        else:
+            true = self.probabilities.gather(1, self.target[:, None].long())[:, 0]
+            values = {"correct": (self.classes == self.target).double(), "probability": true}
+        return {name: value.cpu().numpy() for name, value in values.items()}
+
+    def confusion(self) -> Int[np.ndarray, "C C"]:
+        """How many images (in segmentation, pixels) of class i (row) were taken for class j (column)."""
+        return confusion_matrix(self.classes, self.target, self.counts.shape[1]).cpu().numpy()

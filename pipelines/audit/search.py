@@ -11,7 +11,8 @@ from pipelines.audit.record import Duplicates
 from pipelines.catalogue import DatasetEntry
 from pipelines.duplicates import near_duplicates, thumbnail
 from pipelines.parallel import threaded
-from pipelines.readers import load_image, read_cases
+from pipelines.pictures import as_picture
+from pipelines.readers import Case, case_image, read_cases
 
 
 def find_duplicates(entry: DatasetEntry, root: Path, similarity: float) -> Duplicates:
@@ -21,14 +22,14 @@ def find_duplicates(entry: DatasetEntry, root: Path, similarity: float) -> Dupli
         StageError: if there is no case or an image cannot be read.
     """
     raw = root / "raw" / entry.name
-    cases = sorted(read_cases(entry, raw), key=lambda case: case.image.as_posix())
+    cases = read_cases(entry, raw)
 
-    def look_at(path: Path) -> tuple[str, np.ndarray]:
-        return file_checksum(path), thumbnail(load_image(path))
+    def look_at(case: Case) -> tuple[str, np.ndarray]:
+        return file_checksum(raw / case.image), thumbnail(as_picture(case_image(entry, raw, case)))
 
-    seen = threaded(look_at, [raw / case.image for case in cases], f"{entry.name}: reading", unit="images")
+    seen = threaded(look_at, cases, f"{entry.name}: reading", unit="images")
     pairs = near_duplicates(np.stack([small for _, small in seen]), similarity)
-    names = [case.image.as_posix() for case in cases]
+    names = [case.name for case in cases]
     return Duplicates(
         similarity=similarity,
         sha256=dict(zip(names, (digest for digest, _ in seen), strict=True)),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines.filter.bilateral import bilateral
 from pipelines.params import FilterParams
-from pipelines.pictures import as_channels, resize_image, resize_mask
+from pipelines.pictures import as_channels, as_picture, resize_image, resize_mask
 
 
 def by_the_equations(image: np.ndarray, params: FilterParams) -> np.ndarray:
@@ -111,7 +111,22 @@ def test_a_mask_is_not_shifted_against_its_image() -> None:
 def test_channels() -> None:
     grey, colour = np.full((4, 5), 9, dtype=np.uint8), np.zeros((4, 5, 3), dtype=np.uint8)
     colour[..., 0] = 255
-    assert as_channels(grey, 1) is grey
+    np.testing.assert_array_equal(as_channels(grey, 1), grey)
     assert as_channels(colour, 3) is colour
     assert as_channels(grey, 3).tolist() == [[[9] * 3] * 5] * 4
     assert as_channels(colour, 1).tolist() == [[76] * 5] * 4  # the luma of red, 0.299 * 255
+
+
+def test_modalities_are_kept_or_averaged() -> None:
+    four = np.stack([np.full((2, 3), value, np.uint8) for value in (10, 20, 30, 43)], axis=-1)
+    assert as_channels(four, 4) is four
+    assert as_channels(four, 1).tolist() == [[26] * 3] * 2  # 25.75
+    assert as_channels(four[..., :1], 1).tolist() == [[10] * 3] * 2
+    with pytest.raises(ValueError, match=r"expected an image of 1 or 3 channels\. Found 4"):
+        as_channels(four, 3)
+
+
+def test_a_patch_is_looked_at_in_its_middle_slice() -> None:
+    patch = np.zeros((5, 2, 3, 2), np.uint8)
+    patch[2] = (10, 30)
+    assert as_picture(patch).tolist() == [[20] * 3] * 2

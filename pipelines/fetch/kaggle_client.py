@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def from_kaggle(source: Kaggle, target: Path, checksum: str | None) -> None:
     folder = target.with_name(f".{target.name}.kaggle")
     client = _client()
     try:
-        with redirect_stdout(io.StringIO()):
+        with _discreetly():
             client.dataset_download_files(source.dataset, path=str(folder), quiet=not err.is_terminal)
     except requests.HTTPError as error:
         status = error.response.status_code
@@ -56,7 +57,7 @@ def from_kaggle(source: Kaggle, target: Path, checksum: str | None) -> None:
 def _client() -> KaggleApi:
     """Kaggle's client, logged in. Importing it logs in already, and some versions then end the program."""
     try:
-        with redirect_stdout(io.StringIO()):
+        with _discreetly():
             from kaggle.api.kaggle_api_extended import KaggleApi
 
             client = KaggleApi()
@@ -64,3 +65,14 @@ def _client() -> KaggleApi:
     except (SystemExit, OSError, ValueError, requests.RequestException):
         raise StageError(f"Kaggle's client finds no token that is accepted. {TOKEN}.") from None
     return client
+
+
+@contextmanager
+def _discreetly() -> Iterator[None]:
+    """Show nothing that the client prints, and do not let it be verbose: it would print tokens and signed addresses."""
+    loud = {name: os.environ.pop(name) for name in ("VERBOSE", "VERBOSE_OUTPUT") if name in os.environ}
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        os.environ.update(loud)

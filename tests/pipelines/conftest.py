@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+from pipelines.fetch import download
+from tests.pipelines.site import Site, serve
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COUNTS = {"benign": 14, "malignant": 8}
@@ -35,6 +38,15 @@ def disc(height: int = 72, width: int = 96) -> np.ndarray:
 def save(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), image)
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A server whose file is empty, and downloads that try again at once."""
+    monkeypatch.setattr(download, "FIRST_PAUSE", 0.01)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve(Site(b"")) as site:
+        yield site
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -13,11 +12,10 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
-import numpy as np
 import pytest
 
 from pipelines.catalogue import DatasetEntry
@@ -25,9 +23,10 @@ from pipelines.console import StageError
 from pipelines.fetch import download as downloading
 from pipelines.fetch import fetch
 from pipelines.fetch.download import CHUNK, download
+from tests.pipelines.site import SIGNATURE, Site
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CONTENT = np.random.default_rng(0).bytes(700_000)
+CONTENT = Random(0).randbytes(700_000)
 CHECKSUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 CHILD = """
 import sys
@@ -44,75 +43,11 @@ shutil.copyfileobj = lambda *arguments: (time.sleep(0.1), copy(*arguments))
 """
 
 
-class Site:
-    """One file on a server, and what goes wrong with the next requests."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.tag: str | None = '"one"'
-        self.ranges = True
-        self.statuses: list[int] = []
-        """Answers of the next requests instead of the file."""
-        self.cuts: list[int] = []
-        """After how many bytes the next answers break off."""
-        self.stall: threading.Event | None = None
-        """Instead of breaking off, wait until this is set."""
-        self.requests: list[dict[str, str]] = []
-        self.url = ""
-
-
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(downloading, "FIRST_PAUSE", 0.01)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    site = Site(CONTENT)
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet."""
-
-        def do_GET(self) -> None:
-            site.requests.append(dict(self.headers))
-            if site.statuses:
-                self.send_response(site.statuses.pop(0))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
-            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and site.ranges else 0
-            if condition and condition != site.tag:
-                start = 0
-            body = site.content[start:]
-            if start >= len(site.content):
-                self.send_response(416)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(site.content) - 1}/{len(site.content)}")
-            if site.tag:
-                self.send_header("ETag", site.tag)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            cut = site.cuts.pop(0) if site.cuts else len(body)
-            with contextlib.suppress(OSError):
-                self.wfile.write(body[:cut])
-                self.wfile.flush()
-                if site.stall and cut < len(body):
-                    site.stall.wait(30)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    site.url = f"http://127.0.0.1:{server.server_port}/files/pictures.zip"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield site
-    if site.stall:
-        site.stall.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def site(site: Site) -> Site:
+    """The server with a file of 700,000 bytes."""
+    site.content = CONTENT
+    return site
 
 
 @pytest.fixture
@@ -185,6 +120,31 @@ def test_a_busy_server_is_asked_again(site: Site, target: Path, statuses: list[i
     download(site.url, target, checksum=CHECKSUM)
     assert only(target)
     assert len(site.requests) == len(statuses) + 1
+
+
+def test_a_file_that_has_moved_is_followed(site: Site, target: Path) -> None:
+    site.moved, site.cuts = 1, [4 * CHUNK]
+    download(site.url, target, checksum=CHECKSUM)
+    assert only(target)
+    assert [request.get("Range") for request in site.requests] == [None, None, f"bytes={4 * CHUNK}-"]
+    assert site.paths[1].endswith(SIGNATURE)
+
+
+def test_a_file_that_moves_in_circles_is_given_up(site: Site, target: Path) -> None:
+    site.moved = 1000
+    with pytest.raises(StageError, match=r"pictures\.zip: cannot be requested \(Exceeded 30 redirects"):
+        download(site.url, target)
+    assert not list(target.parent.iterdir())
+
+
+def test_a_slow_file_arrives_and_a_silent_server_is_asked_for_the_rest(
+    site: Site, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading, "TIMEOUT", (5.0, 0.3))
+    site.pause, site.cuts, site.stall = 0.05, [4 * CHUNK], threading.Event()
+    download(site.url, target, checksum=CHECKSUM)
+    assert only(target)
+    assert [request.get("Range") for request in site.requests] == [None, f"bytes={4 * CHUNK}-"]
 
 
 def test_a_server_that_stays_busy_is_given_up(site: Site, target: Path) -> None:

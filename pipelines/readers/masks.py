@@ -76,7 +76,7 @@ def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
     """
     lookup = np.full(8, 255, np.uint8)
     for colour, index in classes.items():
-        lookup[_code(np.array(colour))] = index
+        lookup[_code(np.array(colour, np.uint8))] = index
 
     def decode(path: Path) -> NDArray[np.uint8]:
         with opened(path) as picture:
@@ -103,8 +103,10 @@ def matlab_label(value: int) -> MaskDecoder:
     return decode
 
 
-def _code(rgb: NDArray[np.uint8]) -> NDArray[np.intp]:
-    return (rgb > 127) @ np.array([4, 2, 1])
+def _code(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Red, green and blue as the three bits of a number."""
+    red, green, blue = np.moveaxis(rgb >> 7, -1, 0)
+    return red << 2 | green << 1 | blue
 
 
 def _grey(path: Path) -> NDArray[np.uint8]:

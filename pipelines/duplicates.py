@@ -18,27 +18,38 @@ subset of these pairs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
+from pipelines.console import track
 from pipelines.parallel import threaded
 from pipelines.pictures import as_channels
 
 CANDIDATE = 0.85
-"""Correlation of 16x16 thumbnails from which a pair is worth a closer look."""
+"""Correlation of 32x32 thumbnails from which it is worth trying to align a pair."""
 
 SIDE = 96
 """Side of the thumbnails that are kept; the smaller ones are made from them."""
 
+LOW = 12
+"""The sketch of an image holds the LOW x LOW lowest frequencies of its 32x32 thumbnail, LOW² numbers in all."""
+
 FARTHEST = SIDE / 4
 """How many pixels an alignment may move a corner by: it finds crops, it does not invent them."""
 
-BLOCK = 2048
-"""Rows of the correlation matrix held at a time, so that memory grows with the images and not with their square."""
+TILE = 4096
+"""Pairs of sketches are compared TILE x TILE at a time, so that memory grows with the images, not with their square."""
+
+BATCH = 8192
+"""Pairs of thumbnails that are correlated at a time."""
+
+ROUNDING = 1e-5
+"""By how much float32 may understate a bound."""
 
 NAME_LENGTH = 12
 
@@ -52,25 +63,85 @@ class Pair:
     similarity: float
 
 
-def thumbnail(image: UInt8[np.ndarray, "H W *rgb"]) -> Float32[np.ndarray, "96 96"]:
+def thumbnail(image: UInt8[np.ndarray, "H W *rgb"]) -> UInt8[np.ndarray, "96 96"]:
     """A grey image's (or an RGB image's luma's) mean over 96x96 cells, whatever its aspect."""
-    return cv2.resize(as_channels(image, 1).astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(as_channels(image, 1), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
-def near_duplicates(thumbnails: Float32[np.ndarray, "N 96 96"], similarity: float) -> list[Pair]:
-    """All pairs that show the same picture. Images without any contrast resemble nothing."""
+def near_duplicates(thumbnails: UInt8[np.ndarray, "N 96 96"], similarity: float) -> list[Pair]:
+    """All pairs that show the same picture, in order. Images without any contrast resemble nothing.
 
-    def judge(positions: tuple[int, int]) -> Pair:
-        first, second = thumbnails[list(positions)]
-        plain = float(np.corrcoef(shrunk(first, 32).ravel(), shrunk(second, 32).ravel())[0, 1])
-        return Pair(*positions, plain if plain >= similarity else aligned_correlation(first, second, similarity))
+    Time: N²/2 products of sketches, 144 multiplications each; then one correlation for every pair that the bound lets
+    through, and one alignment for every pair at or above CANDIDATE but below `similarity`. Memory: 14 kB an image and
+    some 200 MB.
+    """
+    patterns = _patterns(thumbnails)
+    first, second, plain = _correlated(patterns, _sketches(patterns))
 
-    judged = threaded(judge, _candidates(thumbnails), "comparing", unit="pairs")
+    def judge(index: int) -> Pair:
+        one, other, correlation = int(first[index]), int(second[index]), float(plain[index])
+        if correlation < similarity:
+            correlation = aligned_correlation(thumbnails[one], thumbnails[other], similarity)
+        return Pair(one, other, correlation)
+
+    judged = threaded(judge, range(len(first)), "comparing", unit="pairs")
     return [pair for pair in judged if pair.similarity >= similarity]
 
 
+def _patterns(thumbnails: UInt8[np.ndarray, "N 96 96"]) -> Float32[np.ndarray, "N 1024"]:
+    """32x32 thumbnails with mean 0 and length 1, so that a product is a correlation; 0 without any contrast."""
+    patterns = np.empty((len(thumbnails), 1024), np.float32)
+    for start in range(0, len(thumbnails), BATCH):
+        small = shrunk(thumbnails[start : start + BATCH], 32).reshape(-1, 1024)
+        small -= small.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(small, axis=1, keepdims=True)
+        patterns[start : start + BATCH] = np.divide(small, length, out=np.zeros_like(small), where=length > 0)
+    return patterns
+
+
+def _sketches(patterns: Float32[np.ndarray, "N 1024"]) -> Float32[np.ndarray, "N 144"]:
+    """Low frequencies of each pattern and the length of all the others: products bound correlations from above.
+
+    With the pattern's discrete cosine transform split into low and high frequencies, u = (l, h), Parseval's theorem
+    and Cauchy and Schwarz's inequality give
+
+        u·v = l_u·l_v + h_u·h_v ≤ l_u·l_v + |h_u| |h_v| = (l_u, |h_u|)·(l_v, |h_v|)
+
+    so that no pair at or above a correlation is lost by looking only where the sketches' product reaches it. (The
+    familiar 64-bit perceptual hash keeps the signs of 8x8 of these numbers and loses a twentieth of BUSI's pairs and
+    a seventh of those of dark MRI slices at 16 bits of difference: `python -m benchmarks.duplicates`.)
+    """
+    sketches = np.empty((len(patterns), LOW * LOW), np.float32)
+    for sketch, pattern in zip(sketches, patterns, strict=True):
+        low = cv2.dct(pattern.reshape(32, 32))[:LOW, :LOW].ravel()[1:]  # the first is the mean, 0
+        sketch[:-1] = low
+        sketch[-1] = math.sqrt(max(0.0, float(pattern @ pattern) - float(low @ low)))
+    return sketches
+
+
+def _correlated(
+    patterns: Float32[np.ndarray, "N 1024"], sketches: Float32[np.ndarray, "N 144"]
+) -> tuple[Int64[np.ndarray, " P"], Int64[np.ndarray, " P"], Float32[np.ndarray, " P"]]:
+    """First, second and correlation of every pair that reaches CANDIDATE, ordered."""
+    starts = range(0, len(sketches), TILE)
+    tiles = [(top, left) for top in starts for left in starts if left >= top]
+    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
+    for top, left in track(tiles, "searching", total=len(tiles), unit="tiles"):
+        bound = sketches[top : top + TILE] @ sketches[left : left + TILE].T
+        likely = bound >= CANDIDATE - ROUNDING
+        rows, columns = np.nonzero(np.triu(likely, k=1) if top == left else likely)
+        for start in range(0, len(rows), BATCH):
+            first, second = rows[start : start + BATCH] + top, columns[start : start + BATCH] + left
+            plain = np.einsum("pi,pi->p", patterns[first], patterns[second])
+            kept = plain >= CANDIDATE
+            found.append((first[kept], second[kept], plain[kept]))
+    first, second, plain = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.lexsort((second, first))
+    return first[order], second[order], plain[order]
+
+
 def aligned_correlation(
-    first: Float32[np.ndarray, "96 96"], second: Float32[np.ndarray, "96 96"], similarity: float
+    first: UInt8[np.ndarray, "96 96"], second: UInt8[np.ndarray, "96 96"], similarity: float
 ) -> float:
     """Correlation of two thumbnails where they overlap after the best small affine alignment.
 
@@ -95,23 +166,11 @@ def aligned_correlation(
     return float(correlation) if moved <= FARTHEST else 0.0
 
 
-def shrunk(thumbnails: Float32[np.ndarray, "*N 96 96"], side: int) -> Float32[np.ndarray, "*N side side"]:
+def shrunk(thumbnails: UInt8[np.ndarray, "*N 96 96"], side: int) -> Float32[np.ndarray, "*N side side"]:
     """Mean over square cells; `side` divides 96."""
     cell = SIDE // side
-    return thumbnails.reshape(*thumbnails.shape[:-2], side, cell, side, cell).mean(axis=(-3, -1))
-
-
-def _candidates(thumbnails: Float32[np.ndarray, "N 96 96"]) -> list[tuple[int, int]]:
-    small = shrunk(thumbnails, 16).reshape(len(thumbnails), -1)
-    small = small - small.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(small, axis=1, keepdims=True)
-    unit = np.divide(small, length, out=np.zeros_like(small), where=length > 0)
-    pairs: list[tuple[int, int]] = []
-    for start in range(0, len(unit), BLOCK):
-        correlation = unit[start : start + BLOCK] @ unit[start:].T
-        rows, columns = np.nonzero(np.triu(correlation >= CANDIDATE, k=1))
-        pairs += zip((rows + start).tolist(), (columns + start).tolist(), strict=True)
-    return pairs
+    cells = thumbnails.reshape(*thumbnails.shape[:-2], side, cell, side, cell)
+    return cells.mean(axis=(-3, -1), dtype=np.float32)
 
 
 def group_names(hashes: Sequence[str], pairs: Sequence[Pair], patients: Sequence[str | None]) -> list[str]:

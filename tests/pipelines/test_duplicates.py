@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import tracemalloc
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.duplicates import Pair, aligned_correlation, group_names, near_duplicates, thumbnail
+from pipelines import duplicates
+from pipelines.duplicates import CANDIDATE, Pair, aligned_correlation, group_names, near_duplicates, shrunk, thumbnail
 
 SIMILARITY = 0.95
 
@@ -73,16 +78,89 @@ def test_a_crop_is_found_only_by_aligning() -> None:
 
 def test_images_without_contrast_resemble_nothing() -> None:
     assert positions([np.full((50, 60), grey, dtype=np.uint8) for grey in (0, 0, 128, 255)]) == set()
-    black, picture = np.zeros((96, 96), dtype=np.float32), thumbnail(ultrasound(0))
+    black, picture = np.zeros((96, 96), dtype=np.uint8), thumbnail(ultrasound(0))
     assert aligned_correlation(black, picture, SIMILARITY) == 0
 
 
-def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = [ultrasound(seed % 9) for seed in range(30)]
-    whole = positions(images)
-    monkeypatch.setattr("pipelines.duplicates.BLOCK", 7)
-    assert positions(images) == whole
-    assert whole == {(a, b) for a in range(30) for b in range(a + 1, 30) if a % 9 == b % 9}
+def all_pairs(thumbnails: np.ndarray, similarity: float) -> list[tuple[int, int]]:
+    """The definition, without any shortcut: correlate every pair, align those that come near."""
+    plain = np.corrcoef(shrunk(thumbnails, 32).reshape(len(thumbnails), -1))
+    return [
+        (first, second)
+        for first, second in itertools.combinations(range(len(thumbnails)), 2)
+        if plain[first, second] >= similarity
+        or (
+            plain[first, second] >= CANDIDATE
+            and aligned_correlation(thumbnails[first], thumbnails[second], similarity) >= similarity
+        )
+    ]
+
+
+def blurred(seed: int) -> np.ndarray:
+    """A thumbnail of a few smooth blobs, half of them shared by four seeds: alike, but not the same."""
+    common, own = (np.random.default_rng(one).normal(size=(6, 6)) for one in (seed // 4, 1000 + seed))
+    smooth = cv2.resize(common + 0.4 * own, (96, 96), interpolation=cv2.INTER_CUBIC)
+    return cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+
+
+@pytest.mark.parametrize("similarity", [CANDIDATE, 0.9, 0.95])
+def test_sketches_and_tiles_find_what_comparing_all_pairs_finds(
+    similarity: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    similar, same = [blurred(seed) for seed in range(60)], [thumbnail(ultrasound(seed % 3)) for seed in range(9)]
+    thumbnails = np.stack([*similar, *same])
+    expected = all_pairs(thumbnails, similarity)
+    assert len(expected) > 9
+    for tile, batch in ((4096, 8192), (7, 3)):
+        monkeypatch.setattr("pipelines.duplicates.TILE", tile)
+        monkeypatch.setattr("pipelines.duplicates.BATCH", batch)
+        found = near_duplicates(thumbnails, similarity)
+        assert [(pair.first, pair.second) for pair in found] == expected
+
+
+def test_busi_and_brain_slices_have_the_pairs_that_comparing_all_finds(shared: Path) -> None:
+    for archive, folder in (("Dataset_BUSI.zip", "malignant"), ("brain-tumor-mri-dataset.zip", "Testing/notumor")):
+        thumbnails = np.stack([thumbnail(image) for image in pictures(shared / "data" / archive, folder)])
+        found = near_duplicates(thumbnails, SIMILARITY)
+        assert len(found) > 10
+        assert [(pair.first, pair.second) for pair in found] == all_pairs(thumbnails, SIMILARITY)
+
+
+def pictures(archive: Path, folder: str) -> list[np.ndarray]:
+    if not archive.is_file():
+        pytest.skip(f"{archive} is not there.")
+    with zipfile.ZipFile(archive) as opened:
+        names = sorted(n for n in opened.namelist() if f"{folder}/" in n and "_mask" not in n and not n.endswith("/"))
+        return [cv2.imdecode(np.frombuffer(opened.read(name), np.uint8), cv2.IMREAD_GRAYSCALE) for name in names]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_pair_is_lost_by_looking_at_sketches(seed: int) -> None:
+    """A sketch's product with another is never below the correlation, whatever the pictures."""
+    random = np.random.default_rng(seed)
+    noise = random.integers(0, 256, (4, 96, 96), dtype=np.uint8)
+    smooth = np.stack([cv2.GaussianBlur(one, (0, 0), random.uniform(1, 9)) for one in noise])
+    thumbnails = np.concatenate([noise, smooth])
+    patterns = duplicates._patterns(thumbnails)
+    sketches = duplicates._sketches(patterns)
+    assert (sketches @ sketches.T >= patterns @ patterns.T - duplicates.ROUNDING).all()
+    np.testing.assert_allclose(np.linalg.norm(sketches, axis=1), 1, atol=1e-5)
+
+
+def test_memory_grows_with_the_images_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 images are 16 MB as one matrix of correlations."""
+    monkeypatch.setattr("pipelines.duplicates.TILE", 256)
+    monkeypatch.setattr("pipelines.duplicates.BATCH", 256)
+    coarse = np.random.default_rng(0).integers(0, 256, (2000, 12, 12), dtype=np.uint8)
+    patterns = duplicates._patterns(coarse.repeat(8, axis=1).repeat(8, axis=2))
+    sketches = duplicates._sketches(patterns)
+    tracemalloc.start()
+    try:
+        duplicates._correlated(patterns, sketches)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6_000_000
 
 
 def hashes(count: int) -> list[str]:

@@ -1,40 +1,46 @@
 """Near duplicates: which images of a data set show the same picture, and the groups that must stay in one split.
 
-Two images show the same picture when their correlation reaches `similarity` in either of two measures:
+Two images show the same picture when one of two correlations is high enough:
 
-1. Pearson's correlation of their grey 32x32 thumbnails, blind to brightness, contrast, noise and compression.
-2. The correlation of 96x96 thumbnails after a small affine alignment (enhanced correlation coefficient, Evangelidis
-   and Psarakis, IEEE TPAMI 30(10), 2008): the same picture cropped or scaled a little differently.
+1. Pearson's, of their grey 32x32 thumbnails, blind to brightness, contrast, noise and compression: `similarity`.
+2. That of their 96x96 thumbnails after a small affine alignment (enhanced correlation coefficient, Evangelidis and
+   Psarakis, IEEE TPAMI 30(10), 2008), for a picture cropped or scaled a little differently: half as far from 1 as
+   `similarity`, because six numbers are fitted first. At 0.95, two heads of different people reach 0.973.
 
-Both are taken only of pairs whose 16x16 thumbnails have a correlation of `CANDIDATE`; 94 to 98 % of BUSI's images still
-have it with their own copy when 5 to 8 % of one side are cropped.
+An alignment is only tried where one image, or a crop of it (`CROPS`), has a plain correlation of `CANDIDATE` with the
+other. On BUSI this finds all 187 pairs that measuring each of the 208,981 pairs finds, from 1,187 candidates.
 
 The default similarity of 0.95 was set by eye and by counting, on copies of at most 256 px. On BUSI's lesions the first
 measure has its valley at 0.93 to 0.95; every pair above it shows the same lesion, the first that does not lies at
-0.941. The second leaves a gap between 0.94 and 0.985. On BUS-BRA, where patients are known, no two of 1,064 patients
-reach 0.92 in either. Plain thumbnails at 0.98, the rule under which BUSI's duplicates were first counted, find a
-subset of these pairs.
+0.941. The second leaves a gap between 0.94 and 0.976. On BUS-BRA, where patients are known, no two of 1,064 patients
+reach 0.95 in either. Slices of heads look more alike: of the brain MRI set every pair from 0.98 on is one picture,
+between 0.95 and 0.98 also lie neighbouring slices of one patient, which belong in one split as well. Plain thumbnails
+at 0.98, the rule under which BUSI's duplicates were first counted, find a subset of these pairs.
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
+from scipy.fft import dctn
 
 from pipelines.console import track
 from pipelines.parallel import threaded
 from pipelines.pictures import as_channels
 
-CANDIDATE = 0.85
-"""Correlation of 32x32 thumbnails from which it is worth trying to align a pair."""
+CANDIDATE = 0.87
+"""Correlation of 32x32 thumbnails, one perhaps cropped, from which it is worth trying to align a pair."""
 
 SIDE = 96
 """Side of the thumbnails that are kept; the smaller ones are made from them."""
+
+CROPS = ((0, 0, 0, 0), (12, 0, 0, 0), (0, 12, 0, 0), (12, 12, 0, 0), (0, 0, 8, 0), (0, 0, 0, 8), (8, 8, 8, 8))
+"""What is cut off a thumbnail before it is compared with others: pixels at the left, right, top and bottom."""
 
 LOW = 12
 """The sketch of an image holds the LOW x LOW lowest frequencies of its 32x32 thumbnail, LOW² numbers in all."""
@@ -71,106 +77,134 @@ def thumbnail(image: UInt8[np.ndarray, "H W *rgb"]) -> UInt8[np.ndarray, "96 96"
 def near_duplicates(thumbnails: UInt8[np.ndarray, "N 96 96"], similarity: float) -> list[Pair]:
     """All pairs that show the same picture, in order. Images without any contrast resemble nothing.
 
-    Time: N²/2 products of sketches, 144 multiplications each; then one correlation for every pair that the bound lets
-    through, and one alignment for every pair at or above CANDIDATE but below `similarity`. Memory: 14 kB an image and
-    some 200 MB.
+    Time: N² products of sketches for each crop, 144 multiplications each; one correlation for every pair that these
+    bounds let through; one alignment for every candidate that is not alike as it stands. Memory: 18 kB an image and
+    some 300 MB.
     """
-    patterns = _patterns(thumbnails)
-    first, second, plain = _correlated(patterns, _sketches(patterns))
+    first, second = candidates(thumbnails)
+    patterns = patterns_of(thumbnails, CROPS[0])
 
     def judge(index: int) -> Pair:
-        one, other, correlation = int(first[index]), int(second[index]), float(plain[index])
+        one, other = int(first[index]), int(second[index])
+        correlation = float(patterns[one] @ patterns[other])
         if correlation < similarity:
-            correlation = aligned_correlation(thumbnails[one], thumbnails[other], similarity)
+            correlation = aligned_correlation(thumbnails[one], thumbnails[other], (1 + similarity) / 2)
         return Pair(one, other, correlation)
 
     judged = threaded(judge, range(len(first)), "comparing", unit="pairs")
     return [pair for pair in judged if pair.similarity >= similarity]
 
 
-def _patterns(thumbnails: UInt8[np.ndarray, "N 96 96"]) -> Float32[np.ndarray, "N 1024"]:
-    """32x32 thumbnails with mean 0 and length 1, so that a product is a correlation; 0 without any contrast."""
+def candidates(
+    thumbnails: UInt8[np.ndarray, "N 96 96"],
+) -> tuple[Int64[np.ndarray, " P"], Int64[np.ndarray, " P"]]:
+    """First and second of every pair of which one, cropped, has a correlation of CANDIDATE with the other; ordered."""
+    count = len(thumbnails)
+    whole = patterns_of(thumbnails, CROPS[0])
+    sketches = sketches_of(whole)
+    tiles = list(itertools.product(CROPS, range(0, count, TILE)))
+    found = np.empty(0, np.int64)
+    for crop, top in track(tiles, "searching", total=len(tiles), unit="rows of tiles"):
+        cropped = patterns_of(thumbnails[top : top + TILE], crop)
+        rows, columns = _alike(cropped, sketches_of(cropped), whole, sketches)
+        rows += top
+        apart = rows != columns
+        low, high = np.minimum(rows, columns)[apart], np.maximum(rows, columns)[apart]
+        found = np.union1d(found, low * count + high)
+    return found // count, found % count
+
+
+def patterns_of(
+    thumbnails: UInt8[np.ndarray, "N 96 96"], crop: tuple[int, int, int, int]
+) -> Float32[np.ndarray, "N 1024"]:
+    """Cropped 32x32 thumbnails with mean 0 and length 1, so that a product is a correlation; 0 without any contrast."""
+    left, right, top, bottom = crop
     patterns = np.empty((len(thumbnails), 1024), np.float32)
-    for start in range(0, len(thumbnails), BATCH):
-        small = shrunk(thumbnails[start : start + BATCH], 32).reshape(-1, 1024)
-        small -= small.mean(axis=1, keepdims=True)
-        length = np.linalg.norm(small, axis=1, keepdims=True)
-        patterns[start : start + BATCH] = np.divide(small, length, out=np.zeros_like(small), where=length > 0)
+    for pattern, picture in zip(patterns, thumbnails, strict=True):
+        piece = picture[top : SIDE - bottom, left : SIDE - right].astype(np.float32)
+        small = cv2.resize(piece, (32, 32), interpolation=cv2.INTER_AREA).ravel()
+        small -= small.mean()
+        length = float(np.linalg.norm(small))
+        pattern[:] = small / length if length > 1e-3 else 0
     return patterns
 
 
-def _sketches(patterns: Float32[np.ndarray, "N 1024"]) -> Float32[np.ndarray, "N 144"]:
+def sketches_of(patterns: Float32[np.ndarray, "N 1024"]) -> Float32[np.ndarray, "N 144"]:
     """Low frequencies of each pattern and the length of all the others: products bound correlations from above.
 
-    With the pattern's discrete cosine transform split into low and high frequencies, u = (l, h), Parseval's theorem
-    and Cauchy and Schwarz's inequality give
+    With a pattern's discrete cosine transform split into low and high frequencies, u = (l, h), Parseval's theorem and
+    the Cauchy-Schwarz inequality give
 
         u·v = l_u·l_v + h_u·h_v ≤ l_u·l_v + |h_u| |h_v| = (l_u, |h_u|)·(l_v, |h_v|)
 
-    so that no pair at or above a correlation is lost by looking only where the sketches' product reaches it. (The
-    familiar 64-bit perceptual hash keeps the signs of 8x8 of these numbers and loses a twentieth of BUSI's pairs and
-    a seventh of those of dark MRI slices at 16 bits of difference: `python -m benchmarks.duplicates`.)
+    so that no pair at or above a correlation is lost by looking only where the sketches' product reaches it. The
+    64-bit perceptual hash keeps the signs of the lowest 8x8 of them, and does lose pairs: see benchmarks/duplicates.py.
     """
     sketches = np.empty((len(patterns), LOW * LOW), np.float32)
-    for sketch, pattern in zip(sketches, patterns, strict=True):
-        low = cv2.dct(pattern.reshape(32, 32))[:LOW, :LOW].ravel()[1:]  # the first is the mean, 0
-        sketch[:-1] = low
-        sketch[-1] = math.sqrt(max(0.0, float(pattern @ pattern) - float(low @ low)))
+    for start in range(0, len(patterns), TILE):
+        block = patterns[start : start + TILE]
+        low = dctn(block.reshape(-1, 32, 32), axes=(1, 2), norm="ortho")[:, :LOW, :LOW].reshape(len(block), -1)[:, 1:]
+        sketches[start : start + TILE, :-1] = low  # without the mean, which is 0
+        high = np.square(block).sum(axis=1) - np.square(low).sum(axis=1)
+        sketches[start : start + TILE, -1] = np.sqrt(np.maximum(high, 0))
     return sketches
 
 
-def _correlated(
-    patterns: Float32[np.ndarray, "N 1024"], sketches: Float32[np.ndarray, "N 144"]
-) -> tuple[Int64[np.ndarray, " P"], Int64[np.ndarray, " P"], Float32[np.ndarray, " P"]]:
-    """First, second and correlation of every pair that reaches CANDIDATE, ordered."""
-    starts = range(0, len(sketches), TILE)
-    tiles = [(top, left) for top in starts for left in starts if left >= top]
-    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-    for top, left in track(tiles, "searching", total=len(tiles), unit="tiles"):
-        bound = sketches[top : top + TILE] @ sketches[left : left + TILE].T
-        likely = bound >= CANDIDATE - ROUNDING
-        rows, columns = np.nonzero(np.triu(likely, k=1) if top == left else likely)
+def _alike(
+    patterns: Float32[np.ndarray, "R 1024"],
+    sketches: Float32[np.ndarray, "R 144"],
+    whole: Float32[np.ndarray, "N 1024"],
+    whole_sketches: Float32[np.ndarray, "N 144"],
+) -> tuple[Int64[np.ndarray, " P"], Int64[np.ndarray, " P"]]:
+    """Rows of `patterns` and of `whole` whose correlation reaches CANDIDATE."""
+    found = []
+    for left in range(0, len(whole), TILE):
+        bounds = sketches @ whole_sketches[left : left + TILE].T
+        rows, columns = np.divmod(np.flatnonzero(bounds >= CANDIDATE - ROUNDING), bounds.shape[1])
+        columns += left
         for start in range(0, len(rows), BATCH):
-            first, second = rows[start : start + BATCH] + top, columns[start : start + BATCH] + left
-            plain = np.einsum("pi,pi->p", patterns[first], patterns[second])
-            kept = plain >= CANDIDATE
-            found.append((first[kept], second[kept], plain[kept]))
-    first, second, plain = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.lexsort((second, first))
-    return first[order], second[order], plain[order]
+            some = slice(start, start + BATCH)
+            correlation = np.einsum("pi,pi->p", patterns[rows[some]], whole[columns[some]])
+            kept = correlation >= CANDIDATE
+            found.append((rows[some][kept], columns[some][kept]))
+    return (
+        np.concatenate([rows for rows, _ in found] or [np.empty(0, np.int64)]),
+        np.concatenate([columns for _, columns in found] or [np.empty(0, np.int64)]),
+    )
 
 
-def aligned_correlation(
-    first: UInt8[np.ndarray, "96 96"], second: UInt8[np.ndarray, "96 96"], similarity: float
-) -> float:
-    """Correlation of two thumbnails where they overlap after the best small affine alignment.
+def aligned_correlation(first: UInt8[np.ndarray, "96 96"], second: UInt8[np.ndarray, "96 96"], least: float) -> float:
+    """Correlation of two thumbnails where they overlap after the best small affine alignment; 0 if below `least`."""
+    correlation, _ = align(first, second, least)
+    return correlation if correlation >= least else 0.0
+
+
+def align(
+    first: UInt8[np.ndarray, "96 96"], second: UInt8[np.ndarray, "96 96"], least: float = 0.0
+) -> tuple[float, Float32[np.ndarray, "2 3"]]:
+    """The best small affine alignment of two thumbnails: their correlation where they overlap, and the map from pixels
+    of `first` to pixels of `second`.
 
     At half the size and blurred first, where it finds its way and most pairs are told apart; then sharp, which tells
-    the same picture from a similar one. 0 if no alignment is found or the first step does not reach `similarity`.
+    the same picture from a similar one. 0 if no alignment is found or the first step does not come near `least`.
     """
     warp = np.eye(2, 3, dtype=np.float32)
     stop = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 50, 1e-4)
-    half = SIDE // 2
     try:
-        rough, warp = cv2.findTransformECC(
-            shrunk(first, half), shrunk(second, half), warp, cv2.MOTION_AFFINE, stop, None, 3
-        )
-        if rough < similarity:
-            return 0.0
+        rough, warp = cv2.findTransformECC(_half(first), _half(second), warp, cv2.MOTION_AFFINE, stop, None, 3)
+        if rough < least - 0.05:
+            return 0.0, warp
         warp[:, 2] *= 2
         correlation, warp = cv2.findTransformECC(first, second, warp, cv2.MOTION_AFFINE, stop, None, 1)
     except cv2.error:  # how OpenCV says that the alignment does not converge
-        return 0.0
+        return 0.0, warp
     corners = np.array([[0, 0, 1], [SIDE, 0, 1], [0, SIDE, 1], [SIDE, SIDE, 1]], dtype=np.float32)
     moved = np.abs(corners @ warp.T - corners[:, :2]).max()
-    return float(correlation) if moved <= FARTHEST else 0.0
+    return (float(correlation) if moved <= FARTHEST else 0.0), warp
 
 
-def shrunk(thumbnails: UInt8[np.ndarray, "*N 96 96"], side: int) -> Float32[np.ndarray, "*N side side"]:
-    """Mean over square cells; `side` divides 96."""
-    cell = SIDE // side
-    cells = thumbnails.reshape(*thumbnails.shape[:-2], side, cell, side, cell)
-    return cells.mean(axis=(-3, -1), dtype=np.float32)
+def _half(thumbnail: UInt8[np.ndarray, "96 96"]) -> Float32[np.ndarray, "48 48"]:
+    return cv2.resize(thumbnail.astype(np.float32), (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA)
 
 
 def group_names(hashes: Sequence[str], pairs: Sequence[Pair], patients: Sequence[str | None]) -> list[str]:

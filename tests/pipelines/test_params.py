@@ -47,7 +47,7 @@ def test_whole_numbers_are_taken_for_real_ones(tmp_path: Path) -> None:
         ("study: a\nsplit: {fractions: [1.0, 0, 0]}", ["`split.fractions", "greater than 0"]),
         ("study: a\nsplit: {seed: one}", ["`split.seed`", "integer", "'one'"]),
         ("study: a\nsplit: {seed: true}", ["`split.seed`", "integer", "True"]),
-        ("study: a\nsplit: {similarity: 0.5}", ["`split.similarity`", "0.85", "0.5"]),
+        ("study: a\nsplit: {similarity: 0.5}", ["`split.similarity`", "0.87", "0.5"]),
         ("study: a\narrays: {size: 0}", ["`arrays.size`", "greater than or equal to 8", "Found 0"]),
         ("study: a\narrays: {size: 128.5}", ["`arrays.size`", "128.5"]),
         ("study: a\nfilter: {diameter: 8}", ["`filter.diameter`", "odd", "Found 8"]),

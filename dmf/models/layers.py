@@ -1,0 +1,76 @@
+"""Parts that several networks share: convolutions in two or three dimensions, and images of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Layers(NamedTuple):
+    """The layers of one number of spatial dimensions."""
+
+    convolution: Callable[..., nn.Module]
+    transposed: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
+    max_pool: Callable[..., nn.Module]
+
+
+_LAYERS = {
+    2: Layers(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d),
+    3: Layers(nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.MaxPool3d),
+}
+
+
+def layers_of(spatial_dims: int) -> Layers:
+    """Layers for images (2) or volumes (3). Raises ValueError for any other number."""
+    if spatial_dims not in _LAYERS:
+        raise ValueError(f"Parameter `spatial_dims` must be 2 or 3. Found {spatial_dims}.")
+    return _LAYERS[spatial_dims]
+
+
+def convolution(
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 3,
+    *,
+    spatial_dims: int = 2,
+    batch_norm: bool = True,
+    activation: Callable[[], nn.Module] | None = nn.ReLU,
+) -> nn.Sequential:
+    """Convolution that keeps the size, batch norm, activation. A bias would be subtracted again by the norm."""
+    layers = layers_of(spatial_dims)
+    parts = [layers.convolution(in_channels, out_channels, kernel, padding=kernel // 2, bias=not batch_norm)]
+    if batch_norm:
+        parts.append(layers.norm(out_channels))
+    if activation is not None:
+        parts.append(activation())
+    return nn.Sequential(*parts)
+
+
+def padded(network: Callable[[Tensor], Tensor], images: Tensor, multiple: int) -> Tensor:
+    """Output of a network that needs sides divisible by `multiple`, for images of any size.
+
+    Images are padded at the end of each side, repeating the last pixel, and the output is cut back to their size.
+    """
+    sides = images.shape[2:]
+    missing = [-side % multiple for side in sides]
+    if any(missing):
+        images = F.pad(images, [amount for side in reversed(missing) for amount in (0, side)], mode="replicate")
+    return cut(network(images), sides)
+
+
+def cut(x: Tensor, sides: Sequence[int]) -> Tensor:
+    """The first `sides` pixels of each spatial dimension."""
+    for dim, side in enumerate(sides, start=2):
+        x = x.narrow(dim, 0, side)
+    return x
+
+
+def require_positive(**values: int) -> None:
+    """Raise ValueError for the first count below 1, by name."""
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"Parameter `{name}` must be at least 1. Found {value}.")

@@ -1,0 +1,95 @@
+"""Libraries that may be missing, names that may be misspelt, and weights that may not be had."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import warnings
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from dmf.registry import UnknownName
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class PretrainedWeightsMissing(UserWarning):
+    """Pretrained weights were asked for and cannot be had; the network starts from random ones instead."""
+
+
+def with_pretrained(
+    build: Callable[[str | None], Network], weights: str | None, name: str, *, stacklevel: int = 4
+) -> tuple[Network, bool]:
+    """The model and whether it is pretrained; where the weights cannot be had, the model that none would have given.
+
+    Raises:
+        ValueError: for parameters that the model does not take, or weights that it does not have.
+
+    Warns:
+        PretrainedWeightsMissing: if the weights cannot be downloaded.
+    """
+    # On the meta device there are shapes and no values, so there is nothing to download.
+    if torch.get_default_device().type == "meta":
+        weights = None
+    before = torch.get_rng_state()
+    try:
+        return build(weights), weights is not None
+    except OSError as error:
+        torch.set_rng_state(before)
+        cause = str(error).partition("\n")[0]
+        warnings.warn(
+            f"Pretrained weights {weights!r} of {name} cannot be had ({type(error).__name__}: {cause}). It starts from "
+            "the random weights of its seed. Connect to the network, or fill the cache in $HF_HOME or $TORCH_HOME.",
+            PretrainedWeightsMissing,
+            stacklevel=stacklevel,
+        )
+        return build(None), False
+    except TypeError as error:
+        raise ValueError(f"Model {name} does not take these parameters: {error}.") from error
+    except KeyError as error:
+        raise ValueError(f"Model {name} has no pretrained weights {weights!r}: {error.args[0]}.") from error
+
+
+def pretrained_donor(weights: str, name: str, **arguments: Any) -> nn.Module | None:
+    """Timm's pretrained model, whose weights a model of ours takes over; None where they cannot be had.
+
+    Warns:
+        PretrainedWeightsMissing: if the weights cannot be downloaded.
+    """
+
+    def build(wanted: str | None) -> nn.Module:
+        return (
+            nn.Identity() if wanted is None else importlib.import_module("timm").create_model(wanted, True, **arguments)
+        )
+
+    donor, loaded = with_pretrained(build, weights, name, stacklevel=5)
+    return donor if loaded else None
+
+
+def import_library(library: str, *, needed_for: str) -> ModuleType:
+    """The library, or a ModuleNotFoundError that says which models need it and how to install it."""
+    try:
+        return importlib.import_module(library)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Models named `{needed_for}` need {library}, which is not installed: pip install 'dmf[models]'."
+        ) from error
+
+
+def require_known(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raise UnknownName, with close names, unless `name` is known."""
+    names = sorted(known)
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=5)
+        listed = f"Did you mean {', '.join(close)}?" if close else f"Known: {', '.join(names[:20])} ..."
+        raise UnknownName(f"Unknown {kind} {name!r}. {listed}")
+
+
+def timm_names(wanted: str) -> list[str]:
+    """Timm's names, and `wanted` itself if it is one of them with the tag of its weights."""
+    timm = importlib.import_module("timm")
+    return [*timm.list_models(), *([wanted] if timm.is_model(wanted) else [])]

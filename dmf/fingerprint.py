@@ -14,15 +14,18 @@ from dmf.spec import TrialSpec
 from dmf.weightings import WEIGHTINGS
 
 PACKAGE = Path(__file__).parent
+# Packages in which a module counts only when a component that is named needs it.
+OPTIONAL_PACKAGES = ("dmf.models.",)
 
 
 def code_fingerprint(spec: TrialSpec) -> str:
     """12 hexadecimal digits of a SHA-256 over the modules of `dmf` that the trial can run.
 
     A module that only defines registered components (losses, weightings, models) counts when the trial names one of
-    them, or when a module that counts imports it; every other module of `dmf` counts, but for the packages' own
-    `__init__` files, which list names. Docstrings, comments and layout do not count. So a new loss, or a better
-    docstring, leaves finished trials valid; a changed formula does not.
+    them, or when a module that counts imports it. Of `dmf.models`, parts that several models share are optional in the
+    same way. Every other module of `dmf` counts, but for the packages' own `__init__` files, which list names.
+    Docstrings, comments and layout do not count. So a new loss, or a better docstring, leaves finished trials valid; a
+    changed formula does not.
     """
     digest = hashlib.sha256()
     for name in sorted(counted_modules(spec)):
@@ -38,6 +41,7 @@ def counted_modules(spec: TrialSpec) -> set[str]:
         *_modules(MODELS, {spec.model.partition(":")[0]}),
     }
     optional = {module for registry in (LOSSES, WEIGHTINGS, MODELS) for module in _modules(registry, set(registry))}
+    optional |= {module for module in _sources() if module.startswith(OPTIONAL_PACKAGES)}
     counted = {name for name in _sources() if name not in optional or name in used}
     frontier = list(counted)
     while frontier:

@@ -151,7 +151,7 @@ class SwinUNet(nn.Module):
 
     def _load(self, donor: Any) -> None:
         """Take timm's weights, for a stage on the way up those of its counterpart; its longer stages are cut short."""
-        embed, *stages = donor.patch_embed, *donor.layers
+        embed, stages = donor.patch_embed, list(donor.layers)
         pairs: list[tuple[Any, Any]] = [(self.embed, embed.proj), (self.embed_norm, embed.norm)]
         pairs += [*zip(self.down, stages, strict=True), (self.bottom_norm, donor.norm)]
         pairs += [(up.blocks, stage) for up, stage in zip(self.up, stages[-2::-1], strict=True)]

@@ -36,9 +36,9 @@ def discs(count: int, seed: int) -> tuple[Tensor, Tensor]:
             60,
             3e-3,
         ),
-        ("swin_unet", {"dim": 32, "depths": (2, 2), "heads": (2, 4), "window": 4}, 80, 3e-3),
+        ("swin_unet", {"dim": 32, "depths": (2, 2), "heads": (2, 4), "window": 4}, 200, 3e-3),
         ("attention_unet", {"base_filters": 8, "depth": 2}, 40, 1e-2),
-        ("rfe_unet:resnet10t", {"fine_filters": 8}, 40, 3e-3),
+        ("rfe_unet:test_resnet", {"fine_filters": 8, "bottlenecks": 1}, 100, 3e-3),
     ],
 )
 def test_it_finds_discs_that_it_has_not_seen(name: str, params: dict[str, Any], steps: int, rate: float) -> None:
@@ -47,7 +47,7 @@ def test_it_finds_discs_that_it_has_not_seen(name: str, params: dict[str, Any], 
     model = build_model(name, 3, 2, image_size=SIDE, **params)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     for step in range(steps):
-        rows = torch.arange(16 * step, 16 * (step + 1)) % len(images)
+        rows = torch.arange(8 * step, 8 * (step + 1)) % len(images)
         optimizer.zero_grad()
         cross_entropy(model(images[rows]), masks[rows]).backward()
         optimizer.step()

@@ -103,3 +103,15 @@ def test_code_of_a_weighting_that_is_not_used_does_not_count() -> None:
     assert WEIGHTINGS["dwa"].__module__ in modules["dwa"]
     assert WEIGHTINGS["dwa"].__module__ not in modules["fixed"]
     assert "dmf.train" in modules["fixed"] & modules["dwa"]
+
+
+def test_parts_that_models_share_count_when_a_named_model_needs_them() -> None:
+    def models(name: str) -> set[str]:
+        counted = fingerprint.counted_modules(toy_spec(model=name))
+        return {module.removeprefix("dmf.models.") for module in counted if module.startswith("dmf.models.")}
+
+    assert models("unet") == {"registry", "unet"}
+    assert models("unet_classic") == {"registry", "unet_classic", "ushape", "layers"}
+    assert models("unet_classifier") == models("unet_classic") | {"unet_classifier"}
+    assert models("swin_unet") == {"registry", "swin_unet", "layers", "pretrained"}
+    assert models("smp:unet/resnet18") == models("timm:vgg16") == {"registry", "libraries", "layers", "pretrained"}

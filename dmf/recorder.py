@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dmf.fusion import FusionOutput
 
@@ -26,7 +27,11 @@ class StepRecorder:
         )
         self._rows = torch.zeros(steps, len(self.columns), device=device)
         self._cursor = torch.zeros(1, dtype=torch.int64, device=device)
-        self._filled = 0
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What recording changes."""
+        return [self._rows, self._cursor]
 
     @torch.no_grad()
     def record(self, out: FusionOutput) -> None:
@@ -34,11 +39,9 @@ class StepRecorder:
         row = torch.cat([torch.stack([out.total, out.gamma, out.auxiliary]), out.losses, out.weights])
         self._rows.index_copy_(0, self._cursor, row[None].to(self._rows.dtype))
         self._cursor.add_(1)
-        self._filled += 1
 
     def drain(self) -> dict[str, np.ndarray]:
         """The steps recorded since the last call, by column, float32 of length n; empties the buffer."""
-        rows = self._rows[: self._filled].cpu().numpy().copy()
+        rows = self._rows[: int(self._cursor)].cpu().numpy().copy()
         self._cursor.zero_()
-        self._filled = 0
         return {name: rows[:, column] for column, name in enumerate(self.columns)}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch.utils import deterministic as memory
 
 from dmf.spec import TrialSpec
 
@@ -25,16 +26,23 @@ def trial_seed(spec: TrialSpec, purpose: str) -> int:
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """Deterministic kernels and a seeded global generator inside; the caller's settings and generator after."""
+    """Deterministic kernels and a seeded global generator inside; the caller's settings and generator after.
+
+    New memory is left as it is found: torch would else write NaN into each new tensor before a kernel fills it, and the
+    kernels that we use read nothing that they have not written.
+    """
     algorithms = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
+    fill = memory.fill_uninitialized_memory  # type: ignore[attr-defined]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
+        memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(algorithms, warn_only=warn_only)
             torch.backends.cudnn.benchmark = benchmark
+            memory.fill_uninitialized_memory = fill  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from dmf.data import TrialData, channels_last, count_batches, epoch_order
 from dmf.diagnostics import Diagnostics, Finding
 from dmf.evaluation import Predictions, Summary
 from dmf.fusion import DynamicMemoryFusion
+from dmf.graphs import ReplayedStep, Step
 from dmf.losses import Loss, build_loss
 from dmf.models import build_model
 from dmf.recorder import StepRecorder
@@ -29,6 +30,11 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+
+
+def _optimizer_options(name: str, device: torch.device) -> dict[str, bool]:
+    """One kernel for all parameters; on a GPU, one that can be part of a graph."""
+    return {"fused": True, **({"capturable": True} if device.type == "cuda" and name != "sgd" else {})}
 
 
 class TrainingDiverged(RuntimeError):
@@ -101,12 +107,23 @@ class Trial:
         for parameter in model.parameters():
             parameter.data = channels_last(parameter.data)
         parameters = [*self.model.parameters(), *self.fusion.parameters()]
-        make = _OPTIMIZERS[spec.optimizer]
-        self.optimizer = make(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
+        make, options = _OPTIMIZERS[spec.optimizer], _optimizer_options(spec.optimizer, self.device)
+        self.optimizer = make(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, **options)
         self._recorder = StepRecorder(self.fusion.loss_names, self.steps_per_epoch, self.device)
         self._diagnostics = Diagnostics(self.fusion.loss_names)
         self._best_score = -math.inf
         self._best_weights: dict[str, Tensor] = {}
+        self._stream: torch.cuda.Stream | None = None
+        self._take_step: Step = self.step
+        if self.device.type == "cuda":
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            self._stream.wait_stream(torch.cuda.current_stream(self.device))
+            self._take_step = ReplayedStep(self.step, self._tensors, lambda: self.learning_rate)
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
     @property
     def steps_per_epoch(self) -> int:
@@ -122,16 +139,27 @@ class Trial:
         Raises:
             TrainingDiverged: if the network's weights are no longer finite.
         """
-        started = time.perf_counter()
-        number = self.epochs_done
-        self.model.train()
-        self.fusion.set_epoch(number)
-        rows = self.data.rows["train"]
-        order = trial_seed(self.spec, "order")
-        with reproducible(trial_seed(self.spec, f"epoch {number}")):
-            for batch in epoch_order(rows, self.spec.batch_size, order, number):
-                self.step(batch)
-            validation = self.predict("val").validation()
+        self.launch_epoch()
+        return self.close_epoch()
+
+    def launch_epoch(self) -> None:
+        """The first half of `epoch`: train and validate. A GPU is only told to, on a stream of this trial's own."""
+        self._started = time.perf_counter()
+        rows, order = self.data.rows["train"], trial_seed(self.spec, "order")
+        with torch.cuda.stream(self._stream), reproducible(trial_seed(self.spec, f"epoch {self.epochs_done}")):
+            self.model.train()
+            self.fusion.set_epoch(self.epochs_done)
+            for batch in epoch_order(rows, self.spec.batch_size, order, self.epochs_done):
+                self._take_step(batch)
+            self._validated = self.predict("val")
+
+    def close_epoch(self) -> EpochReport:
+        """The second half of `epoch`: wait for the device, and see what has come of it."""
+        with torch.cuda.stream(self._stream):
+            return self._close_epoch(self.epochs_done)
+
+    def _close_epoch(self, number: int) -> EpochReport:
+        validation = self._validated.validation()
         steps = self._recorder.drain()
         findings = self._diagnostics.observe(steps)
         self._refuse_divergence(steps)
@@ -143,8 +171,8 @@ class Trial:
             steps=steps,
             validation=validation,
             train_total=float(steps["total"].mean()),
-            seconds=time.perf_counter() - started,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            seconds=time.perf_counter() - self._started,
+            learning_rate=self.learning_rate,
             findings=findings,
         )
 
@@ -213,6 +241,10 @@ class Trial:
 
     def finish(self) -> TrialResult:
         """Test the selected weights. Call it once, when `done`."""
+        with torch.cuda.stream(self._stream):
+            return self._finish()
+
+    def _finish(self) -> TrialResult:
         self.model.load_state_dict(self._best_weights)
         with reproducible(trial_seed(self.spec, "test")):
             validation, tested = self.predict("val"), self.predict("test")
@@ -251,6 +283,12 @@ class Trial:
             tick=spec.tick,
             total_steps=spec.epochs * self.steps_per_epoch,
         )
+
+    def _tensors(self) -> list[Tensor]:
+        """Everything that a step changes."""
+        optimizer = (value for state in self.optimizer.state.values() for value in state.values())
+        kept = (*self.model.state_dict().values(), *self.fusion.parameters(), *self.fusion.buffers(), *optimizer)
+        return [*(tensor.detach() for tensor in kept if isinstance(tensor, Tensor)), *self._recorder.tensors]
 
     def _logits(self, images: Float[Tensor, "b C *spatial"]) -> Float[Tensor, "b K *spatial"]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16"):

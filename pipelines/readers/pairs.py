@@ -1,4 +1,4 @@
-"""Anybody's images to segment: `images/` and `masks/` with files of the same name."""
+"""Anybody's images to segment: `images/` and `masks/` with files of the same name, or masks that end with `_mask`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.readers.cases import Case
-from pipelines.readers.folders import folders_in, paired
+from pipelines.readers.folders import files_in, folders_in, paired
+
+SUFFIX = "_mask"
 
 
 def read_image_mask_folders(root: Path, labels: Sequence[str]) -> list[Case]:
-    """`images/x.jpg` with `masks/x.png`: the same name, whatever the picture format.
+    """`images/x.jpg` with `masks/x.png`, or with `masks/x_mask.png` if all masks are called so; any picture format.
 
     With one label every image has it. With several, `images/` and `masks/` have a folder of that name for each.
 
@@ -22,5 +24,10 @@ def read_image_mask_folders(root: Path, labels: Sequence[str]) -> list[Case]:
     return [
         Case(image, (mask,), label)
         for label, folder in below.items()
-        for image, mask in paired(root, images / folder, masks / folder)
+        for image, mask in _pairs(root, images / folder, masks / folder)
     ]
+
+
+def _pairs(root: Path, images: Path, masks: Path) -> list[tuple[Path, Path]]:
+    suffix = SUFFIX if all(mask.stem.endswith(SUFFIX) for mask in files_in(root, masks)) else ""
+    return paired(root, images, masks, mask_of=lambda stem: stem + suffix)

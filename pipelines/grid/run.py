@@ -82,7 +82,7 @@ def _start_ray(workers: int | None) -> None:
         if workers is not None:
             raise StageError("--workers is for local runs; the cluster at RAY_ADDRESS has its own size. Leave it out.")
     else:
-        options |= {"num_cpus": workers or os.cpu_count(), "include_dashboard": False}
+        options |= {"address": "local", "num_cpus": workers or os.cpu_count(), "include_dashboard": False}
     ray.init(**options)
 
 

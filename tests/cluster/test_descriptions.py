@@ -1,0 +1,126 @@
+"""The descriptions under cluster/ are what Ray, Kubernetes and Slurm take, and they agree with this repository."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import ray
+import yaml
+from pydantic import BaseModel, ConfigDict
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+ROOT = Path(__file__).resolve().parents[2]
+CLUSTER = ROOT / "cluster"
+
+
+class Known(BaseModel):
+    """A Kubernetes object of which every key is known: KubeRay's API reference for ray.io/v1."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class HeadGroup(Known):
+    rayStartParams: dict[str, str]
+    template: dict[str, Any]
+
+
+class WorkerGroup(HeadGroup):
+    groupName: str
+    replicas: int
+    minReplicas: int
+    maxReplicas: int
+
+
+class AutoscalerOptions(Known):
+    idleTimeoutSeconds: int
+
+
+class AuthOptions(Known):
+    mode: str
+
+
+class RayClusterSpec(Known):
+    rayVersion: str
+    enableInTreeAutoscaling: bool
+    autoscalerOptions: AutoscalerOptions
+    authOptions: AuthOptions
+    headGroupSpec: HeadGroup
+    workerGroupSpecs: list[WorkerGroup]
+
+
+class RayJobSpec(Known):
+    entrypoint: str
+    shutdownAfterJobFinishes: bool
+    ttlSecondsAfterFinished: int
+    backoffLimit: int
+    rayClusterSpec: RayClusterSpec
+
+
+def read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((CLUSTER / name).read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def job() -> RayJobSpec:
+    description = read("rayjob.yaml")
+    assert (description["apiVersion"], description["kind"]) == ("ray.io/v1", "RayJob")
+    return RayJobSpec.model_validate(description["spec"])
+
+
+def test_ray_takes_the_autoscalers_description() -> None:
+    validate_config(prepare_config(read("autoscaler.yaml")))
+
+
+def test_the_autoscaler_starts_with_the_head_alone_and_trains_nothing_on_it() -> None:
+    description = read("autoscaler.yaml")
+    nodes = description["available_node_types"]
+    assert nodes[description["head_node_type"]]["resources"] == {"CPU": 0}
+    assert all(nodes[name]["min_workers"] == 0 for name in nodes.keys() - {description["head_node_type"]})
+
+
+def test_ray_asks_for_a_token_on_every_cluster(job: RayJobSpec) -> None:
+    assert "-e RAY_AUTH_MODE=token" in read("autoscaler.yaml")["docker"]["run_options"]
+    assert job.rayClusterSpec.authOptions.mode == "token"
+    assert "export RAY_AUTH_MODE=token" in (CLUSTER / "slurm.sh").read_text()
+
+
+def test_kubernetes_takes_the_pods(job: RayJobSpec) -> None:
+    for group in (job.rayClusterSpec.headGroupSpec, *job.rayClusterSpec.workerGroupSpecs):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "node"}, **group.template}
+        kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_job_goes_with_its_cluster_and_is_tried_again(job: RayJobSpec) -> None:
+    assert job.shutdownAfterJobFinishes
+    assert job.backoffLimit >= 1
+    assert job.rayClusterSpec.headGroupSpec.rayStartParams == {"num-cpus": "0"}
+
+
+def test_every_node_has_the_shared_disk(job: RayJobSpec) -> None:
+    for group in (job.rayClusterSpec.headGroupSpec, *job.rayClusterSpec.workerGroupSpecs):
+        (container,) = group.template["spec"]["containers"]
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/shared", "/dev/shm"}
+    assert "-v /shared:/shared" in read("autoscaler.yaml")["docker"]["run_options"]
+
+
+def test_the_version_of_ray_is_the_locked_one(job: RayJobSpec) -> None:
+    locked = re.search(r"^ray==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert locked
+    assert job.rayClusterSpec.rayVersion == locked[1] == ray.__version__
+
+
+def test_the_slurm_script_is_sound() -> None:
+    script = CLUSTER / "slurm.sh"
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", str(script)], check=True)
+    refused = subprocess.run(["bash", str(script)], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    assert refused.returncode != 0
+    assert "start this with sbatch" in refused.stderr

@@ -1,0 +1,179 @@
+"""A real cluster of two nodes, each in a network namespace and with a host name of its own where the system lets us."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Host:
+    """A place to run commands in: an address and what goes before a command."""
+
+    name: str
+    address: str
+    prefix: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster and how a person reaches it from its head."""
+
+    head: Host
+    hosts: tuple[Host, ...]
+    dashboard: str
+    environment: dict[str, str]
+
+    def submit(self, *command: str, token: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = dict(self.environment)
+        if not token:
+            del environment["RAY_AUTH_TOKEN"]
+        submit = [*self.head.prefix, str(BIN / "ray"), "job", "submit", "--address", self.dashboard, "--", *command]
+        return subprocess.run(submit, env=environment, capture_output=True, text=True, timeout=280)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def namespaces() -> Iterator[tuple[Host, ...]]:
+    """Two hosts joined by a cable, or two names for this machine where namespaces are not to be had."""
+    tag = f"{os.getpid() % 10000}"
+    names = [f"dmf{letter}{tag}" for letter in "ab"]
+    hosts = tuple(
+        Host(
+            f"dmf-{name[3]}",
+            f"10.87.0.{number}",
+            ("ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", f'hostname dmf-{name[3]}; "$@"', "-"),
+        )
+        for number, name in enumerate(names, start=1)
+    )
+
+    def ip(*arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ends = [f"v{name[3:]}" for name in names]
+        ip("link", "add", ends[0], "netns", names[0], "type", "veth", "peer", "name", ends[1], "netns", names[1])
+        for host, name, end in zip(hosts, names, ends, strict=True):
+            ip("-n", name, "addr", "add", f"{host.address}/24", "dev", end)
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", end, "up")
+    except (OSError, subprocess.CalledProcessError):
+        hosts = (Host(socket.gethostname(), "127.0.0.1"),) * 2
+    try:
+        yield hosts
+    finally:
+        for name in names if shutil.which("ip") else ():
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    port, dashboard, logs = free_port(), free_port(), tmp_path_factory.mktemp("logs")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
+    # Ray's sockets have names that must stay short.
+    with namespaces() as hosts, contextlib.ExitStack() as started:
+
+        def start(host: Host, *options: str) -> None:
+            temporary = f"/tmp/dmf-ray-{secrets.token_hex(3)}"
+            command = ["ray", "start", "--node-ip-address", host.address, "--block", *options]
+            command += ["--temp-dir", temporary] if "--head" in options else []
+            log = started.enter_context((logs / f"{host.name}.log").open("w"))
+            process = subprocess.Popen(
+                [*host.prefix, *command], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+            started.callback(shutil.rmtree, temporary, ignore_errors=True)
+            started.callback(process.wait)
+            started.callback(os.killpg, process.pid, signal.SIGTERM)
+
+        def alive() -> int:
+            listed = [*hosts[0].prefix, "ray", "list", "nodes", "--format", "json", "--filter", "state=ALIVE"]
+            told = subprocess.run(
+                [*listed, "--address", f"http://{hosts[0].address}:{dashboard}"],
+                env=environment,
+                capture_output=True,
+                text=True,
+            )
+            return len(json.loads(told.stdout)) if told.stdout.startswith("[") else 0
+
+        def wait_for(nodes: int) -> None:
+            deadline = time.monotonic() + 120
+            while alive() < nodes:
+                assert time.monotonic() < deadline, "\n".join(path.read_text() for path in logs.iterdir())
+
+        start(hosts[0], "--head", "--num-cpus", "0", "--port", str(port), "--dashboard-host", hosts[0].address,
+              "--dashboard-port", str(dashboard))  # fmt: skip
+        wait_for(1)
+        start(hosts[1], "--num-cpus", "2", "--address", f"{hosts[0].address}:{port}")
+        wait_for(2)
+        yield Cluster(hosts[0], hosts, f"http://{hosts[0].address}:{dashboard}", environment)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as it stands, in a folder that both nodes see, set to its smallest study."""
+    folder = tmp_path_factory.mktemp("shared") / "dmf"
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("reports/", "tests/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    (folder / "reports").mkdir()
+    params = (folder / "params.yaml").read_text().replace("study: quickstart", "study: smoke")
+    (folder / "params.yaml").write_text(params)
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "as it stands"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
+def test_without_the_token_nothing_can_be_submitted(cluster: Cluster) -> None:
+    refused = cluster.submit("hostname", token=False)
+    assert refused.returncode != 0
+    assert "authenticat" in (refused.stdout + refused.stderr).lower()
+
+
+@pytest.mark.timeout(400)
+def test_a_submitted_study_is_trained_by_the_other_node_and_dvc_knows_its_results(
+    cluster: Cluster, checkout: Path
+) -> None:
+    done = cluster.submit("bash", "-c", f"cd {checkout} && dvc repro")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    trials = [json.loads(path.read_text()) for path in checkout.glob("trials/smoke/*/trial.json")]
+    assert len(trials) == 2
+    assert {trial["environment"]["node"] for trial in trials} == {cluster.hosts[1].name}, "the head trains nothing"
+    assert (checkout / "reports" / "smoke" / "index.html").is_file()
+
+    environment = {**cluster.environment, "DVC_NO_ANALYTICS": "1"}
+    status = subprocess.run(["dvc", "status"], cwd=checkout, env=environment, capture_output=True, text=True)
+    assert "up to date" in status.stdout, status.stdout + status.stderr

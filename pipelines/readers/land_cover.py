@@ -38,10 +38,10 @@ def read_deepglobe(root: Path, labels: Sequence[str]) -> list[Case]:
     Raises:
         StageError: if a tile has no mask or a mask no tile.
     """
-    folder = Path("train")
-    suffix = {"tiles": "_sat", "masks": "_mask"}
-    tiles = {path.stem.removesuffix(suffix["tiles"]): path for path in files_in(root, folder, ("_sat.jpg",))}
-    masks = {path.stem.removesuffix(suffix["masks"]): path for path in files_in(root, folder, ("_mask.png",))}
+    tiles, masks = (
+        {path.name[: -len(ending)]: path for path in files_in(root, Path("train"), (ending,))}
+        for ending in ("_sat.jpg", "_mask.png")
+    )
     if alone := sorted(tiles.keys() ^ masks.keys()):
         lacking, having = ("mask", tiles) if alone[0] in tiles else ("image", masks)
         raise StageError(f"{root / having[alone[0]]}: no {lacking} of tile {alone[0]}. Add it or remove the file.")

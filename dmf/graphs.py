@@ -27,28 +27,22 @@ class ReplayedStep:
     does. Where the device refuses the capture (a step that waits for it, such as a solver on the CPU) or the replay
     differs (a number from outside the graph that changes), steps go on as they are, with one warning.
 
-    Whatever changes from step to step must lie in a tensor; numbers are part of the graph. For those that change now
-    and then, such as a learning rate, there is `key`: when its value changes, graphs are captured anew.
+    Whatever changes from step to step must lie in a tensor; numbers are part of the graph.
 
     Args:
         step: Takes row numbers (b,), changes tensors, returns nothing.
         tensors: Everything that a step changes or depends on, once it has been taken.
-        key: Number that the graphs are valid for.
 
     Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs, whole-network capture.
     """
 
-    def __init__(self, step: Step, tensors: Callable[[], list[Tensor]], key: Callable[[], float]) -> None:
-        self._step, self._tensors, self._key = step, tensors, key
+    def __init__(self, step: Step, tensors: Callable[[], list[Tensor]]) -> None:
+        self._step, self._tensors = step, tensors
         self._met: set[int] = set()
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Int[Tensor, " b"]]] = {}
-        self._captured_for = key()
         self._refused = False
 
     def __call__(self, rows: Int[Tensor, " b"]) -> None:
-        if self._key() != self._captured_for:
-            self._graphs.clear()
-            self._captured_for = self._key()
         size = len(rows)
         if size in self._met and size not in self._graphs and not self._refused:
             self._capture(rows)

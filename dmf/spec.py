@@ -12,6 +12,7 @@ from typing import Any
 FIDELITIES = ("paper", "reference", "stable")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("fp32", "bf16")
+SCHEDULES = ("constant", "poly")
 SELECTIONS = ("last", "dice", "iou", "cb_dice", "f1", "accuracy")
 
 Params = Mapping[str, Any]
@@ -34,7 +35,10 @@ class TrialSpec:
         fidelity: "paper", "reference" or "stable" (docs/audit.md).
         filtered: Train on bilaterally filtered images, equations (26, 27).
         image_size: Side of the square images in pixels.
-        epochs, batch_size, optimizer, learning_rate, weight_decay: As usual.
+        epochs, batch_size, learning_rate, weight_decay: As usual.
+        optimizer: "adam", "adamw" or "sgd", torch's own; the first two by fused kernels, whose last bits differ.
+        schedule, schedule_power: "constant", or "poly" for `learning_rate * (1 - step / steps)^schedule_power` at each
+            step of the whole training, as in the Adapt Exp paper.
         precision: "fp32", or "bf16" for autocast in the network; losses are always summed in float32.
         selection: Validation metric whose best epoch is tested, or "last"; by the protocol `reference` in segmentation
             and `macro` in classification.
@@ -63,6 +67,8 @@ class TrialSpec:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
+    schedule: str = "constant"
+    schedule_power: float = 0.9
     precision: str = "fp32"
     selection: str = "cb_dice"
 
@@ -74,7 +80,7 @@ class TrialSpec:
         for name in ("image_size", "epochs", "batch_size", "tick"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
-        for name in ("gamma0", "tau", "weight_decay"):
+        for name in ("gamma0", "tau", "weight_decay", "schedule_power"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         for name, allowed in _CHOICES.items():
             _require(getattr(self, name) in allowed, name, getattr(self, name), "one of " + ", ".join(allowed))
@@ -97,7 +103,13 @@ class TrialSpec:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_CHOICES = {"fidelity": FIDELITIES, "optimizer": OPTIMIZERS, "precision": PRECISIONS, "selection": SELECTIONS}
+_CHOICES = {
+    "fidelity": FIDELITIES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "selection": SELECTIONS,
+}
 
 
 def _require(condition: bool, name: str, found: object, expected: str) -> None:

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,69 +16,18 @@ from torch import Tensor, nn
 
 from dmf.data import TrialData, channels_last, count_batches, epoch_order
 from dmf.diagnostics import Diagnostics, Finding
-from dmf.evaluation import Predictions, Summary
+from dmf.evaluation import Predictions
 from dmf.fusion import DynamicMemoryFusion
 from dmf.graphs import ReplayedStep, Step
 from dmf.losses import Loss, build_loss
 from dmf.models import build_model
+from dmf.optimizers import LearningRate, build_optimizer
 from dmf.recorder import StepRecorder
+from dmf.results import EpochReport, TrainingDiverged, TrialResult
 from dmf.seeding import reproducible, trial_seed
 from dmf.spec import TrialSpec
 
-_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
-
-
-def _optimizer_options(name: str, device: torch.device) -> dict[str, bool]:
-    """One kernel for all parameters; on a GPU, one that can be part of a graph."""
-    return {"fused": True, **({"capturable": True} if device.type == "cuda" and name != "sgd" else {})}
-
-
-class TrainingDiverged(RuntimeError):
-    """The network's weights became NaN or infinite; the message names the first such loss and its step."""
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What one epoch was: its per-step history and how the validation split scored after it."""
-
-    epoch: int
-    steps: dict[str, np.ndarray]
-    validation: dict[str, float]
-    train_total: float
-    seconds: float
-    learning_rate: float
-    findings: list[Finding]
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What is kept of a finished trial.
-
-    Attributes:
-        test, validation: protocol -> metric -> value, by the selected weights. A split counts as one batch in the
-            reference protocol; the authors' notebook averages over batches of 32.
-        images: one entry a test image and metric; `rows` says which image of the data it is.
-        predictions: UInt8 (n, *spatial) or (n,), classes of the test images' pixels or of the images.
-        probabilities: Float32 (n, C) in classification, None in segmentation.
-        confusion: Int64 (C, C), test pixels or images of class i (row) that were taken for class j (column).
-        weights: `state_dict` of the selected network, on the CPU.
-    """
-
-    test: Summary
-    validation: Summary
-    rows: np.ndarray
-    images: dict[str, np.ndarray]
-    predictions: np.ndarray
-    probabilities: np.ndarray | None
-    confusion: np.ndarray
-    weights: dict[str, Tensor]
-    best_epoch: int
-    epochs: int
-    findings: list[Finding] = field(default_factory=list)
+__all__ = ["EpochReport", "TrainingDiverged", "Trial", "TrialResult", "train"]
 
 
 class Trial:
@@ -107,8 +56,8 @@ class Trial:
         for parameter in model.parameters():
             parameter.data = channels_last(parameter.data)
         parameters = [*self.model.parameters(), *self.fusion.parameters()]
-        make, options = _OPTIMIZERS[spec.optimizer], _optimizer_options(spec.optimizer, self.device)
-        self.optimizer = make(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, **options)
+        self.optimizer = build_optimizer(spec, parameters, self.device)
+        self._rate = LearningRate(self.optimizer, spec, spec.epochs * self.steps_per_epoch, self.device)
         self._recorder = StepRecorder(self.fusion.loss_names, self.steps_per_epoch, self.device)
         self._diagnostics = Diagnostics(self.fusion.loss_names)
         self._best_score = -math.inf
@@ -118,12 +67,7 @@ class Trial:
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             self._stream.wait_stream(torch.cuda.current_stream(self.device))
-            self._take_step = ReplayedStep(self.step, self._tensors, lambda: self.learning_rate)
-
-    @property
-    def learning_rate(self) -> float:
-        """That of the next step."""
-        return float(self.optimizer.param_groups[0]["lr"])
+            self._take_step = ReplayedStep(self.step, self._tensors)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -149,6 +93,7 @@ class Trial:
         with torch.cuda.stream(self._stream), reproducible(trial_seed(self.spec, f"epoch {self.epochs_done}")):
             self.model.train()
             self.fusion.set_epoch(self.epochs_done)
+            self._rate.seek(self.epochs_done * self.steps_per_epoch)
             for batch in epoch_order(rows, self.spec.batch_size, order, self.epochs_done):
                 self._take_step(batch)
             self._validated = self.predict("val")
@@ -172,7 +117,7 @@ class Trial:
             validation=validation,
             train_total=float(steps["total"].mean()),
             seconds=time.perf_counter() - self._started,
-            learning_rate=self.learning_rate,
+            learning_rate=self._rate.value,
             findings=findings,
         )
 
@@ -229,6 +174,7 @@ class Trial:
         out = self.fusion(self._logits(images), target.long())
         self.optimizer.zero_grad(set_to_none=True)
         out.total.backward()
+        self._rate.advance()
         self.optimizer.step()
         self._recorder.record(out)
 
@@ -288,7 +234,11 @@ class Trial:
         """Everything that a step changes."""
         optimizer = (value for state in self.optimizer.state.values() for value in state.values())
         kept = (*self.model.state_dict().values(), *self.fusion.parameters(), *self.fusion.buffers(), *optimizer)
-        return [*(tensor.detach() for tensor in kept if isinstance(tensor, Tensor)), *self._recorder.tensors]
+        return [
+            *(tensor.detach() for tensor in kept if isinstance(tensor, Tensor)),
+            *self._recorder.tensors,
+            *self._rate.tensors,
+        ]
 
     def _logits(self, images: Float[Tensor, "b C *spatial"]) -> Float[Tensor, "b K *spatial"]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16"):

@@ -94,6 +94,7 @@ def test_interrupted_after_any_epoch_it_ends_the_same(weighting: str, fidelity: 
         {"optimizer": "adamw", "weight_decay": 0.1},
         {"precision": "bf16"},
         {"selection": "last"},
+        {"schedule": "poly"},
         {"losses": ("dice", "paced_focal")},
     ],
     ids=str,

@@ -29,6 +29,8 @@ def test_a_spec_survives_json() -> None:
         ({"epochs": 0}, "`epochs` must be at least 1. Found 0"),
         ({"batch_size": -1}, "`batch_size` must be at least 1. Found -1"),
         ({"learning_rate": 0.0}, "`learning_rate` must be more than 0"),
+        ({"schedule": "cosine"}, "one of constant, poly"),
+        ({"schedule_power": -1}, "`schedule_power` must be at least 0"),
         ({"tau": -0.1}, "`tau` must be at least 0"),
         ({"seed": -1}, "`seed` must be 0 to"),
         ({"fidelity": "exact"}, "one of paper, reference, stable"),

@@ -3,6 +3,7 @@
 `DynamicMemoryFusion` is all that somebody with a training loop of their own needs; `train` runs a whole `TrialSpec`.
 """
 
+from dmf.activations import ACTIVATIONS, build_activation, replace_activations
 from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.losses import LOSSES, FusedLosses, Loss, build_loss
 from dmf.metrics import confusion_counts, summarise
@@ -12,6 +13,7 @@ from dmf.train import Trial, TrialResult, train
 from dmf.weightings import WEIGHTINGS, Weighting, build_weighting
 
 __all__ = [
+    "ACTIVATIONS",
     "LOSSES",
     "MODELS",
     "WEIGHTINGS",
@@ -23,10 +25,12 @@ __all__ = [
     "TrialResult",
     "TrialSpec",
     "Weighting",
+    "build_activation",
     "build_loss",
     "build_model",
     "build_weighting",
     "confusion_counts",
+    "replace_activations",
     "summarise",
     "train",
 ]

@@ -7,6 +7,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from dmf.activations import ACTIVATIONS
 from dmf.losses import LOSSES
 from dmf.models import MODELS
 from dmf.registry import Registry
@@ -15,17 +16,17 @@ from dmf.weightings import WEIGHTINGS
 
 PACKAGE = Path(__file__).parent
 # Packages in which a module counts only when a component that is named needs it.
-OPTIONAL_PACKAGES = ("dmf.models.",)
+OPTIONAL_PACKAGES = ("dmf.activations.", "dmf.models.")
 
 
 def code_fingerprint(spec: TrialSpec) -> str:
     """12 hexadecimal digits of a SHA-256 over the modules of `dmf` that the trial can run.
 
-    A module that only defines registered components (losses, weightings, models) counts when the trial names one of
-    them, or when a module that counts imports it. Of `dmf.models`, parts that several models share are optional in the
-    same way. Every other module of `dmf` counts, but for the packages' own `__init__` files, which list names.
-    Docstrings, comments and layout do not count. So a new loss, or a better docstring, leaves finished trials valid; a
-    changed formula does not.
+    A module that only defines registered components (losses, weightings, models, activations) counts when the trial
+    names one of them, or when a module that counts imports it. Parts that several models or activations share are
+    optional in the same way. Every other module of `dmf` counts, but for the packages' own `__init__` files, which
+    list names. Docstrings, comments and layout do not count. So a new loss, or a better docstring, leaves finished
+    trials valid; a changed formula does not.
     """
     digest = hashlib.sha256()
     for name in sorted(counted_modules(spec)):
@@ -39,6 +40,7 @@ def counted_modules(spec: TrialSpec) -> set[str]:
         *_modules(LOSSES, {*spec.losses, spec.auxiliary}),
         *_modules(WEIGHTINGS, {spec.weighting}),
         *_modules(MODELS, {spec.model.partition(":")[0]}),
+        *_modules(ACTIVATIONS, {spec.activation}),
     }
     optional = {module for registry in (LOSSES, WEIGHTINGS, MODELS) for module in _modules(registry, set(registry))}
     optional |= {module for module in _sources() if module.startswith(OPTIONAL_PACKAGES)}

@@ -28,6 +28,8 @@ class TrialSpec:
         dataset: Name of the data set in the catalogue.
         seed: Repeat number. Initial weights and batch order follow from (seed, dataset, model) alone.
         model, model_params: Name in `dmf.models.MODELS` (or `smp:...`, `timm:...`) and its arguments.
+        activation, activation_params: Name in `dmf.activations.ACTIVATIONS` of what takes the place of the model's own
+            activations, and its arguments; None leaves them.
         losses, loss_params: Base losses, in order; arguments of each by name (the auxiliary's too).
         weighting, weighting_params: Name in `dmf.weightings.WEIGHTINGS` and its arguments.
         auxiliary: Name of the auxiliary loss, or None.
@@ -51,6 +53,8 @@ class TrialSpec:
     seed: int
     model: str = "unet"
     model_params: Params = field(default_factory=dict)
+    activation: str | None = None
+    activation_params: Params = field(default_factory=dict)
     losses: tuple[str, ...] = ("cross_entropy", "iou", "dice")
     loss_params: Mapping[str, Params] = field(default_factory=dict)
     weighting: str = "variance"

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dmf.activations import replace_activations
 from dmf.data import TrialData, channels_last, count_batches, epoch_order
 from dmf.diagnostics import Diagnostics, Finding
 from dmf.evaluation import Predictions
@@ -28,6 +29,18 @@ from dmf.seeding import reproducible, trial_seed
 from dmf.spec import TrialSpec
 
 __all__ = ["EpochReport", "TrainingDiverged", "Trial", "TrialResult", "train"]
+
+
+def build_network(spec: TrialSpec, in_channels: int, num_classes: int) -> nn.Module:
+    """The untrained network of a trial, from the global torch generator; activations change no initial weight.
+
+    Raises:
+        UnknownName, ValueError: for names and arguments that the model or the activation does not have.
+    """
+    model = build_model(spec.model, in_channels, num_classes, image_size=spec.image_size, **spec.model_params)
+    if spec.activation is not None:
+        replace_activations(model, spec.activation, **spec.activation_params)
+    return model
 
 
 class Trial:
@@ -50,7 +63,7 @@ class Trial:
         self.findings: list[Finding] = []
         channels, classes = self.data.images.shape[1], len(self.data.classes)
         with reproducible(trial_seed(spec, "weights")):
-            model = build_model(spec.model, channels, classes, image_size=spec.image_size, **spec.model_params)
+            model = build_network(spec, channels, classes)
             self.fusion = self._build_fusion(classes).to(self.device)
         self.model: nn.Module = model.to(self.device)
         for parameter in model.parameters():

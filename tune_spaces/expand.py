@@ -14,8 +14,8 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from dmf.losses import build_loss
-from dmf.models import build_model
 from dmf.spec import TrialSpec
+from dmf.train import build_network
 from dmf.weightings import build_weighting
 from tune_spaces.strict_yaml import ConfigError, did_you_mean, validate
 from tune_spaces.study import Combinations, Study
@@ -127,7 +127,7 @@ def _spec(study: Study, values: dict[str, Any], dataset: str, seed: int) -> Tria
         for name in (*spec.losses, *([spec.auxiliary] if spec.auxiliary else [])):
             _try_loss(name, spec.fidelity, json.dumps(spec.loss_params.get(name, {})))
         _try_weighting(spec.weighting, len(spec.losses), spec.fidelity, json.dumps(spec.weighting_params))
-        _try_model(spec.model, spec.image_size, json.dumps(spec.model_params))
+        _try_network(spec)
     except ValueError as error:
         raise ConfigError(f"{study.path}: {error}") from None
     return spec
@@ -144,10 +144,15 @@ def _try_weighting(name: str, num_losses: int, fidelity: str, params: str) -> No
     build_weighting(name, num_losses, fidelity, **json.loads(params))
 
 
+def _try_network(spec: TrialSpec) -> None:
+    names = ("model", "model_params", "activation", "activation_params", "image_size")
+    _try_network_of(json.dumps({name: getattr(spec, name) for name in names}))
+
+
 @lru_cache
-def _try_model(name: str, image_size: int, params: str) -> None:
+def _try_network_of(settings: str) -> None:
     with torch.device("meta"):  # shapes without memory
-        build_model(name, 1, 2, image_size=image_size, **json.loads(params))
+        build_network(TrialSpec(dataset="any", seed=0, **json.loads(settings)), 1, 2)
 
 
 def _configuration_names(specs: list[TrialSpec]) -> list[str]:

@@ -117,3 +117,12 @@ def test_parts_that_models_share_count_when_a_named_model_needs_them() -> None:
     assert models("unet_classifier") == models("unet_classic") | {"unet_classifier"}
     assert models("swin_unet") == {"registry", "swin_unet", "layers", "pretrained"}
     assert models("smp:unet/resnet18") == models("timm:vgg16") == {"registry", "libraries", "layers", "pretrained"}
+
+
+def test_code_of_activations_counts_when_a_trial_names_one() -> None:
+    def activations(name: str | None) -> set[str]:
+        counted = fingerprint.counted_modules(toy_spec(activation=name))
+        return {module.removeprefix("dmf.activations.") for module in counted if module.startswith("dmf.activations.")}
+
+    assert activations(None) == set()
+    assert activations("jacobi") == {"registry", "series", "jacobi"}

@@ -129,6 +129,7 @@ def grid_with(**fields: object) -> list[dict[str, object]]:
         ({"trial": {"batch_size": "many"}}, ["`batch_size`", "Found 'many'"]),
         ({"trial": {"fidelity": "papper"}}, ["`fidelity`", "paper, reference, stable"]),
         ({"trial": {"model": "unett"}}, ["Unknown model 'unett'", "Did you mean 'unet'?"]),
+        ({"trial": {"activation": "jakobi"}}, ["Unknown activation 'jakobi'", "Did you mean 'jacobi'?"]),
         ({"trial": {"model_params": {"filters": 3}}}, ["filters", "base_filters"]),
         ({"grid": grid_with(losses=[["dise"]])}, ["Unknown loss 'dise'", "Did you mean 'dice'?"]),
         ({"grid": grid_with(weighting="varriance")}, ["Unknown weighting 'varriance'", "Did you mean 'variance'?"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ FIDELITIES = ("paper", "reference", "stable")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("constant", "poly")
+SPLIT = r"default|grouped|stratified|random|official|fold:\d+"
 SELECTIONS = ("last", "dice", "iou", "cb_dice", "f1", "accuracy")
 
 Params = Mapping[str, Any]
@@ -35,6 +37,8 @@ class TrialSpec:
         auxiliary: Name of the auxiliary loss, or None.
         gamma0, tau, tick: Auxiliary schedule, equation (2); `tick` batches make one step of it.
         fidelity: "paper", "reference" or "stable" (docs/audit.md).
+        split: Which rows train, select and test: "default" (params.yaml's choice), "grouped", "stratified", "random",
+            "official", or "fold:<k>" (fold k tests, fold k + 1 selects, the others train).
         filtered: Train on bilaterally filtered images, equations (26, 27).
         image_size: Side of the square images in pixels.
         epochs, batch_size, learning_rate, weight_decay: As usual.
@@ -64,6 +68,7 @@ class TrialSpec:
     tau: float = 0.05
     tick: int = 100
     fidelity: str = "paper"
+    split: str = "default"
     filtered: bool = True
     image_size: int = 128
     epochs: int = 100
@@ -88,6 +93,7 @@ class TrialSpec:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         for name, allowed in _CHOICES.items():
             _require(getattr(self, name) in allowed, name, getattr(self, name), "one of " + ", ".join(allowed))
+        _require(re.fullmatch(SPLIT, self.split) is not None, "split", self.split, SPLIT.replace("|", ", "))
         known = {*self.losses, self.auxiliary}
         for name in self.loss_params:
             _require(name in known, "loss_params", name, "the name of a loss of this trial")

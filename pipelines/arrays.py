@@ -1,10 +1,10 @@
-"""Prepared data on disk: one uint8 array file of images, one of filtered images, one of masks, and the table of cases.
+"""Prepared data on disk: uint8 array files of images, of filtered images and of targets, and the table of cases.
 
-<root>/arrays/<dataset>/
-    images.npy     uint8 (N, C, H, W)
-    filtered.npy   uint8 (N, C, H, W), after the bilateral filter
-    targets.npy    uint8 (N, H, W), class index
-    cases.csv      image, label, group, split; row i belongs to entry i of the arrays
+<root>/arrays/<dataset>/          S is H, W or D, H, W
+    images.npy     uint8 (N, C, S)
+    filtered.npy   uint8 (N, C, S), after the bilateral filter
+    targets.npy    uint8, class index: (N, S) of each pixel (segmentation), (N,) of each image (classification)
+    cases.csv      image, label, group and the ways of splitting (`split_rows`); row i belongs to entry i of the arrays
     meta.json      see `Meta`
 """
 
@@ -17,22 +17,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.console import StageError
 from pipelines.params import FilterParams, SplitParams
+from pipelines.split.methods import METHODS, SPLITS
 
 FILES = ("images.npy", "filtered.npy", "targets.npy")
 CASES, META = "cases.csv", "meta.json"
-COLUMNS = ("image", "label", "group", "split")
+COLUMNS = ("image", "label", "group", "split", *METHODS, "fold")
 
 
 class Meta(BaseModel):
     """What meta.json says about prepared data.
 
     Attributes:
-        size, channels: of every image.
+        channels, spatial: of every image; `spatial` is (height, width) or (depth, height, width).
         sha256: of each array file and of cases.csv, by file name.
         checksum: of those; two prepared data sets with the same checksum train the same.
         reduced: how a mirror's copy differs from what was published, if it does.
@@ -45,8 +46,8 @@ class Meta(BaseModel):
     task: str
     classes: tuple[str, ...]
     labels: tuple[str, ...]
-    size: int
     channels: int
+    spatial: tuple[int, ...]
     split: SplitParams
     filter: FilterParams
     sha256: dict[str, str]
@@ -54,6 +55,11 @@ class Meta(BaseModel):
     reduced: str | None
     terms: str
     citation: str
+
+    @property
+    def size(self) -> int:
+        """The last side; that of all sides of a square image."""
+        return self.spatial[-1]
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,54 @@ class PreparedData:
     directory: Path
     meta: Meta
     cases: pd.DataFrame
-    images: UInt8[np.memmap, "N C H W"]
-    filtered: UInt8[np.memmap, "N C H W"]
-    targets: UInt8[np.memmap, "N H W"]
+    images: UInt8[np.memmap, "N C *S"]
+    filtered: UInt8[np.memmap, "N C *S"]
+    targets: UInt8[np.memmap, "N *S"] | UInt8[np.memmap, " N"]
 
     @property
     def checksum(self) -> str:
         """Changes with any byte of the arrays or of the table of cases."""
         return self.meta.checksum
+
+    def rows(self, split: str) -> dict[str, Int[np.ndarray, " n"]]:
+        """`split_rows` of this data set. Raises StageError, naming the file, for a split that it does not have."""
+        try:
+            return split_rows(self.cases, split)
+        except ValueError as error:
+            raise StageError(f"{self.directory / CASES}: {error}") from None
+
+
+def split_rows(cases: pd.DataFrame, split: str) -> dict[str, Int[np.ndarray, " n"]]:
+    """Row numbers of train, val and test, disjoint.
+
+    Args:
+        cases: The table of cases of prepared data.
+        split: As in `TrialSpec.split`: "default" (column `split`, the method chosen in params.yaml), the name of a
+            method (its column), or "fold:<k>": fold k is test, fold k + 1 (after the last, 0) val, the others train.
+
+    Raises:
+        ValueError: if the data set has no such split, or it leaves train, val or test without a row; the message
+            names those that there are.
+    """
+    rows = {name: np.flatnonzero(_sides(cases, split) == name) for name in SPLITS}
+    if empty := [name for name in SPLITS if not len(rows[name])]:
+        count = cases["fold"].astype(int).max() + 1
+        whole = [name for name in METHODS if set(SPLITS) <= set(cases[name])]
+        raise ValueError(
+            f"the split {split!r} has no images for {', '.join(empty)}. "
+            f"There are: default, {', '.join(whole)}, fold:0 to fold:{count - 1}. "
+            "Choose one in the study, or another `split` in params.yaml."
+        )
+    return rows
+
+
+def _sides(cases: pd.DataFrame, split: str) -> np.ndarray:
+    if split.startswith("fold:"):
+        folds, test = cases["fold"].astype(int), int(split.removeprefix("fold:"))
+        after = (folds - test) % (folds.max() + 1)
+        return np.select([folds == test, after == 1], ["test", "val"], "train")
+    column = "split" if split == "default" else split
+    return cases[column].to_numpy() if column in ("split", *METHODS) else np.full(len(cases), "")
 
 
 def load(root: Path, dataset: str) -> PreparedData:
@@ -88,10 +134,9 @@ def load(root: Path, dataset: str) -> PreparedData:
     if tuple(cases.columns) != COLUMNS:
         raise _spoilt(directory / CASES, f"the columns {', '.join(cases.columns)}", ", ".join(COLUMNS))
     images, filtered, targets = (_open(directory / name) for name in FILES)
-    shape = (len(cases), meta.channels, meta.size, meta.size)
-    for name, array, expected in zip(
-        FILES, (images, filtered, targets), (shape, shape, shape[:1] + shape[2:]), strict=True
-    ):
+    shape = (len(cases), meta.channels, *meta.spatial)
+    of_targets = shape[:1] if meta.task == "classification" else shape[:1] + shape[2:]
+    for name, array, expected in zip(FILES, (images, filtered, targets), (shape, shape, of_targets), strict=True):
         if array.shape != expected or array.dtype != np.uint8:
             raise _spoilt(directory / name, f"{array.dtype} {array.shape}", f"uint8 {expected}")
     return PreparedData(directory, meta, cases, images, filtered, targets)

@@ -22,12 +22,14 @@ class SplitParams(StrictModel):
         method: A name in `pipelines.split.methods.METHODS`.
         fractions: Shares of train, val and test; they sum to 1.
         seed: Another seed, another split.
+        folds: How many parts the k-fold column has; fold k is a test set, fold k + 1 its val.
         similarity: Correlation from which two images count as the same picture (see `pipelines.duplicates`).
     """
 
     method: str = "grouped"
     fractions: Annotated[tuple[Share, Share, Share], Field(strict=False)] = (0.7, 0.15, 0.15)
     seed: int = Field(default=0, ge=0)
+    folds: int = Field(default=5, ge=3, le=100)
     similarity: float = Field(default=0.95, ge=CANDIDATE, le=1)
 
     @field_validator("method")

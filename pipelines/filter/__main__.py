@@ -13,7 +13,8 @@ def main() -> None:
     params = load_params()
     for entry in arguments.datasets:
         meta = prepare(entry, arguments.root, params)
-        say(f"{entry.name}: {meta.channels} x {meta.size} x {meta.size} pixels, checksum {meta.checksum[:12]}")
+        shape = " x ".join(map(str, (meta.channels, *meta.spatial)))
+        say(f"{entry.name}: {shape} pixels, checksum {meta.checksum[:12]}")
 
 
 if __name__ == "__main__":

@@ -19,19 +19,17 @@ from pipelines.filter.bilateral import bilateral
 from pipelines.parallel import threaded
 from pipelines.params import Params
 from pipelines.pictures import as_channels, resize_image, resize_mask
-from pipelines.readers import load_image, load_mask
-from pipelines.split.table import MASK_SEPARATOR, read_table, table_path
+from pipelines.readers import Case, case_image, case_mask
+from pipelines.split.table import read_table, table_path
 
 
 class Row(NamedTuple):
-    """A row of the split table, as `DataFrame.itertuples` gives it."""
+    """What a row of the split table says about files, as `DataFrame.itertuples` gives it."""
 
     Index: int
     image: str
     masks: str
     label: str
-    group: str
-    split: str
     sha256: str
 
 
@@ -52,8 +50,8 @@ def prepare(entry: DatasetEntry, root: Path, params: Params) -> Meta:
             task=entry.task,
             classes=entry.classes,
             labels=entry.labels,
-            size=params.arrays.size,
             channels=entry.channels,
+            spatial=(params.arrays.size, params.arrays.size),
             split=params.split,
             filter=params.filter,
             sha256=sha256,
@@ -68,16 +66,17 @@ def prepare(entry: DatasetEntry, root: Path, params: Params) -> Meta:
 
 @dataclass(frozen=True)
 class Output:
-    """The three arrays while they are being written."""
+    """The three array files while they are being written."""
 
     images: np.memmap
     filtered: np.memmap
     targets: np.memmap
 
     @classmethod
-    def create(cls, directory: Path, count: int, channels: int, size: int) -> Output:
+    def create(cls, directory: Path, count: int, channels: int, size: int, task: str) -> Output:
         """New files of zeros in `directory`."""
-        shapes = [(count, channels, size, size)] * 2 + [(count, size, size)]
+        targets = (count,) if task == "classification" else (count, size, size)
+        shapes = [(count, channels, size, size)] * 2 + [targets]
         return cls(
             *(
                 np.lib.format.open_memmap(directory / name, mode="w+", dtype=np.uint8, shape=shape)
@@ -88,16 +87,16 @@ class Output:
 
 def _write_arrays(entry: DatasetEntry, table: pd.DataFrame, raw: Path, directory: Path, params: Params) -> None:
     size = params.arrays.size
-    output = Output.create(directory, len(table), entry.channels, size)
+    output = Output.create(directory, len(table), entry.channels, size, entry.task)
 
     def convert(row: Row) -> None:
-        image, mask = _read(entry, raw, row)
+        image, target = _read(entry, raw, row)
         small = resize_image(as_channels(image, entry.channels), size)
         output.images[row.Index] = _planes(small)
         output.filtered[row.Index] = _planes(bilateral(small, params.filter))
-        output.targets[row.Index] = resize_mask(mask, size)
+        output.targets[row.Index] = target if isinstance(target, int) else resize_mask(target, size)
 
-    rows = [Row(*values) for values in table.itertuples()]
+    rows = [Row(*values) for values in table[[*Row._fields[1:]]].itertuples()]
     threaded(convert, rows, f"{entry.name}: filtering", unit="images")
     for array in (output.images, output.filtered, output.targets):
         array.flush()
@@ -107,21 +106,25 @@ def _planes(image: UInt8[np.ndarray, "S S *rgb"]) -> UInt8[np.ndarray, "C S S"]:
     return np.moveaxis(np.atleast_3d(image), -1, 0)
 
 
-def _read(entry: DatasetEntry, raw: Path, row: Row) -> tuple[np.ndarray, np.ndarray]:
-    path = raw / row.image
+def _read(entry: DatasetEntry, raw: Path, row: Row) -> tuple[np.ndarray, np.ndarray | int]:
+    """An image with its mask, or with the index of its label among the classes."""
+    case = Case.named(row.image, row.masks, row.label)
+    path = raw / case.image
     remedy = f"Mend or delete {raw}, then `dvc repro --force fetch`."
     if not path.is_file():
         raise StageError(f"{path} is missing, but the split lists it. {remedy}")
     if file_checksum(path) != row.sha256:
-        raise StageError(f"{path} has changed since the split was made. Make the split again with `dvc repro split`.")
-    image = load_image(path)
-    masks = [raw / name for name in row.masks.split(MASK_SEPARATOR) if name]
+        raise StageError(f"{path} has changed since the split was made. Make it again with `dvc repro audit split`.")
+    image = case_image(entry, raw, case)
     if entry.task == "classification":
-        return image, np.zeros(image.shape[:2], dtype=np.uint8)
-    if not masks:
-        raise StageError(f"{path} has no mask, and {entry.name} is a {entry.task} data set. {remedy}")
-    mask = load_mask(masks)
+        if case.label not in entry.classes:
+            known = ", ".join(entry.classes)
+            raise StageError(f"{path} is labelled {case.label!r}; {entry.name} has the classes {known}. {remedy}")
+        return image, entry.classes.index(case.label)
+    mask = case_mask(entry, raw, case)
     if mask.shape != image.shape[:2]:
         found, expected = (f"{shape[1]}x{shape[0]}" for shape in (mask.shape, image.shape))
-        raise StageError(f"{masks[0]}: expected {expected} pixels, the size of {path.name}. Found {found}. {remedy}")
+        raise StageError(
+            f"{raw / case.masks[0]}: expected {expected} pixels, the size of {path.name}. Found {found}. {remedy}"
+        )
     return image, mask

@@ -33,13 +33,15 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     """Every trial of a study, in the order in which they run.
 
     Raises:
-        StageError: if a data set is not prepared.
+        StageError: if a data set is not prepared or does not have the split of a trial.
     """
     cells = expand(study).cells
-    checksums = {name: arrays.load(data, name).checksum for name in study.datasets}
+    prepared = {name: arrays.load(data, name) for name in study.datasets}
+    for dataset, split in sorted({(cell.spec.dataset, cell.spec.split) for cell in cells}):
+        prepared[dataset].rows(split)
     planned = []
     for cell in cells:
-        checksum, fingerprint = checksums[cell.spec.dataset], code_fingerprint(cell.spec)
+        checksum, fingerprint = prepared[cell.spec.dataset].checksum, code_fingerprint(cell.spec)
         identifier = cell.spec.identifier(checksum, fingerprint)
         folder = trials.resolve() / study.name / identifier  # workers have another working directory
         planned.append(PlannedTrial(identifier, cell.configuration, cell.spec, checksum, fingerprint, folder))

@@ -12,7 +12,6 @@ import numpy as np
 import ray
 from ray import tune
 
-from dmf.data import SPLITS
 from pipelines import arrays
 from pipelines.console import StageError, bar, say
 from pipelines.grid.plan import PlannedTrial
@@ -91,9 +90,8 @@ def _inputs(waiting: list[PlannedTrial], data: Path) -> dict[tuple[str, bool], I
     for name, filtered in sorted({(trial.spec.dataset, trial.spec.filtered) for trial in waiting}):
         prepared = arrays.load(data, name)
         images = np.asarray(prepared.filtered if filtered else prepared.images)
-        rows = {split: np.flatnonzero(prepared.cases["split"] == split) for split in SPLITS}
         classes = tuple(prepared.meta.classes)
-        inputs[name, filtered] = Inputs(images, np.asarray(prepared.targets), rows, classes, prepared.cases)
+        inputs[name, filtered] = Inputs(images, np.asarray(prepared.targets), classes, prepared.cases)
     return inputs
 
 

@@ -18,6 +18,7 @@ from ray import tune
 
 from dmf.data import TrialData
 from dmf.train import Trial, TrialResult
+from pipelines import arrays
 from pipelines.grid.plan import PlannedTrial
 from pipelines.records import epoch_row, step_rows, write_failure, write_trial
 from pipelines.tracking import TRACKING_ERRORS, Mirror, MirroredRun
@@ -25,17 +26,19 @@ from pipelines.tracking import TRACKING_ERRORS, Mirror, MirroredRun
 
 @dataclass(frozen=True)
 class Inputs:
-    """Arrays of one data set as they travel through the object store, where workers of one node share them."""
+    """Arrays of one data set as they travel through the object store, where workers of one node share them.
+
+    They hold every image once, whatever the splits of the trials: a trial picks its rows by the table of cases.
+    """
 
     images: np.ndarray
     targets: np.ndarray
-    rows: dict[str, np.ndarray]
     classes: tuple[str, ...]
     cases: pd.DataFrame
 
-    def tensors(self) -> TrialData:
-        """The same as tensors; copied, since what comes from the object store is read-only."""
-        rows = {split: torch.from_numpy(index.copy()) for split, index in self.rows.items()}
+    def tensors(self, split: str) -> TrialData:
+        """The same as tensors, dealt as `split` says; copied, since what comes from the object store is read-only."""
+        rows = {side: torch.from_numpy(index) for side, index in arrays.split_rows(self.cases, split).items()}
         return TrialData(torch.tensor(self.images), torch.tensor(self.targets), rows, self.classes)
 
 
@@ -105,7 +108,7 @@ class TrialWorker(tune.Trainable):
     def _open(self) -> Trial:
         spec = self.planned.spec
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.trial = Trial(spec, self.job.inputs[spec.dataset, spec.filtered].tensors(), device=device)
+        self.trial = Trial(spec, self.job.inputs[spec.dataset, spec.filtered].tensors(spec.split), device=device)
         self._open_run()
         return self.trial
 

@@ -26,8 +26,9 @@ def main() -> None:
     arguments = parser.parse_args()
     study = load_study(arguments.study)
     expansion = expand(study)
+    splits = {cell.spec.split for cell in expansion.cells}
     facts = {
-        entry.name: describe_data(entry.title, arrays.load(arguments.data, entry.name))
+        entry.name: describe_data(entry.title, arrays.load(arguments.data, entry.name), splits)
         for entry in find_entries(study.datasets, arguments.data)
     }
     skipped = [

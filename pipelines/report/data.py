@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,8 @@ class DataFacts:
         task: "segmentation" or "classification".
         foreground: name of the class or classes that are no background, such as "lesion".
         reduced: how the copy differs from the published one; empty if it does not.
-        split: how the split was made, such as "grouped".
-        images: number of images of each split, by "train", "val" and "test".
+        split: how the split was made, such as "grouped"; of trials on several splits, all of them.
+        images: number of images of each split, by "train", "val" and "test"; empty for trials on several splits.
         size: side of the prepared images in pixels.
         originals, filtered: uint8 (N, C, H, W) before and after the bilateral filter; truths: uint8 (N, H, W).
         cases: name of each image, in the arrays' order.
@@ -52,7 +52,7 @@ class DataFacts:
         """Such as: grouped split (168 training, 36 validation, 36 test images)."""
         names = {"train": "training", "val": "validation", "test": "test"}
         counts = ", ".join(f"{self.images[split]} {name}" for split, name in names.items() if split in self.images)
-        return f"{self.split} split ({counts} images)"
+        return f"{self.split} split ({counts} images)" if counts else f"{self.split} splits"
 
     @property
     def source_sentence(self) -> str:
@@ -61,9 +61,11 @@ class DataFacts:
         return f"Data: {self.citation.rstrip('.')}. Terms: {self.terms.rstrip('.')}.{reduced}"
 
 
-def describe_data(title: str, prepared: PreparedData) -> DataFacts:
-    """What the report needs of a prepared data set."""
+def describe_data(title: str, prepared: PreparedData, splits: Collection[str] = ("default",)) -> DataFacts:
+    """What the report needs of a prepared data set, on which trials used `splits` (`TrialSpec.split`)."""
     meta, cases = prepared.meta, prepared.cases
+    names = sorted({meta.split.method if split == "default" else split for split in splits})
+    rows = prepared.rows(next(iter(splits))) if len(names) == 1 else {}
     return DataFacts(
         name=meta.dataset,
         title=title,
@@ -72,8 +74,8 @@ def describe_data(title: str, prepared: PreparedData) -> DataFacts:
         terms=meta.terms,
         citation=meta.citation,
         reduced=meta.reduced or "",
-        split=meta.split.method,
-        images={str(split): int(count) for split, count in cases["split"].value_counts().items()},
+        split=", ".join(names),
+        images={side: len(index) for side, index in rows.items()},
         size=meta.size,
         checksum=meta.checksum,
         originals=prepared.images,

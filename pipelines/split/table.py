@@ -14,26 +14,26 @@ from pipelines.console import StageError
 from pipelines.duplicates import Pair, group_names
 from pipelines.files import write_atomically
 from pipelines.params import SplitParams
-from pipelines.readers import Case, read_cases
-from pipelines.split.methods import METHODS, SPLITS
+from pipelines.readers import Case, join_paths, read_cases
+from pipelines.split.methods import METHODS, SPLITS, folds
 
-COLUMNS = ("image", "masks", "label", "group", "split", "sha256")
-MASK_SEPARATOR = ";"
+COLUMNS = ("image", "masks", "label", "group", "split", *METHODS, "fold", "sha256")
 
 
 @dataclass(frozen=True)
 class SplitTable:
-    """A data set dealt into splits.
+    """A data set dealt into splits, in every way there is.
 
     Attributes:
-        table: One row an image, sorted by path; see `COLUMNS`.
+        table: One row an image, sorted by path; see `COLUMNS`. `split` is the chosen method's column; empty is a row
+            that a method leaves out.
         pairs: Near duplicates, by row.
-        plain: The split that `random` with the same seed gives each row, for comparison.
+        published: The split that the publisher gives each row, "" where there is none.
     """
 
     table: pd.DataFrame
     pairs: Sequence[Pair]
-    plain: pd.Series
+    published: pd.Series
 
 
 def table_path(root: Path, dataset: str) -> Path:
@@ -48,25 +48,28 @@ def split_dataset(entry: DatasetEntry, root: Path, params: SplitParams) -> Split
         StageError: if there is no case, the audit is not of these cases, or a label or a split would have none.
     """
     raw = root / "raw" / entry.name
-    cases = sorted(read_cases(entry, raw), key=lambda case: case.image.as_posix())
+    cases = sorted(read_cases(entry, raw), key=lambda case: case.name)
     _check_labels(entry, raw, cases)
-    names = [case.image.as_posix() for case in cases]
+    names = [case.name for case in cases]
     audited = read_duplicates(record_path(root, entry.name), names, params.similarity)
     hashes, pairs = [audited.sha256[name] for name in names], audited.among(names)
     table = pd.DataFrame(
         {
             "image": names,
-            "masks": [MASK_SEPARATOR.join(mask.as_posix() for mask in case.masks) for case in cases],
+            "masks": [join_paths(case.masks) for case in cases],
             "label": [case.label for case in cases],
             "group": group_names(hashes, pairs, [case.patient for case in cases]),
+            "published": [case.official_split or "" for case in cases],
             "sha256": hashes,
         }
     )
     fractions = dict(zip(SPLITS, params.fractions, strict=True))
-    table["split"] = METHODS[params.method](table, fractions, params.seed)
-    plain = pd.Series(METHODS["random"](table, fractions, params.seed))
-    _check_splits(entry, table, fractions)
-    return SplitTable(table[list(COLUMNS)], pairs, plain)
+    for name, method in METHODS.items():
+        table[name] = method(table, fractions, params.seed)
+    table["fold"] = folds(table, params.folds, params.seed)
+    table["split"] = table[params.method]
+    _check_splits(entry, table, params.method)
+    return SplitTable(table[list(COLUMNS)], pairs, table["published"])
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -90,8 +93,10 @@ def read_table(path: Path) -> pd.DataFrame:
     if tuple(table.columns) != COLUMNS:
         found = ", ".join(map(str, table.columns))
         raise StageError(f"{path}: expected the columns {', '.join(COLUMNS)}. Found {found}. {remedy}")
-    if unknown := sorted(set(table["split"]) - set(SPLITS)):
-        raise StageError(f"{path}: column `split` must be one of {', '.join(SPLITS)}. Found {unknown[0]!r}. {remedy}")
+    for column in ("split", *METHODS):
+        if unknown := sorted(set(table[column]) - {*SPLITS, ""}):
+            expected = f"column `{column}` must be one of {', '.join(SPLITS)} or empty"
+            raise StageError(f"{path}: {expected}. Found {unknown[0]!r}. {remedy}")
     if table.empty:
         raise StageError(f"{path}: no cases. {remedy}")
     return table
@@ -99,7 +104,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def summary(name: str, split: SplitTable) -> str:
     """Counts per split and label, and what the groups prevent."""
-    table, plain = split.table, split.plain
+    table, plain = split.table, split.table["random"]
     size = table.groupby("group")["group"].transform("size")
     labels = table.groupby("group")["label"].nunique()
     counts = pd.crosstab(table["label"], table["split"]).reindex(columns=list(SPLITS), fill_value=0)
@@ -113,6 +118,12 @@ def summary(name: str, split: SplitTable) -> str:
         f"test images with a relative in train: {_leaked(table['group'], table['split'])}; "
         f"a random split with this seed has {_leaked(table['group'], plain)}",
     ]
+    if "test" in set(split.published):
+        left_out = (split.published != "") & (table["official"] == "")
+        lines.append(
+            f"the publisher's test images with a relative in train: {_leaked(table['group'], split.published)}; "
+            f"`official` leaves out {left_out.sum()} train and val images that are relatives of test or val images"
+        )
     return "\n  ".join(lines)
 
 
@@ -126,10 +137,15 @@ def _check_labels(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> None
         )
 
 
-def _check_splits(entry: DatasetEntry, table: pd.DataFrame, fractions: dict[str, float]) -> None:
-    if empty := [split for split in fractions if split not in set(table["split"])]:
+def _check_splits(entry: DatasetEntry, table: pd.DataFrame, method: str) -> None:
+    if method == "official" and "test" not in set(table["published"]):
         raise StageError(
-            f"{entry.name}: {table['group'].nunique()} groups are too few for {', '.join(fractions)}; nothing is left "
+            f"{entry.name}: its publisher names no test set, so it has no official split. "
+            "Choose another `split.method` in params.yaml."
+        )
+    if empty := [split for split in SPLITS if split not in set(table["split"])]:
+        raise StageError(
+            f"{entry.name}: {table['group'].nunique()} groups are too few for {', '.join(SPLITS)}; nothing is left "
             f"for {', '.join(empty)}. Add images, or raise `split.similarity` in params.yaml if groups are too large."
         )
 

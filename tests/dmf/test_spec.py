@@ -34,6 +34,8 @@ def test_a_spec_survives_json() -> None:
         ({"tau": -0.1}, "`tau` must be at least 0"),
         ({"seed": -1}, "`seed` must be 0 to"),
         ({"fidelity": "exact"}, "one of paper, reference, stable"),
+        ({"split": "fold"}, "`split` must be default, grouped, stratified, random, official, fold:.*Found 'fold'"),
+        ({"split": "fold:0 "}, "`split` must be default"),
         ({"optimizer": "lion"}, "one of adam, adamw, sgd"),
         ({"loss_params": {"focal": {}}}, "the name of a loss of this trial"),
     ],
@@ -58,7 +60,8 @@ def test_the_identifier_changes_with_the_spec_the_data_and_the_code() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["variance", "mad"]), st.sampled_from([None, "focal"]))
 def test_seeds_depend_on_seed_data_set_and_model_alone(seed: int, weighting: str, auxiliary: str | None) -> None:
-    one, other = toy_spec(seed=seed), toy_spec(seed=seed, weighting=weighting, auxiliary=auxiliary, learning_rate=0.5)
+    changes = {"weighting": weighting, "auxiliary": auxiliary, "learning_rate": 0.5, "split": "fold:3"}
+    one, other = toy_spec(seed=seed), toy_spec(seed=seed, **changes)
     assert trial_seed(one, "weights") == trial_seed(other, "weights")
     assert trial_seed(one, "weights") != trial_seed(one, "order")
     assert trial_seed(one, "weights") != trial_seed(toy_spec(seed=seed, dataset="another"), "weights")

@@ -46,7 +46,7 @@ def test_each_row_is_its_image_resized_and_filtered(root: Path) -> None:
     table = read_table(table_path(root, "busi"))
     assert data.images.shape == data.filtered.shape == (22, 1, 32, 32)
     assert data.targets.shape == (22, 32, 32)
-    assert data.cases.equals(table[["image", "label", "group", "split"]])
+    assert data.cases.equals(table[[*arrays.COLUMNS]])
     raw = root / "raw" / "busi"
     for row in (0, 13, 21):
         image = resize_image(load_image(raw / table["image"][row]), 32)
@@ -56,7 +56,7 @@ def test_each_row_is_its_image_resized_and_filtered(root: Path) -> None:
     assert set(np.unique(data.targets)) == {0, 1}
     assert meta == data.meta
     assert (meta.classes, meta.labels) == (("background", "lesion"), ("benign", "malignant"))
-    assert (meta.size, meta.channels, meta.reduced) == (32, 1, "22 images")
+    assert (meta.spatial, meta.channels, meta.reduced) == ((32, 32), 1, "22 images")
     assert (meta.terms, meta.citation, meta.filter) == (BUSI.terms, BUSI.citation, FilterParams())
 
 
@@ -86,12 +86,14 @@ def test_colour_keeps_three_channels(root: Path) -> None:
     assert (data.images[0, 0] == data.images[0, 2]).all()
 
 
-def test_a_data_set_without_masks_has_empty_ones(root: Path) -> None:
+def test_a_classification_data_set_has_the_index_of_each_label_among_the_classes(root: Path) -> None:
     table = read_table(table_path(root, "busi")).assign(masks="")
     write_table(table_path(root, "busi"), table)
-    entry: DatasetEntry = BUSI.model_copy(update={"task": "classification"})
+    entry: DatasetEntry = BUSI.model_copy(update={"task": "classification", "classes": ("malignant", "benign")})
     prepare(entry, root, PARAMS)
-    assert not arrays.load(root, "busi").targets.any()
+    assert arrays.load(root, "busi").targets.tolist() == [1] * 14 + [0] * 8
+    with pytest.raises(StageError, match="is labelled 'benign'; busi has the classes normal, malignant"):
+        prepare(entry.model_copy(update={"classes": ("normal", "malignant")}), root, PARAMS)
     with pytest.raises(StageError, match="has no mask, and busi is a segmentation data set"):
         prepare(BUSI, root, PARAMS)
 

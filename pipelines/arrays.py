@@ -71,7 +71,7 @@ class PreparedData:
     cases: pd.DataFrame
     images: UInt8[np.memmap, "N C *S"]
     filtered: UInt8[np.memmap, "N C *S"]
-    targets: UInt8[np.memmap, "N *S"]
+    targets: UInt8[np.memmap, "N ..."]
 
     @property
     def checksum(self) -> str:

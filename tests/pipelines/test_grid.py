@@ -48,7 +48,7 @@ run_stage(lambda: sys.exit(bool(run_grid(study, plan(study, data, folder / "tria
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The phantom, prepared by the real stages."""
     root = tmp_path_factory.mktemp("data")
-    for stage in ("fetch", "split", "filter"):
+    for stage in ("fetch", "audit", "split", "filter"):
         command = [sys.executable, "-m", f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root)]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return root

@@ -8,6 +8,14 @@ from pathlib import Path
 from pipelines.console import StageError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+VOLUMES = (".nii.gz", ".nii", ".mha", ".mhd")
+"""How the names of files end that are taken for pictures and for volumes."""
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without what says that it is a volume or, of any other file, without the last suffix."""
+    ending = next((ending for ending in VOLUMES if path.name.lower().endswith(ending)), path.suffix)
+    return path.name[: len(path.name) - len(ending)]
 
 
 def files_in(
@@ -69,11 +77,11 @@ def paired(
     """
     named: dict[str, Path] = {}
     for mask in files_in(root, masks, suffixes[1]):
-        if (other := named.setdefault(mask.stem, mask)) != mask:
+        if (other := named.setdefault(stem_of(mask), mask)) != mask:
             raise StageError(f"{root / mask}: a second mask beside {other.name}. Remove one of them.")
     pairs = []
     for image in files_in(root, images, suffixes[0]):
-        stem = mask_of(image.stem)
+        stem = mask_of(stem_of(image))
         if stem not in named:
             raise StageError(
                 f"{root / image}: an image without its mask {masks / stem}. Add the mask or remove the image."

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.readers.cases import Case
-from pipelines.readers.folders import files_in, folders_in, paired
+from pipelines.readers.folders import PICTURES, VOLUMES, files_in, folders_in, paired, stem_of
 
 SUFFIX = "_mask"
+FORMATS = (*PICTURES, *VOLUMES)
 
 
 def read_image_mask_folders(root: Path, labels: Sequence[str]) -> list[Case]:
-    """`images/x.jpg` with `masks/x.png`, or with `masks/x_mask.png` if all masks are called so; any picture format.
+    """`images/x.jpg` with `masks/x.png`, or with `masks/x_mask.png` if all masks are called so; any picture format, or
+    volumes: `images/x.nii.gz` with `masks/x.nii.gz`.
 
     With one label every image has it. With several, `images/` and `masks/` have a folder of that name for each.
 
@@ -29,5 +31,5 @@ def read_image_mask_folders(root: Path, labels: Sequence[str]) -> list[Case]:
 
 
 def _pairs(root: Path, images: Path, masks: Path) -> list[tuple[Path, Path]]:
-    suffix = SUFFIX if all(mask.stem.endswith(SUFFIX) for mask in files_in(root, masks)) else ""
-    return paired(root, images, masks, mask_of=lambda stem: stem + suffix)
+    suffix = SUFFIX if all(stem_of(mask).endswith(SUFFIX) for mask in files_in(root, masks, FORMATS)) else ""
+    return paired(root, images, masks, mask_of=lambda stem: stem + suffix, suffixes=(FORMATS, FORMATS))

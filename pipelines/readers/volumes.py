@@ -19,11 +19,9 @@ import SimpleITK as sitk
 from jaxtyping import UInt8
 
 from pipelines.console import StageError
+from pipelines.readers.folders import VOLUMES
 from pipelines.readers.images import size_text
 from pipelines.readers.parts import Patches, Slices
-
-VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd")
-"""How the names of files end that are taken for volumes."""
 
 CLIP = (0.5, 99.5)
 """Percentiles of the voxels other than 0 that become 0 and 255."""

@@ -131,6 +131,19 @@ def test_brats_as_patches(tmp_path: Path) -> None:
     assert all(case_mask(entry, tmp_path, case).shape == (4, 4, 4) for case in cases)
 
 
+def test_volumes_of_ones_own(tmp_path: Path) -> None:
+    lesion = np.zeros((3, 4, 5), np.uint8)
+    lesion[1] = 1
+    for name in ("a.b", "c"):
+        volume(tmp_path / "images" / f"{name}.nii.gz", np.ones((3, 4, 5), np.int16))
+        volume(tmp_path / "masks" / f"{name}_mask.mha", lesion)
+    entry = make_entry("image_mask_folders", ["lesion"], LESIONS, channels=1, volume={"cut": "slices"})
+    cases = read_cases(entry, tmp_path)
+    assert [case.name for case in cases] == ["images/a.b.nii.gz[0001]", "images/c.nii.gz[0001]"]
+    assert case_image(entry, tmp_path, cases[0]).shape == (4, 5, 1)
+    assert case_mask(entry, tmp_path, cases[0]).all()
+
+
 def test_an_entry_must_say_how_volumes_are_cut(tmp_path: Path) -> None:
     build("brats2018", tmp_path)
     with pytest.raises(StageError, match=r"flair\.nii\.gz is a volume. Say how to cut it .*`volume: \{cut: slices\}`"):

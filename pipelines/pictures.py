@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 
-def as_channels(image: UInt8[np.ndarray, ...], channels: int) -> UInt8[np.ndarray, ...]:
+def as_channels(image: UInt8[np.ndarray, "*S"], channels: int) -> UInt8[np.ndarray, "*S"]:
     """An image with as many channels as asked for: (*S) for one, (*S, channels) for several.
 
     (H, W) and (*S, 1) hold one. One of several is the luma of three and the mean of any other number; several of one
@@ -27,7 +27,7 @@ def as_channels(image: UInt8[np.ndarray, ...], channels: int) -> UInt8[np.ndarra
     return planes if held == channels else np.repeat(planes, channels, axis=-1)
 
 
-def as_picture(image: UInt8[np.ndarray, ...]) -> UInt8[np.ndarray, "H W"]:
+def as_picture(image: UInt8[np.ndarray, "*S"]) -> UInt8[np.ndarray, "H W"]:
     """What a person can look at: of a patch, (D, H, W, C), the middle slice; of several channels, one grey."""
     return as_channels(image[len(image) // 2] if image.ndim == 4 else image, 1)
 

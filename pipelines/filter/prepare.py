@@ -19,7 +19,8 @@ from pipelines.filter.bilateral import bilateral
 from pipelines.parallel import threaded
 from pipelines.params import Params
 from pipelines.pictures import as_channels, resize_image, resize_mask
-from pipelines.readers import Case, case_image, case_mask
+from pipelines.readers import Case, Patches, case_image, case_mask
+from pipelines.readers.images import size_text
 from pipelines.split.table import read_table, table_path
 
 
@@ -51,7 +52,7 @@ def prepare(entry: DatasetEntry, root: Path, params: Params) -> Meta:
             classes=entry.classes,
             labels=entry.labels,
             channels=entry.channels,
-            spatial=(params.arrays.size, params.arrays.size),
+            spatial=_spatial(entry, params),
             split=params.split,
             filter=params.filter,
             sha256=sha256,
@@ -73,10 +74,10 @@ class Output:
     targets: np.memmap
 
     @classmethod
-    def create(cls, directory: Path, count: int, channels: int, size: int, task: str) -> Output:
+    def create(cls, directory: Path, count: int, entry: DatasetEntry, spatial: tuple[int, ...]) -> Output:
         """New files of zeros in `directory`."""
-        targets = (count,) if task == "classification" else (count, size, size)
-        shapes = [(count, channels, size, size)] * 2 + [targets]
+        targets = (count,) if entry.task == "classification" else (count, *spatial)
+        shapes = [(count, entry.channels, *spatial)] * 2 + [targets]
         return cls(
             *(
                 np.lib.format.open_memmap(directory / name, mode="w+", dtype=np.uint8, shape=shape)
@@ -86,15 +87,16 @@ class Output:
 
 
 def _write_arrays(entry: DatasetEntry, table: pd.DataFrame, raw: Path, directory: Path, params: Params) -> None:
-    size = params.arrays.size
-    output = Output.create(directory, len(table), entry.channels, size, entry.task)
+    spatial = _spatial(entry, params)
+    output = Output.create(directory, len(table), entry, spatial)
 
     def convert(row: Row) -> None:
         image, target = _read(entry, raw, row)
-        small = resize_image(as_channels(image, entry.channels), size)
+        fitting = image.shape[: len(spatial)] == spatial
+        small = image if fitting else resize_image(image, params.arrays.size)
         output.images[row.Index] = _planes(small)
-        output.filtered[row.Index] = _planes(bilateral(small, params.filter))
-        output.targets[row.Index] = target if isinstance(target, int) else resize_mask(target, size)
+        output.filtered[row.Index] = _filtered(entry, small, params)
+        output.targets[row.Index] = target if fitting or isinstance(target, int) else resize_mask(target, spatial[-1])
 
     rows = [Row(*values) for values in table[[*Row._fields[1:]]].itertuples()]
     threaded(convert, rows, f"{entry.name}: filtering", unit="images")
@@ -102,8 +104,22 @@ def _write_arrays(entry: DatasetEntry, table: pd.DataFrame, raw: Path, directory
         array.flush()
 
 
-def _planes(image: UInt8[np.ndarray, "S S *rgb"]) -> UInt8[np.ndarray, "C S S"]:
-    return np.moveaxis(np.atleast_3d(image), -1, 0)
+def _spatial(entry: DatasetEntry, params: Params) -> tuple[int, ...]:
+    """Patches keep their size; everything else becomes square."""
+    return entry.volume.size if isinstance(entry.volume, Patches) else (params.arrays.size, params.arrays.size)
+
+
+def _planes(image: UInt8[np.ndarray, "*S"]) -> UInt8[np.ndarray, "C S *S"]:
+    return image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+
+
+def _filtered(entry: DatasetEntry, image: UInt8[np.ndarray, "*S"], params: Params) -> UInt8[np.ndarray, "C S *S"]:
+    """Colours are filtered together, modalities of a volume each alone and slice by slice."""
+    if entry.volume is None:
+        return _planes(bilateral(image, params.filter))
+    planes = _planes(image)
+    slices = planes.reshape(-1, *planes.shape[-2:])
+    return np.stack([bilateral(plane, params.filter) for plane in slices]).reshape(planes.shape)
 
 
 def _read(entry: DatasetEntry, raw: Path, row: Row) -> tuple[np.ndarray, np.ndarray | int]:
@@ -115,15 +131,15 @@ def _read(entry: DatasetEntry, raw: Path, row: Row) -> tuple[np.ndarray, np.ndar
         raise StageError(f"{path} is missing, but the split lists it. {remedy}")
     if file_checksum(path) != row.sha256:
         raise StageError(f"{path} has changed since the split was made. Make it again with `dvc repro audit split`.")
-    image = case_image(entry, raw, case)
+    image = as_channels(case_image(entry, raw, case), entry.channels)
     if entry.task == "classification":
         if case.label not in entry.classes:
             known = ", ".join(entry.classes)
             raise StageError(f"{path} is labelled {case.label!r}; {entry.name} has the classes {known}. {remedy}")
         return image, entry.classes.index(case.label)
     mask = case_mask(entry, raw, case)
-    if mask.shape != image.shape[:2]:
-        found, expected = (f"{shape[1]}x{shape[0]}" for shape in (mask.shape, image.shape))
+    if mask.shape != image.shape[: mask.ndim]:
+        found, expected = (size_text(shape) for shape in (mask.shape, image.shape[: mask.ndim]))
         raise StageError(
             f"{raw / case.masks[0]}: expected {expected} pixels, the size of {path.name}. Found {found}. {remedy}"
         )

@@ -74,7 +74,7 @@ def load_volume_mask(paths: Sequence[Path], image: Path, cut: Slices | Patches |
     return _once(_decode_mask, (image, *paths), _spacing(cut))
 
 
-def _once(decode: Callable[..., UInt8[np.ndarray, ...]], paths: Paths, *settings: object) -> UInt8[np.ndarray, ...]:
+def _once(decode: Callable[..., UInt8[np.ndarray, "*S"]], paths: Paths, *settings: object) -> UInt8[np.ndarray, "*S"]:
     """All threads ask for the slices of one volume one after the other: the first one decodes it, the others wait."""
     try:
         stamps = tuple((status.st_mtime_ns, status.st_size) for status in (path.stat() for path in paths))

@@ -122,8 +122,8 @@ def test_the_command_ends_with_one_message_and_leaves_earlier_results(
     run = run_stage_cli("filter", "--dataset", "busi")
     assert run.returncode == 1
     assert run.stderr.count("error:") == 1
-    assert f"{mask.relative_to(workplace)}: expected 96x" in run.stderr.replace("\n", "")
-    assert "Found 30x20" in run.stderr
+    assert f"{mask.relative_to(workplace)}: expected 75 x 96 pixels" in run.stderr.replace("\n", "")
+    assert "Found 20 x 30" in run.stderr
     assert "Traceback" not in run.stderr
     assert contents(data.directory) == before
     assert [path.name for path in root.iterdir() if path.name.startswith(".")] == []

@@ -131,7 +131,10 @@ def _read(entry: DatasetEntry, raw: Path, row: Row) -> tuple[np.ndarray, np.ndar
         raise StageError(f"{path} is missing, but the split lists it. {remedy}")
     if file_checksum(path) != row.sha256:
         raise StageError(f"{path} has changed since the split was made. Make it again with `dvc repro audit split`.")
-    image = as_channels(case_image(entry, raw, case), entry.channels)
+    try:
+        image = as_channels(case_image(entry, raw, case), entry.channels)
+    except ValueError as error:
+        raise StageError(f"{path}: {error} Correct `channels` of {entry.name} in the catalogue.") from None
     if entry.task == "classification":
         if case.label not in entry.classes:
             known = ", ".join(entry.classes)

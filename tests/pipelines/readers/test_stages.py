@@ -12,6 +12,7 @@ import pytest
 
 from pipelines import arrays
 from pipelines.catalogue import DatasetEntry
+from pipelines.console import StageError
 from pipelines.filter.bilateral import bilateral
 from pipelines.filter.prepare import prepare
 from pipelines.params import FilterParams, Params
@@ -75,6 +76,13 @@ def test_patches_keep_their_size_and_are_filtered_slice_by_slice(tmp_path: Path)
     assert data.targets.shape == (count, 3, 12, 20)
     assert data.targets.reshape(count, -1).any(axis=1).all()
     np.testing.assert_array_equal(data.filtered[1, 2, 0], bilateral(np.array(data.images[1, 2, 0]), FilterParams()))
+
+
+def test_other_channels_than_the_entry_says_are_named(tmp_path: Path) -> None:
+    entry = brats(tmp_path, cut="slices").model_copy(update={"channels": 3})
+    audit_and_split(tmp_path, entry)
+    with pytest.raises(StageError, match=r"flair\.nii\.gz: expected .* 1 or 3 channels. Found 4. Correct `channels`"):
+        prepare(entry, tmp_path, PARAMS)
 
 
 @pytest.mark.parametrize("cut", [{"cut": "slices"}, {"cut": "patches", "size": [2, 12, 10]}])

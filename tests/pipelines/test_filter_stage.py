@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +23,12 @@ from pipelines.console import StageError
 from pipelines.files import replaced
 from pipelines.filter.bilateral import bilateral
 from pipelines.filter.prepare import prepare
-from pipelines.params import FilterParams, Params
+from pipelines.params import FilterParams, Params, load_params
 from pipelines.pictures import resize_image, resize_mask
 from pipelines.readers import load_image, load_mask
 from pipelines.split.table import read_table, table_path, write_table
 from tests.pipelines.audited import audit_and_split
+from tests.pipelines.conftest import REPOSITORY
 
 BUSI = load_catalogue()["busi"]
 PARAMS = Params.model_validate({"study": "quickstart", "arrays": {"size": 32}})
@@ -92,7 +98,7 @@ def test_a_classification_data_set_has_the_index_of_each_label_among_the_classes
     entry: DatasetEntry = BUSI.model_copy(update={"task": "classification", "classes": ("malignant", "benign")})
     prepare(entry, root, PARAMS)
     assert arrays.load(root, "busi").targets.tolist() == [1] * 14 + [0] * 8
-    with pytest.raises(StageError, match="is labelled 'benign'; busi has the classes normal, malignant"):
+    with pytest.raises(StageError, match="is labelled 'benign', but busi has the classes normal, malignant"):
         prepare(entry.model_copy(update={"classes": ("normal", "malignant")}), root, PARAMS)
     with pytest.raises(StageError, match="has no mask, and busi is a segmentation data set"):
         prepare(BUSI, root, PARAMS)
@@ -162,6 +168,93 @@ def test_broken_input_is_named_and_nothing_is_left(root: Path, breakage: Callabl
         prepare(BUSI, root, PARAMS)
     assert message in str(caught.value)
     assert sorted(path.name for path in root.iterdir()) == ["audit", "raw", "splits"]
+
+
+FILTER = """
+import sys
+from pathlib import Path
+from pipelines.catalogue import load_catalogue
+from pipelines.console import run_stage
+from pipelines.filter import prepare
+from pipelines.params import load_params
+prepare.BLOCK_IMAGES = 3
+run_stage(lambda: prepare.prepare(load_catalogue()["busi"], Path("data"), load_params()))
+"""
+SLOW = "study: quickstart\narrays: {size: 768}\nfilter: {diameter: 21}\n"
+
+
+def start_filter(workplace: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(
+        [sys.executable, "-c", FILTER], cwd=workplace, env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def blocks_done(root: Path) -> int:
+    record = root / ".arrays-busi.blocks" / "blocks.json"
+    return len(json.loads(record.read_text())["blocks"]) if record.is_file() else 0
+
+
+def test_a_killed_filter_goes_on_and_filters_nothing_twice(workplace: Path, root: Path) -> None:
+    (workplace / "params.yaml").write_text(SLOW)
+    running = start_filter(workplace)
+    while blocks_done(root) < 2 and running.poll() is None:
+        time.sleep(0.005)
+    running.kill()
+    running.communicate()
+    kept = blocks_done(root)
+    assert 2 <= kept < 8, "the filter must have been killed in the middle"
+    assert not (root / "arrays").exists(), "nothing half-written is to be seen"
+
+    images = np.load(root / ".arrays-busi.blocks" / "images.npy", mmap_mode="r+")
+    images[0, 0, 0, 0] ^= 1  # a byte of the first block that did not reach the disk as it should have
+    images.flush()
+    running = start_filter(workplace)
+    said, _ = running.communicate()
+    assert running.returncode == 0
+    assert f"busi: {3 * (kept - 1)} of 22 images were filtered by an earlier run that did not end" in said
+    assert [path.name for path in root.iterdir() if path.name.startswith(".")] == []
+
+    interrupted = contents(root / "arrays" / "busi")
+    prepare(BUSI, root, load_params(workplace / "params.yaml"))
+    assert contents(root / "arrays" / "busi") == interrupted
+
+
+def test_a_broken_file_costs_its_own_block_and_no_other(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipelines.filter.prepare.BLOCK_IMAGES", 4)
+    mask = root / "raw" / "busi" / read_table(table_path(root, "busi")).loc[13, "masks"]
+    whole = mask.read_bytes()
+    mask.write_bytes(b"no picture")
+    with pytest.raises(StageError, match=re.escape(str(mask))):
+        prepare(BUSI, root, PARAMS)
+    assert not (root / "arrays").exists()
+    assert blocks_done(root) >= 2
+
+    mask.write_bytes(whole)
+    first = root / "raw" / "busi" / read_table(table_path(root, "busi")).loc[0, "masks"]
+    cv2.imwrite(str(first), 255 - cv2.imread(str(first)))  # what a block was made from has changed since
+    capsys.readouterr()
+    prepare(BUSI, root, PARAMS)
+    assert " of 22 images were filtered by an earlier run" in capsys.readouterr().out
+    assert arrays.load(root, "busi").targets[0, 0, 0] == 1
+
+
+def test_other_settings_keep_nothing_of_an_earlier_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipelines.filter.prepare.BLOCK_IMAGES", 4)
+    mask = root / "raw" / "busi" / read_table(table_path(root, "busi")).loc[21, "masks"]
+    whole = mask.read_bytes()
+    mask.unlink()
+    with pytest.raises(StageError):
+        prepare(BUSI, root, PARAMS)
+    assert blocks_done(root) > 0
+    mask.write_bytes(whole)
+    capsys.readouterr()
+    prepare(BUSI, root, Params.model_validate({"study": "a", "arrays": {"size": 32}, "filter": {"sigma_range": 30.0}}))
+    assert "earlier run" not in capsys.readouterr().out
 
 
 def test_what_a_killed_run_left_does_not_matter(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Expansion:
 
 
 def expand(study: Study) -> Expansion:
-    """Every trial that a study asks for, validated: data set by data set, seed by seed, then in the grid's order.
+    """Every trial that a study asks for, validated: by data set, by repeat (seed, fold), then in the grid's order.
 
     Raises:
         ConfigError: for an unknown field, loss, weighting or model, a value out of range, an argument that a component
@@ -66,13 +66,19 @@ def expand(study: Study) -> Expansion:
     if not kept:
         raise ConfigError(f"{study.path}: the grid is empty: every combination is skipped.")
     specs = [
-        [[_spec(study, values, dataset, seed) for values in kept] for seed in range(study.seeds)]
+        [[_spec(study, values, {"dataset": dataset, **repeat}) for values in kept] for repeat in _repeats(study)]
         for dataset in study.datasets
     ]
     names = _configuration_names(specs[0][0])
     _refuse_duplicates(study, names)
     cells = [Cell(spec, name) for d in specs for s in d for spec, name in zip(s, names, strict=True)]
     return Expansion(cells, skipped, _baseline(study, specs[0][0], names))
+
+
+def _repeats(study: Study) -> list[dict[str, Any]]:
+    """What differs between the trials of one configuration: the seed and, in a cross-validation, the fold."""
+    folds = [{"split": f"fold:{fold}"} for fold in range(study.folds)] if study.folds else [{}]
+    return [{"seed": seed, **fold} for seed in range(study.seeds) for fold in folds]
 
 
 def _combinations(study: Study) -> Iterator[dict[str, Any]]:
@@ -113,10 +119,10 @@ def _reason_to_skip(study: Study, values: dict[str, Any]) -> str | None:
     return None
 
 
-def _spec(study: Study, values: dict[str, Any], dataset: str, seed: int) -> TrialSpec:
-    settings = {**study.trial, **study.per_dataset.get(dataset, {}), **values}
+def _spec(study: Study, values: dict[str, Any], repeat: dict[str, Any]) -> TrialSpec:
+    settings = {**study.trial, **study.per_dataset.get(repeat["dataset"], {}), **values, **repeat}
     try:
-        spec: TrialSpec = _ADAPTER.validate_python({**settings, "dataset": dataset, "seed": seed})
+        spec: TrialSpec = _ADAPTER.validate_python(settings)
     except ValidationError as error:
         lines = []
         for mistake in error.errors():

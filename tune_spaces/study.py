@@ -53,6 +53,8 @@ class Study(StrictModel):
         title: One line for tables and pages.
         datasets: Names in the catalogue; every cell runs on each.
         seeds: How many repeats (0, 1, ...). Repeats are paired: a seed fixes initial weights and batch order.
+        folds: Of a cross-validation: every seed is run on each of the folds 0, 1, ..., which take the place of `split`.
+            At most as many as the split stage deals (`split.folds` in params.yaml).
         trial: Fields of `dmf.TrialSpec` that all cells share.
         per_dataset: Fields that differ from data set to data set, by its name; they take the place of those in `trial`.
         grid: Blocks of fields; a list or `Combinations` is an axis, anything else a constant; a block is the product
@@ -66,6 +68,7 @@ class Study(StrictModel):
     title: str
     datasets: list[str] = Field(min_length=1)
     seeds: Positive
+    folds: Annotated[int, Field(ge=2)] | None = None
     trial: dict[str, Any] = Field(default_factory=dict)
     per_dataset: dict[str, dict[str, Any]] = Field(default_factory=dict)
     grid: list[dict[str, Any]] = Field(min_length=1)

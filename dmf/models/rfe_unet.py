@@ -73,6 +73,13 @@ class ReceptiveFieldEnhancement(nn.Module):
         return self.fuse(torch.cat([self.of_fine(fine), enlarged], dim=1))
 
 
+class _Plain(nn.Module):
+    """The finer stage as it is."""
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        return fine
+
+
 class _Up(nn.Module):
     def __init__(self, below: int, skip: int, out_channels: int) -> None:
         super().__init__()
@@ -107,6 +114,7 @@ class RFEUNet(nn.Module):
         variant: the encoder's name in timm, with or without the tag of its weights.
         bottlenecks: in each C2f.
         fine_filters: filters of the decoder at half and full size.
+        skips: "rfe", or "plain" for the encoder's stages as they are: the baseline of the paper's table 9.
         pretrained: start the encoder from timm's pretrained weights; the paper does.
 
     Attributes:
@@ -114,7 +122,7 @@ class RFEUNet(nn.Module):
 
     Raises:
         UnknownName: for an encoder that timm does not have.
-        ValueError: for counts below 1, or an encoder without five stages that each halve the size.
+        ValueError: for counts below 1, other skips, or an encoder without five stages that each halve the size.
 
     Warns:
         PretrainedWeightsMissing: if the weights cannot be downloaded; see `SegmentationModel`.
@@ -130,11 +138,14 @@ class RFEUNet(nn.Module):
         variant: str,
         bottlenecks: int = 2,
         fine_filters: int = 32,
+        skips: str = "rfe",
         pretrained: bool = False,
     ) -> None:
         super().__init__()
         counts = {"in_channels": in_channels, "num_classes": num_classes}
         require_positive(**counts, bottlenecks=bottlenecks, fine_filters=fine_filters)
+        if skips not in ("rfe", "plain"):
+            raise ValueError(f"Parameter `skips` must be rfe or plain. Found {skips!r}.")
         timm = import_library("timm", needed_for="rfe_unet:...")
         require_known("encoder", variant, timm_names(variant))
 
@@ -153,7 +164,10 @@ class RFEUNet(nn.Module):
         channels = info.channels()
         filters = [fine_filters, *channels[1:]]
         pairs = list(itertools.pairwise(channels))
-        self.skips = nn.ModuleList(ReceptiveFieldEnhancement(fine, coarse, bottlenecks) for fine, coarse in pairs)
+        self.skips = nn.ModuleList(
+            ReceptiveFieldEnhancement(fine, coarse, bottlenecks) if skips == "rfe" else _Plain()
+            for fine, coarse in pairs
+        )
         self.up = nn.ModuleList(
             _Up(below, skip, out) for below, skip, out in zip(channels[1:], channels, filters, strict=False)
         )

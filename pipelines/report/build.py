@@ -10,6 +10,7 @@ import pandas as pd
 from pipelines.console import track
 from pipelines.files import replaced
 from pipelines.grid.plan import PlannedTrial
+from pipelines.report.confusion import draw_confusion, draw_gallery
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import Picture
 from pipelines.report.forest import draw_forest
@@ -58,9 +59,11 @@ def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], f
     name = facts.name
     spec = layout.rows[name][0].spec
     watched = "dice" if spec.selection == "last" else spec.selection
+    classified = facts.task == "classification"
     drawn = [
         draw_forest(layout, facts, comparisons, folder),
-        draw_panel(layout, facts, folder),
+        draw_confusion(layout, facts, folder),
+        draw_gallery(layout, facts, folder) if classified else draw_panel(layout, facts, folder),
         *draw_weights(layout, name, folder),
         *draw_losses(layout, name, folder),
         draw_validation(layout, name, folder, watched),

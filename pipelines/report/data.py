@@ -17,18 +17,21 @@ class DataFacts:
 
     Attributes:
         task: "segmentation" or "classification".
+        classes: names of the classes of a pixel or of an image, in the order of their index.
         foreground: name of the class or classes that are no background, such as "lesion".
         reduced: how the copy differs from the published one; empty if it does not.
         split: how the split was made, such as "grouped"; of trials on several splits, all of them.
         images: number of images of each split, by "train", "val" and "test"; empty for trials on several splits.
         size: side of the prepared images in pixels.
-        originals, filtered: uint8 (N, C, H, W) before and after the bilateral filter; truths: uint8 (N, H, W).
+        originals, filtered: uint8 (N, C, *spatial) before and after the bilateral filter.
+        truths: uint8 (N, *spatial), or (N,) in classification.
         cases: name of each image, in the arrays' order.
     """
 
     name: str
     title: str
     task: str
+    classes: tuple[str, ...]
     foreground: str
     terms: str
     citation: str
@@ -70,6 +73,7 @@ def describe_data(title: str, prepared: PreparedData, splits: Collection[str] = 
         name=meta.dataset,
         title=title,
         task=meta.task,
+        classes=meta.classes,
         foreground=" and ".join(meta.classes[1:]),
         terms=meta.terms,
         citation=meta.citation,

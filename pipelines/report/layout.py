@@ -15,11 +15,12 @@ _INNER = ("gamma0", "tau", "tick", "auxiliary", "weighting", "weighting_params")
 # A column whenever they vary; other fields only when they are needed to tell two configurations apart.
 _ESSENTIAL = ("model", "losses", "fidelity", "auxiliary", "weighting")
 _NEVER = ("dataset", "seed")
+_FOLD = "fold:"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One configuration on one data set, with its trials in the order of their seeds.
+    """One configuration on one data set, with its trials in the order of their repeats (seed, then fold).
 
     Attributes:
         labels: printed value of each axis of the layout.
@@ -84,7 +85,7 @@ def _rows(
             dataset=dataset,
             configuration=configuration,
             labels=tuple(value_label(members[0].spec, axis) for axis in axes),
-            records=tuple(sorted(members, key=lambda record: record.spec.seed)),
+            records=tuple(sorted(members, key=lambda record: repeat_of(record.spec))),
             baseline=configuration == baseline,
         )
         for configuration, members in configurations.items()
@@ -94,6 +95,19 @@ def _rows(
         return row.baseline, [order[axis].index(label) for axis, label in zip(axes, row.labels, strict=True)]
 
     return tuple(sorted(rows, key=place))
+
+
+def repeat_of(spec: TrialSpec) -> tuple[int, str]:
+    """What tells trials of one configuration apart: the seed and, in a cross-validation, the fold."""
+    return spec.seed, spec.split if spec.split.startswith(_FOLD) else ""
+
+
+def repeats_text(specs: Sequence[TrialSpec]) -> str:
+    """Such as: 3 seeds; 5 folds; 2 seeds x 5 folds; one seed."""
+    seeds, folds = ({repeat[place] for repeat in map(repeat_of, specs)} - {""} for place in (0, 1))
+    if not folds:
+        return f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+    return f"{len(seeds)} seeds x {len(folds)} folds" if len(seeds) > 1 else f"{len(folds)} folds"
 
 
 def value_label(spec: TrialSpec, axis: str) -> str:
@@ -109,14 +123,22 @@ def value_label(spec: TrialSpec, axis: str) -> str:
 
 
 def _axes(specs: Sequence[TrialSpec]) -> tuple[str, ...]:
-    names = [field.name for field in dataclasses.fields(TrialSpec) if field.name not in _NEVER]
+    folds = all(spec.split.startswith(_FOLD) for spec in specs)
+    never = (*_NEVER, "split") if folds else _NEVER
+    names = [field.name for field in dataclasses.fields(TrialSpec) if field.name not in never]
     ordered = [name for name in names if name not in _INNER] + list(_INNER)
-    axes = [name for name in ordered if len({value_label(spec, name) for spec in specs}) > 1]
+    axes = [name for name in ordered if _varies(specs, name)]
     for name in [axis for axis in reversed(axes) if axis not in _ESSENTIAL]:
         fewer = [axis for axis in axes if axis != name]
         if _distinct(specs, fewer) == _distinct(specs, axes):
             axes = fewer
     return tuple(axes) or ("auxiliary", "weighting")
+
+
+def _varies(specs: Sequence[TrialSpec], name: str) -> bool:
+    """Whether configurations differ in a field on one data set; what differs between data sets only is no axis."""
+    found = {(spec.dataset, value_label(spec, name)) for spec in specs}
+    return len(found) > len({spec.dataset for spec in specs})
 
 
 def _distinct(specs: Sequence[TrialSpec], axes: Sequence[str]) -> int:

@@ -81,6 +81,14 @@ class ProtocolText:
         title, meaning = (text.format(foreground=foreground) for text in (self.title, self.meaning))
         return ProtocolText(title[:1].upper() + title[1:], self.metrics, meaning)
 
+    def under(self, variant: str) -> ProtocolText:
+        """The same for test images that were changed, such as by noise=0.1."""
+        if not variant:
+            return self
+        name, _, value = variant.partition("=")
+        changed = f"Gaussian noise of standard deviation {value}" if name == "noise" else variant
+        return ProtocolText(f"{self.title}, under {changed}", self.metrics, f"{self.meaning} Test images: {changed}.")
+
 
 # In print order, by the task of the data set; the CSV files hold every protocol and score that was measured.
 # Under `reference` the columns are those of the paper's tables 1 to 3.

@@ -14,11 +14,11 @@ import jinja2
 from dmf.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import Picture
-from pipelines.report.layout import Layout, Row, value_label
+from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
 from pipelines.report.names import Metric, printed
 from pipelines.report.records import TrialRecord
 from pipelines.report.statistics import Comparison, caveat
-from pipelines.report.tables import Table
+from pipelines.report.tables import Table, protocols_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Where a data set's most telling score is found, by task.
@@ -89,6 +89,7 @@ def render_page(
         tables=tables,
         comparisons=comparisons,
         pictures=pictures,
+        protocols={dataset: protocols_of(layout, facts[dataset]) for dataset in layout.datasets},
         headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
         summary=_summary(records, layout),
@@ -148,8 +149,7 @@ def _mean(row: Row, protocol: str, metric: str) -> float:
 
 def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
     """The methods in short: every field of the specs that is no axis of the tables, and on what the trials ran."""
-    count = len({record.spec.seed for record in records})
-    seeds = f"{count} seed{'s' if count > 1 else ''}"
+    repeats = repeats_text([record.spec for record in records])
     datasets = f"{len(layout.datasets)} data set{'s' if len(layout.datasets) > 1 else ''}"
     first, last = (choose(record.started for record in records)[:16].replace("T", " ") for choose in (min, max))
     machines = len({record.environment.get("node") for record in records})
@@ -160,7 +160,7 @@ def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
         shared[printed(name)] = [str(record.environment.get(name, "unknown")) for record in records]
     return {
         "Trials": f"{len(records)} trials finished, all that the study asks for: {datasets} × "
-        f"{len(layout.rows[layout.datasets[0]])} configurations × {seeds}",
+        f"{len(layout.rows[layout.datasets[0]])} configurations × {repeats}",
         "Training time": f"{_duration(sum(record.seconds for record in records))} summed over trials on {machines} "
         f"machine{'s' if machines > 1 else ''}, started between {first} and {last} (UTC)",
         "Pairing": "a seed fixes initial weights and order of batches for all configurations alike; the split is the "
@@ -187,7 +187,7 @@ def twins(rows: Sequence[Row]) -> list[list[str]]:
     """Configurations that agree in every test score of every seed: the same training under two names."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        scores = repr([(record.spec.seed, record.test) for record in row.records])
+        scores = repr([(repeat_of(record.spec), record.test) for record in row.records])
         groups.setdefault(scores, []).append(row.configuration)
     return [names for names in groups.values() if len(names) > 1]
 

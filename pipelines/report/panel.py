@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import NullLocator
 
+from dmf.evaluation import PROTOCOLS
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.layout import Layout, Row
@@ -19,6 +20,7 @@ from pipelines.report.records import TrialRecord
 
 SAMPLES = 4
 MOST_MODELS = 6
+SELECTING = tuple(protocols[0] for protocols in PROTOCOLS.values())
 FOUND = "#56b4e9"
 TRUTH = "#ffd92f"
 
@@ -38,14 +40,15 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
     columns = 3 + len(chosen)
     figure, grid = new_grid(len(samples), columns, width=1.25, height=1.27)
     for line, index in zip(grid, samples, strict=True):
-        truth = facts.truths[index] > 0
-        for axes, picture in zip(line, (facts.originals[index], facts.filtered[index]), strict=False):
-            _show(axes, picture)
-        _show(line[2], facts.originals[index] // 2)
+        truth = middle(facts.truths[index] > 0)
+        original, filtered = (as_shown(pictures[index]) for pictures in (facts.originals, facts.filtered))
+        for axes, picture in zip(line, (original, filtered), strict=False):
+            show(axes, picture)
+        show(line[2], original // 2)
         _fill(line[2], truth, TRUTH)
         for axes, (_, record) in zip(line[3:], chosen, strict=True):
-            _show(axes, facts.originals[index])
-            _fill(axes, record.predictions[index] > 0, FOUND)
+            show(axes, original)
+            _fill(axes, middle(record.predictions[index] > 0), FOUND)
             _outline(axes, truth)
             _note(axes, f"Dice {100 * _dice(record)[facts.cases[index]]:.0f}")
     titles = ["original", "filtered", "truth", *(title for title, _ in chosen)]
@@ -87,8 +90,9 @@ def best_of_blocks(rows: Sequence[Row]) -> list[tuple[str, TrialRecord]]:
 
 
 def selection_score(record: TrialRecord) -> float:
-    """Validation CB-Dice under the reference protocol; a model whose score is no number comes last."""
-    score = record.validation.get("reference", {}).get("cb_dice", float("nan"))
+    """Validation CB-Dice under the task's first protocol; a model whose score is no number comes last."""
+    first = next((record.validation[name] for name in SELECTING if name in record.validation), {})
+    score = first.get("cb_dice", float("nan"))
     return score if np.isfinite(score) else -1.0
 
 
@@ -111,9 +115,20 @@ def _dice(record: TrialRecord) -> dict[str, float]:
     return dict(zip(record.images["image"], record.images["dice"].astype(float), strict=True))
 
 
-def _show(axes: Axes, picture: np.ndarray) -> None:
-    shown = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, -1)
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, extent=(0, 1, 1, 0), interpolation="nearest")
+def middle(stack: np.ndarray) -> np.ndarray:
+    """The middle slice of a volume (D, H, W); a picture (H, W) as it is."""
+    return stack if stack.ndim == 2 else stack[len(stack) // 2]
+
+
+def as_shown(image: np.ndarray) -> np.ndarray:
+    """What can be shown of an image (C, *spatial): colours (H, W, 3), or the first of other channels (H, W)."""
+    planes = np.stack([middle(channel) for channel in image])
+    return np.moveaxis(planes, 0, -1) if len(planes) == 3 else planes[0]
+
+
+def show(axes: Axes, picture: np.ndarray) -> None:
+    """A picture (H, W) or (H, W, 3) without ticks or frame."""
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=(0, 1, 1, 0), interpolation="nearest")
     axes.xaxis.set_major_locator(NullLocator())
     axes.yaxis.set_major_locator(NullLocator())
     axes.grid(visible=False)

@@ -25,7 +25,8 @@ RERUN = "Delete that folder and run the grid again: finished trials are kept."
 class TrialRecord:
     """What one finished trial left behind. The larger tables are read when asked for.
 
-    `test` and `validation` map protocol to metric to value (fractions), by the weights of `best_epoch` (from 0).
+    `test` and `validation` map protocol to metric to value (fractions), by the weights of `best_epoch` (from 0);
+    `confusion` (C, C) counts test pixels, or images, of class i (row) that were taken for class j (column).
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class TrialRecord:
     spec: TrialSpec
     test: Scores
     validation: Scores
+    confusion: np.ndarray
     diagnostics: tuple[Mapping[str, Any], ...]
     environment: Mapping[str, Any]
     data_checksum: str
@@ -61,7 +63,7 @@ class TrialRecord:
 
     @cached_property
     def predictions(self) -> dict[int, np.ndarray]:
-        """Predicted classes (H, W) of each test image, by its row in the prepared arrays."""
+        """Predicted classes (*spatial) or class () of each test image, by its row in the prepared arrays."""
         path = self.folder / "predictions.npz"
         try:
             with np.load(path) as stored:
@@ -124,6 +126,7 @@ def _read_trial(trial: PlannedTrial) -> TrialRecord:
             spec=trial.spec,
             test=_scores(stored["summary"]),
             validation=_scores(stored["validation"]),
+            confusion=np.array(stored["confusion"], dtype=np.int64),
             diagnostics=tuple(stored["diagnostics"]),
             environment=dict(stored["environment"]),
             data_checksum=str(stored["data_checksum"]),

@@ -1,4 +1,4 @@
-"""Is a configuration better than the baseline, or luckier? Differences paired by seed."""
+"""Is a configuration better than the baseline, or luckier? Differences paired by repeat: seed and fold."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pandas as pd
 from scipy import stats
 
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row
+from pipelines.report.layout import Layout, Row, repeat_of
 from pipelines.report.names import Metric
-from pipelines.report.tables import metrics_of
+from pipelines.report.tables import metrics_of, protocols_of
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -61,8 +61,8 @@ def compare(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Comparison]:
     found: list[Comparison] = []
     for dataset in layout.datasets:
         baseline = layout.baseline(dataset)
-        for protocol in facts[dataset].protocols:
-            for metric in metrics_of(facts[dataset], protocol, baseline):
+        for protocol, text in protocols_of(layout, facts[dataset]).items():
+            for metric in metrics_of(text, protocol, baseline):
                 others = [row for row in layout.rows[dataset] if not row.baseline]
                 family = [_compare_one(row, baseline, protocol, metric) for row in others]
                 found += _correct([comparison for comparison in family if comparison is not None])
@@ -117,11 +117,11 @@ def caveat(seeds: int) -> str:
 
 
 def _compare_one(row: Row, baseline: Row, protocol: str, metric: Metric) -> Comparison | None:
-    ours, theirs = (_by_seed(r, protocol, metric) for r in (row, baseline))
+    ours, theirs = (_by_repeat(r, protocol, metric) for r in (row, baseline))
     shared = sorted(ours.keys() & theirs.keys())
     if len(shared) < 2:
         return None
-    differences = np.array([ours[seed] - theirs[seed] for seed in shared])
+    differences = np.array([ours[repeat] - theirs[repeat] for repeat in shared])
     mean = float(differences.mean())
     error = float(differences.std(ddof=1)) / math.sqrt(len(shared))
     reach = float(stats.t.ppf(0.5 + LEVEL / 2, len(shared) - 1)) * error
@@ -154,8 +154,11 @@ def _wilcoxon(differences: np.ndarray) -> float:
     return float(stats.wilcoxon(nonzero).pvalue)
 
 
-def _by_seed(row: Row, protocol: str, metric: Metric) -> dict[int, float]:
-    return {record.spec.seed: record.test[protocol].get(metric.name, math.nan) * metric.scale for record in row.records}
+def _by_repeat(row: Row, protocol: str, metric: Metric) -> dict[tuple[int, str], float]:
+    return {
+        repeat_of(record.spec): record.test[protocol].get(metric.name, math.nan) * metric.scale
+        for record in row.records
+    }
 
 
 def _correct(family: Sequence[Comparison]) -> list[Comparison]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row
-from pipelines.report.names import Metric
+from pipelines.report.layout import Layout, Row, repeat_of, repeats_text
+from pipelines.report.names import Metric, ProtocolText
 
 SPREAD = "mean ± sample standard deviation (ddof = 1)"
 
@@ -60,7 +61,7 @@ class Table:
 
     @property
     def name(self) -> str:
-        return f"{self.dataset}_{self.protocol}"
+        return re.sub(r"[^\w.]+", "_", f"{self.dataset}_{self.protocol}")
 
 
 def score_table(layout: Layout) -> pd.DataFrame:
@@ -73,6 +74,7 @@ def score_table(layout: Layout) -> pd.DataFrame:
             "baseline": row.baseline,
             "identifier": record.identifier,
             "seed": record.spec.seed,
+            "fold": repeat_of(record.spec)[1],
             "split": split,
             "protocol": protocol,
             "metric": metric,
@@ -89,10 +91,10 @@ def score_table(layout: Layout) -> pd.DataFrame:
 
 def summary_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean and sample standard deviation (ddof = 1) over seeds of `score_table`; a score that is no number stays so."""
-    keys = [name for name in scores.columns if name not in ("identifier", "seed", "value")]
+    keys = [name for name in scores.columns if name not in ("identifier", "seed", "fold", "value")]
     grouped = scores.groupby(keys, sort=False, dropna=False)["value"]
     return grouped.agg(
-        seeds="size",
+        repeats="size",
         mean=lambda values: values.mean(skipna=False),
         std=lambda values: values.std(ddof=1, skipna=False),
     ).reset_index()
@@ -101,21 +103,32 @@ def summary_table(scores: pd.DataFrame) -> pd.DataFrame:
 def build_tables(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Table]:
     """One table for each data set and protocol of its task."""
     return [
-        _build_table(layout, facts[dataset], protocol)
+        _build_table(layout, facts[dataset], protocol, text)
         for dataset in layout.datasets
-        for protocol in facts[dataset].protocols
+        for protocol, text in protocols_of(layout, facts[dataset]).items()
     ]
 
 
-def metrics_of(facts: DataFacts, protocol: str, row: Row) -> tuple[Metric, ...]:
+def protocols_of(layout: Layout, facts: DataFacts) -> dict[str, ProtocolText]:
+    """The protocols that are printed, each followed by its variants on changed test images (`per_image@noise=0.1`)."""
+    measured = [name.partition("@") for name in layout.rows[facts.name][0].records[0].test]
+    return {
+        f"{base}{at}{variant}": text.under(variant)
+        for name, text in facts.protocols.items()
+        for base, at, variant in measured
+        if base == name
+    }
+
+
+def metrics_of(text: ProtocolText, protocol: str, row: Row) -> tuple[Metric, ...]:
     """The columns of a table, as far as the trials measured them."""
     known = row.records[0].test[protocol]
-    return tuple(Metric(name) for name in facts.protocols[protocol].metrics if name in known)
+    return tuple(Metric(name) for name in text.metrics if name in known)
 
 
-def _build_table(layout: Layout, facts: DataFacts, protocol: str) -> Table:
+def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: ProtocolText) -> Table:
     rows = layout.rows[facts.name]
-    metrics = metrics_of(facts, protocol, rows[0])
+    metrics = metrics_of(text, protocol, rows[0])
     columns = [_column(rows, protocol, metric) for metric in metrics]
     lines = tuple(
         Line(
@@ -126,13 +139,13 @@ def _build_table(layout: Layout, facts: DataFacts, protocol: str) -> Table:
         )
         for place, row in enumerate(rows)
     )
-    title = facts.protocols[protocol].title
-    return Table(facts.name, protocol, layout.axes, metrics, lines, title, _caption(rows, protocol, facts, metrics))
+    caption = _caption(rows, protocol, text, facts, metrics)
+    return Table(facts.name, protocol, layout.axes, metrics, lines, text.title, caption)
 
 
 def _column(rows: Sequence[Row], protocol: str, metric: Metric) -> list[Entry]:
     values = [
-        pd.Series([record.test[protocol].get(metric.name, math.nan) * metric.scale for record in row.records])
+        pd.Series([record.test.get(protocol, {}).get(metric.name, math.nan) * metric.scale for record in row.records])
         for row in rows
     ]
     means = [float(series.mean(skipna=False)) for series in values]
@@ -144,12 +157,13 @@ def _column(rows: Sequence[Row], protocol: str, metric: Metric) -> list[Entry]:
     ]
 
 
-def _caption(rows: Sequence[Row], protocol: str, facts: DataFacts, metrics: Sequence[Metric]) -> str:
-    counts = sorted({len(row.records) for row in rows})
-    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    spread = f"{SPREAD} over {seeds} seeds" if counts[-1] > 1 else "one seed, so no spread can be given"
+def _caption(
+    rows: Sequence[Row], protocol: str, text: ProtocolText, facts: DataFacts, metrics: Sequence[Metric]
+) -> str:
+    repeats = dict.fromkeys(repeats_text([record.spec for record in row.records]) for row in rows)
+    several = any(len(row.records) > 1 for row in rows)
+    spread = f"{SPREAD} over {' or '.join(repeats)}" if several else "one seed, so no spread can be given"
     units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
-    text = facts.protocols[protocol]
     return (
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "
         f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts.foreground)} {facts.source_sentence}"

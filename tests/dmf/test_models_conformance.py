@@ -57,6 +57,7 @@ CASES = [
     Case("transunet", {**SMALL_TRANSUNET, "dropout": 0.0}),
     Case("swin_unet", SMALL_SWIN, (48, 48), (37, 91)),
     Case("rfe_unet:test_resnet", {"fine_filters": 8, "bottlenecks": 1}, (64, 64)),
+    Case("rfe_unet:test_resnet", {"fine_filters": 8, "skips": "plain"}, (64, 64)),
     Case("small_cnn", {"base_filters": 4, "hidden": 16}, classifies=True),
     Case("unet_classifier", {"base_filters": 4, "depth": 2}, classifies=True),
     Case("smp:unet/tu-test_resnet", {"decoder_channels": (16, 8, 8, 8, 8)}, (64, 64)),

@@ -71,6 +71,7 @@ def make_facts(dataset: str = "phantom", images: int = 20) -> DataFacts:
         name=dataset,
         title="Simulated & real_istic ultrasound",
         task="segmentation",
+        classes=("background", "lesion"),
         foreground="lesion",
         terms="Made by this project; 100 % free.",
         citation="Nobody et al. (2026).",
@@ -86,20 +87,33 @@ def make_facts(dataset: str = "phantom", images: int = 20) -> DataFacts:
     )
 
 
+def make_classified(dataset: str = "phantom", images: int = 24) -> DataFacts:
+    """The same pictures, each of one of three classes."""
+    facts = make_facts(dataset, images)
+    truths = (np.arange(images) % 3).astype(np.uint8)
+    classes = ("no tumour", "glioma", "meningioma_of_some_length")
+    return dataclasses.replace(facts, task="classification", classes=classes, foreground="", truths=truths)
+
+
 def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float) -> None:
     spec, folder = trial.spec, trial.folder
     folder.mkdir(parents=True)
     rng = _generator("trial", name_of(spec), spec.seed, spec.dataset)
     tested = np.arange(len(facts.cases))[-facts.images["test"] :]
-    predicted = np.stack([np.roll(facts.truths[index], rng.integers(-5, 6, size=2), (0, 1)) for index in tested])
+    predicted, images, confusion = (_found if facts.task == "segmentation" else _named)(facts, tested, rng)
     _history(spec, rng).to_parquet(folder / "history.parquet", index=False)
     _epochs(spec, dice, rng).to_parquet(folder / "epochs.parquet", index=False)
-    overlap = [_dice(mask, facts.truths[index]) for mask, index in zip(predicted, tested, strict=True)]
     names = [facts.cases[index] for index in tested]
-    images = pd.DataFrame({"image": names, "label": "benign", "dice": overlap, "hd95": rng.uniform(1, 9, len(tested))})
-    images.to_parquet(folder / "images.parquet", index=False)
+    pd.DataFrame({"image": names, "label": "benign", **images}).to_parquet(folder / "images.parquet", index=False)
     np.savez_compressed(folder / "predictions.npz", index=tested, masks=predicted)
-    summary = _summary(dice, len(tested))
+    summary = {name: scores for name, scores in _summary(dice, len(tested)).items() if name in facts.protocols}
+    summary |= {
+        f"{name}@noise={level}": dict(summary[name])
+        for name in list(summary)
+        for level in getattr(spec, "test_noise", ())
+    }
+    if "per_image" in summary:
+        summary["per_image"]["hd95"] = 30 * (1 - dice)
     stored = {
         "identifier": trial.identifier,
         "study": "s",
@@ -113,12 +127,34 @@ def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float) -> None:
         "seconds": 12.5,
         "epochs": spec.epochs,
         "best_epoch": spec.epochs - 2,
-        "summary": summary | {"per_image": summary["per_image"] | {"hd95": 30 * (1 - dice)}},
+        "summary": summary,
         "validation": _summary(dice + 0.01, 5),
+        "confusion": confusion,
         "diagnostics": _findings(spec),
         "environment": {"node": "here", "python": "3.12.1", "torch": "2.15.0", "device": "AVX2", "threads": "1"},
     }
     (folder / "trial.json").write_text(json.dumps(stored))
+
+
+def _found(
+    facts: DataFacts, tested: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, object], list[list[int]]]:
+    """Masks that are a little off, what each scores, and the pixels of each class by predicted class."""
+    predicted = np.stack([np.roll(facts.truths[index], rng.integers(-5, 6, size=2), (0, 1)) for index in tested])
+    overlap = [_dice(mask, facts.truths[index]) for mask, index in zip(predicted, tested, strict=True)]
+    return predicted, {"dice": overlap, "hd95": rng.uniform(1, 9, len(tested))}, [[900, 20], [30, 50]]
+
+
+def _named(
+    facts: DataFacts, tested: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, object], list[list[int]]]:
+    """Classes of which the first is wrong, what each image's true class is given, and the images by predicted class."""
+    predicted = facts.truths[tested].copy()
+    predicted[0] = (predicted[0] + 1) % len(facts.classes)
+    confusion = np.zeros((len(facts.classes), len(facts.classes)), dtype=int)
+    np.add.at(confusion, (facts.truths[tested], predicted), 1)
+    images = {"correct": predicted == facts.truths[tested], "probability": rng.uniform(0.2, 1, len(tested))}
+    return predicted, images, confusion.tolist()
 
 
 def _findings(spec: TrialSpec) -> list[dict[str, object]]:

@@ -129,7 +129,10 @@ def test_own_data_sets_stand_beside_ours(tmp_path: Path) -> None:
     [
         ({"tsk": "segmentation"}, "unknown key `tsk`. Did you mean `task`?"),
         ({"task": "detection"}, "key `task`: Input should be 'segmentation' or 'classification'. Found 'detection'"),
-        ({"reader": "bussi"}, "no such reader. Did you mean `busi`? Known: brain_tumor_mri, brats2018, "),
+        (
+            {"reader": "bussi"},
+            "no such reader. Did you mean `busi`? Known: brain_tumor_binary, brain_tumor_mri, brats2018, ",
+        ),
         ({"channels": 0}, "key `channels`: Input should be greater than or equal to 1. Found 0"),
         ({"volume": {"cut": "bricks"}}, "key `volume`: Input tag 'bricks' found using 'cut' does not match any of"),
         ({"labels": []}, "key `labels`"),
@@ -180,7 +183,7 @@ def test_an_entry_must_be_a_mapping(tmp_path: Path) -> None:
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        StageError, match=r"no data set is called 'phantm'. Did you mean `phantom`\? Known: brain_tumor_mri, "
+        StageError, match=r"no data set is called 'phantm'. Did you mean `phantom`\? Known: brain_tumor_binary, "
     ):
         find_entries(["busi", "phantm"], tmp_path)
 

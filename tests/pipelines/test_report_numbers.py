@@ -143,7 +143,7 @@ class TestCsv:
         found = chosen[chosen.weighting == "Variance"].iloc[0]
         assert found["mean"] * 100 == pytest.approx(per_image.lines[0].entries[0].mean)
         assert found["std"] * 100 == pytest.approx(per_image.lines[0].entries[0].std)
-        assert found["seeds"] == 3
+        assert found["repeats"] == 3
 
 
 class TestText:

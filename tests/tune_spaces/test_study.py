@@ -85,6 +85,13 @@ def test_what_differs_between_data_sets_differs_there_only(tmp_path: Path) -> No
     assert len({cell.configuration for cell in cells}) == 5, "configurations have the same names on every data set"
 
 
+def test_every_seed_is_run_on_every_fold(tmp_path: Path) -> None:
+    cells = expand(load(tmp_path, seeds=2, folds=3, grid=[{"weighting": "fixed"}])).cells
+    found = [(cell.spec.seed, cell.spec.split) for cell in cells]
+    assert found == [(seed, f"fold:{fold}") for seed in range(2) for fold in range(3)]
+    assert len({cell.configuration for cell in cells}) == 1
+
+
 def test_an_axis_goes_before_what_differs_between_data_sets(tmp_path: Path) -> None:
     study = load(tmp_path, per_dataset={"phantom": {"weighting": "dwa"}})
     assert {cell.spec.weighting for cell in expand(study).cells} == {"variance", "mad", "fixed"}

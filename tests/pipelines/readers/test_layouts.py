@@ -124,6 +124,14 @@ def test_tomato_leaves_other_plants_and_diseases_aside(tmp_path: Path) -> None:
     assert all(case.image.suffix == ".JPG" for case in cases)
 
 
+def test_binary_tasks_merge_the_publishers_labels(tmp_path: Path) -> None:
+    tumours = {(case.image.parent.name, case.label) for case in read("brain_tumor_binary", tmp_path / "mri")}
+    kinds = {"glioma", "meningioma", "pituitary"}
+    assert tumours == {("notumor", "notumor"), *((kind, "tumor") for kind in kinds)}
+    leaves = [case.label for case in read("tomato_leaf_binary", tmp_path / "leaves")]
+    assert sorted(leaves) == ["diseased"] * 4 + ["healthy"]
+
+
 def test_deepglobe_has_seven_classes(tmp_path: Path) -> None:
     entry = build("deepglobe", tmp_path)
     water, forest, unknown = (entry.classes.index(name) for name in ("water", "forest", "unknown"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -79,7 +80,6 @@ class Trial:
         self._take_step: Step = self.step
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-            self._stream.wait_stream(torch.cuda.current_stream(self.device))
             self._take_step = ReplayedStep(self.step, self._tensors)
 
     @property
@@ -103,7 +103,7 @@ class Trial:
         """The first half of `epoch`: train and validate. A GPU is only told to, on a stream of this trial's own."""
         self._started = time.perf_counter()
         rows, order = self.data.rows["train"], trial_seed(self.spec, "order")
-        with torch.cuda.stream(self._stream), reproducible(trial_seed(self.spec, f"epoch {self.epochs_done}")):
+        with self._on_stream(), reproducible(trial_seed(self.spec, f"epoch {self.epochs_done}")):
             self.model.train()
             self.fusion.set_epoch(self.epochs_done)
             self._rate.seek(self.epochs_done * self.steps_per_epoch)
@@ -113,7 +113,7 @@ class Trial:
 
     def close_epoch(self) -> EpochReport:
         """The second half of `epoch`: wait for the device, and see what has come of it."""
-        with torch.cuda.stream(self._stream):
+        with self._on_stream(join=True):
             return self._close_epoch(self.epochs_done)
 
     def _close_epoch(self, number: int) -> EpochReport:
@@ -200,7 +200,7 @@ class Trial:
 
     def finish(self) -> TrialResult:
         """Test the selected weights. Call it once, when `done`."""
-        with torch.cuda.stream(self._stream):
+        with self._on_stream(join=True):
             return self._finish()
 
     def _finish(self) -> TrialResult:
@@ -242,6 +242,19 @@ class Trial:
             tick=spec.tick,
             total_steps=spec.epochs * self.steps_per_epoch,
         )
+
+    @contextmanager
+    def _on_stream(self, *, join: bool = False) -> Iterator[None]:
+        """On this trial's stream, after what the caller's holds so far; with `join` the caller's goes on after it."""
+        if self._stream is None:
+            yield
+            return
+        outer = torch.cuda.current_stream(self.device)
+        self._stream.wait_stream(outer)
+        with torch.cuda.stream(self._stream):
+            yield
+        if join:
+            outer.wait_stream(self._stream)
 
     def _tensors(self) -> list[Tensor]:
         """Everything that a step changes."""

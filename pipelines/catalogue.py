@@ -66,7 +66,7 @@ class DatasetEntry(StrictModel):
             if pattern is not None and re.compile(pattern).groups != 1:
                 raise ValueError("one group in parentheses must hold who was imaged, as in ^(p[0-9]+)_")
         except re.error as error:
-            raise ValueError(f"not a regular expression ({error})") from None
+            raise ValueError(f"not a regular expression ({error}); expected one such as ^(p[0-9]+)_") from None
         return pattern
 
     def seen_from(self, folder: Path) -> DatasetEntry:

@@ -70,7 +70,7 @@ class FilterParams(StrictModel):
     @classmethod
     def _odd(cls, diameter: int) -> int:
         if diameter % 2 == 0:
-            raise ValueError("a neighbourhood with a pixel at its centre has an odd diameter")
+            raise ValueError("must be odd, so that the neighbourhood has a pixel at its centre")
         return diameter
 
 

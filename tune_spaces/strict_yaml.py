@@ -39,9 +39,11 @@ class _UniqueKeys(yaml.SafeLoader):
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds. Raises ConfigError if it is missing, no YAML, or no mapping."""
     try:
-        content = yaml.load(path.read_text(), _UniqueKeys)
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text in UTF-8. Save it as one.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

@@ -22,7 +22,7 @@ def bring(source: Download, entry: DatasetEntry, downloads: Path) -> Path:
     Raises:
         StageError: if it cannot be had, saying what to do by hand, or is not what the catalogue says.
     """
-    with alone(downloads / f".{source.file}.lock", source.file):  # another data set may have the same source
+    with alone(downloads / f".{source.file}.download.lock", source.file):  # another data set may have the same source
         return _bring(source, entry, downloads / source.file)
 
 

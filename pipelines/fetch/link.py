@@ -40,9 +40,8 @@ def state(path: Path) -> str:
     """Changes when a file of a folder, or the file at `path` itself, comes, goes or is written to."""
     lines = []
     for file in _files(path) if path.is_dir() else [path]:
-        if file.exists():
-            seen = file.stat()
-            lines.append(f"{file.relative_to(path)} {seen.st_size} {seen.st_mtime_ns}\n")
+        seen = file.stat() if file.exists() else None
+        lines.append(f"{file.relative_to(path)} {(seen.st_size, seen.st_mtime_ns) if seen else 'missing'}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -36,7 +36,7 @@ def prepare(entry: DatasetEntry, root: Path, params: Params) -> Meta:
     Raises:
         StageError: if an image or a mask is missing, cannot be read, or does not fit.
     """
-    table = read_table(table_path(root, entry.name))
+    table, fetched = read_table(table_path(root, entry.name)), read_manifest(root, entry.name)
     rows = [Row(*values) for values in table[[*Row._fields[1:]]].itertuples()]
     blocks = Blocks(root / f".arrays-{entry.name}.blocks", _shapes(entry, len(rows), params))
     blocks.open()
@@ -60,7 +60,7 @@ def prepare(entry: DatasetEntry, root: Path, params: Params) -> Meta:
             filter=params.filter,
             sha256=sha256,
             checksum=joint_checksum(sha256),
-            reduced=read_manifest(root, entry.name).reduced,
+            reduced=fetched.reduced,
             terms=entry.terms,
             citation=entry.citation,
         )

@@ -124,42 +124,6 @@ def test_own_data_sets_stand_beside_ours(tmp_path: Path) -> None:
     assert list(known_datasets(tmp_path / "elsewhere")) == list(load_catalogue())
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"tsk": "segmentation"}, "unknown key `tsk`. Did you mean `task`?"),
-        ({"task": "detection"}, "key `task`: Input should be 'segmentation' or 'classification'. Found 'detection'"),
-        (
-            {"reader": "bussi"},
-            "no such reader. Did you mean `busi`? Known: brain_tumor_binary, brain_tumor_mri, brats2018, ",
-        ),
-        ({"channels": 0}, "key `channels`: Input should be greater than or equal to 1. Found 0"),
-        ({"volume": {"cut": "bricks"}}, "key `volume`: Input tag 'bricks' found using 'cut' does not match any of"),
-        ({"labels": []}, "key `labels`"),
-        ({"classes": "lesion"}, "key `classes`"),
-        ({"sources": []}, "key `sources`"),
-        ({"sources": [{"kind": "archive", "url": "ftp://example.org/a.zip"}]}, "url`: String should match pattern"),
-        ({"sources": [{"kind": "archive", "url": "https://e.org/a.zip", "file": "../a.zip"}]}, "file`: String should"),
-        (
-            {"sources": [{"kind": "archive", "url": "https://e.org/a.zip", "checksum": "12"}]},
-            "checksum`: String should",
-        ),
-        ({"sources": [{"kind": "archive", "url": "https://e.org/a.zip", "bytes": "many"}]}, "bytes`"),
-        (
-            {"sources": [{"kind": "generated", "count": 0, "seed": 0}]},
-            "count`: Input should be greater than or equal to 1",
-        ),
-        ({"sources": [{"kind": "torrent"}]}, "'generated', 'archive'"),
-    ],
-)
-def test_a_mistake_names_file_data_set_and_key(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    path = write(tmp_path, pictures={**ENTRY, **change})
-    with pytest.raises(StageError) as caught:
-        load_catalogue(path)
-    assert str(caught.value).startswith(f"{path}, data set pictures: ")
-    assert message in str(caught.value)
-
-
 OPTIONAL = {"reader", "volume", "patient", "sources_of", "citation"}
 
 
@@ -168,17 +132,6 @@ def test_every_key_is_needed(tmp_path: Path, key: str) -> None:
     path = write(tmp_path, pictures={name: value for name, value in ENTRY.items() if name != key})
     with pytest.raises(StageError, match=f"key `{key}` is missing"):
         load_catalogue(path)
-
-
-def test_two_data_sets_must_not_share_a_file(tmp_path: Path) -> None:
-    path = write(tmp_path, pictures=ENTRY, others=ENTRY)
-    with pytest.raises(StageError, match=r"others and pictures both store pictures\.zip"):
-        load_catalogue(path)
-
-
-def test_an_entry_must_be_a_mapping(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"data set pictures: expected keys and values. Found 3"):
-        load_catalogue(write(tmp_path, pictures=3))
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:

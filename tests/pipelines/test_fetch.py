@@ -172,31 +172,6 @@ def test_a_mirror_stands_in_and_is_recorded(tmp_path: Path) -> None:
     assert read_manifest(tmp_path, "pictures") == manifest
 
 
-def test_a_damaged_mirror_is_named(tmp_path: Path) -> None:
-    pack(tmp_path / "mirror/copy.zip", a="1")
-    folder = mirror_of(tmp_path / "mirror", pictures={"file": "copy.zip", "sha256": "0" * 64})
-    with pytest.raises(StageError, match=r"copy\.zip: wrong checksum. .*as .*mirror\.yaml says"):
-        fetch(entry(), tmp_path, load_mirror(folder))
-    (folder / "copy.zip").unlink()
-    with pytest.raises(StageError, match=r"copy\.zip: no such file, as .*mirror\.yaml says"):
-        fetch(entry(), tmp_path, load_mirror(folder))
-
-
-@pytest.mark.parametrize(
-    ("copy", "message"),
-    [
-        ({"file": "a.zip"}, "key `sha256` is missing"),
-        ({"file": "../a.zip", "sha256": "0" * 64}, "key `file`: String should match"),
-        ("a.zip", "expected keys and values. Found 'a.zip'"),
-    ],
-)
-def test_a_mistake_in_a_mirror_is_named(tmp_path: Path, copy: object, message: str) -> None:
-    with pytest.raises(StageError) as caught:
-        load_mirror(mirror_of(tmp_path / "mirror", pictures=copy))
-    assert str(caught.value).startswith(f"{tmp_path}/mirror/mirror.yaml, data set pictures: ")
-    assert message in str(caught.value)
-
-
 def test_a_mirror_without_description_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DMF_DATA_MIRROR", str(tmp_path))
     with pytest.raises(StageError, match=r"mirror\.yaml: no such file. DMF_DATA_MIRROR must name a folder"):

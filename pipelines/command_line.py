@@ -13,14 +13,15 @@ from tune_spaces import load_study, study_names
 
 @dataclass(frozen=True)
 class Arguments:
-    """Which data sets, and the folder below which raw images, splits and arrays lie."""
+    """Which data sets, the folder below which raw images, splits and arrays lie, and where pages about them go."""
 
     datasets: Sequence[DatasetEntry]
     root: Path
+    reports: Path
 
 
-def parse_arguments(stage: str, description: str | None) -> Arguments:
-    """Read `--study NAME` or `--dataset NAME ...`, and `--root FOLDER`.
+def parse_arguments(stage: str, description: str | None, *, writes_pages: bool = False) -> Arguments:
+    """Read `--study NAME` or `--dataset NAME ...`, `--root FOLDER`, and `--reports FOLDER` of a stage with pages.
 
     Raises:
         StageError, ConfigError: if there is no such data set or study, listing the known ones.
@@ -31,5 +32,9 @@ def parse_arguments(stage: str, description: str | None) -> Arguments:
     which.add_argument("--study", metavar="NAME", help=f"the data sets of a study: {', '.join(study_names())}")
     which.add_argument("--dataset", metavar="NAME", nargs="+", help=f"by name: {', '.join(known_datasets(root))}")
     parser.add_argument("--root", type=Path, default=root, metavar="FOLDER", help="default: %(default)s")
+    parser.set_defaults(reports=Path("reports/data"))
+    if writes_pages:
+        parser.add_argument("--reports", type=Path, metavar="FOLDER", help="default: reports/data")
     options = parser.parse_args()
-    return Arguments(find_entries(options.dataset or load_study(options.study).datasets, options.root), options.root)
+    entries = find_entries(options.dataset or load_study(options.study).datasets, options.root)
+    return Arguments(entries, options.root, options.reports)

@@ -213,11 +213,22 @@ def group_names(hashes: Sequence[str], pairs: Sequence[Pair], patients: Sequence
     A group is named after the smallest hash among its members, so that its name depends neither on the order of the
     files nor on what else the data set holds.
     """
+    return [hashes[leader][:NAME_LENGTH] for leader in leaders(hashes, pairs, [hashes, patients])]
+
+
+def leaders(names: Sequence[str], pairs: Sequence[Pair], shared: Sequence[Sequence[str | None]]) -> list[int]:
+    """The member with the smallest name of each image's group, by position.
+
+    Args:
+        names: Of the images.
+        pairs: Images that belong together.
+        shared: Lists of keys, one for each image; those with an equal key belong together as well.
+    """
     edges = [(pair.first, pair.second) for pair in pairs]
-    for shared in (hashes, patients):
+    for keys in shared:
         first_with: dict[str, int] = {}
-        edges += [(first_with.setdefault(key, index), index) for index, key in enumerate(shared) if key is not None]
-    leader = list(range(len(hashes)))
+        edges += [(first_with.setdefault(key, index), index) for index, key in enumerate(keys) if key is not None]
+    leader = list(range(len(names)))
 
     def leader_of(index: int) -> int:
         while leader[index] != index:
@@ -226,6 +237,6 @@ def group_names(hashes: Sequence[str], pairs: Sequence[Pair], patients: Sequence
         return index
 
     for first, second in edges:
-        one, other = sorted((leader_of(first), leader_of(second)), key=lambda index: hashes[index])
+        one, other = sorted((leader_of(first), leader_of(second)), key=lambda index: names[index])
         leader[other] = one
-    return [hashes[leader_of(index)][:NAME_LENGTH] for index in range(len(hashes))]
+    return [leader_of(index) for index in range(len(names))]

@@ -1,21 +1,32 @@
-"""Look at every image and mask of a data set: what is there, what is odd, and which images show the same picture."""
+"""Look at every image and mask of a data set: what is there, what is odd, and which images show the same picture.
+Writes <root>/audit/<dataset>.json, from which the split is made, and <reports>/<dataset>.{json,md,html} to look at."""
 
 from __future__ import annotations
 
+from pipelines.audit.audit import audit_dataset
+from pipelines.audit.page import findings, write_reports
 from pipelines.audit.record import record_path, write_duplicates
-from pipelines.audit.search import find_duplicates
 from pipelines.command_line import parse_arguments
-from pipelines.console import run_stage, say
+from pipelines.console import StageError, run_stage, say
 from pipelines.params import load_params
 
 
 def main() -> None:
-    arguments = parse_arguments("audit", __doc__)
+    """Audit the data sets that the command line names; a case that cannot be used is an error, after the page."""
+    arguments = parse_arguments("audit", __doc__, writes_pages=True)
     similarity = load_params().split.similarity
     for entry in arguments.datasets:
-        duplicates = find_duplicates(entry, arguments.root, similarity)
-        write_duplicates(record_path(arguments.root, entry.name), duplicates)
-        say(f"{entry.name}: {len(duplicates.sha256)} images, {len(duplicates.pairs)} pairs of near duplicates")
+        audit = audit_dataset(entry, arguments.root, similarity)
+        summary = write_reports(audit, arguments.reports)
+        page = arguments.reports / f"{entry.name}.html"
+        say("\n  ".join([f"{entry.name}: {page}", *findings(summary)]))
+        if summary.problems:
+            count = len(summary.problems)
+            raise StageError(
+                f"{entry.name}: {count} of {summary.images + count} cases cannot be used; {page} lists them. "
+                f"The first: {next(iter(summary.problems.values()))}"
+            )
+        write_duplicates(record_path(arguments.root, entry.name), audit.duplicates)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,22 @@ if TYPE_CHECKING:  # the catalogue asks here which readers there are
     from pipelines.catalogue import DatasetEntry
 
 
+def find_cases(entry: DatasetEntry, root: Path) -> list[Case]:
+    """As `read_cases`, but whether the files can be used is not looked at."""
+    remedy = f"Fetch it with `python -m pipelines.fetch --dataset {entry.name}`."
+    if not root.is_dir():
+        raise StageError(f"{root}: no such folder. {remedy}")
+    cases = [case for case in READERS[entry.reader].find(root, entry.labels) if case.label in entry.labels]
+    if not cases:
+        raise StageError(
+            f"{root}: no image of {entry.name} in it with the labels {', '.join(entry.labels)}. "
+            f"Remove the folder. {remedy}"
+        )
+    if entry.patient:
+        cases = [replace(case, patient=_patient(entry.patient, root, case)) for case in cases]
+    return cases
+
+
 def read_cases(entry: DatasetEntry, root: Path) -> list[Case]:
     """The cases of a data set, sorted by name, with the labels that its entry uses.
 
@@ -35,17 +51,7 @@ def read_cases(entry: DatasetEntry, root: Path) -> list[Case]:
     Raises:
         StageError: if the folder is missing or empty, an image has no mask or cannot be opened, or sizes differ.
     """
-    remedy = f"Fetch it with `python -m pipelines.fetch --dataset {entry.name}`."
-    if not root.is_dir():
-        raise StageError(f"{root}: no such folder. {remedy}")
-    cases = [case for case in READERS[entry.reader].find(root, entry.labels) if case.label in entry.labels]
-    if not cases:
-        raise StageError(
-            f"{root}: no image of {entry.name} in it with the labels {', '.join(entry.labels)}. "
-            f"Remove the folder. {remedy}"
-        )
-    if entry.patient:
-        cases = [replace(case, patient=_patient(entry.patient, root, case)) for case in cases]
+    cases = find_cases(entry, root)
     check_sizes(entry, root, cases)
     return sorted(case_parts(entry, root, cases), key=lambda case: case.name)
 
@@ -69,6 +75,8 @@ __all__ = [
     "VolumeCut",
     "case_image",
     "case_mask",
+    "case_parts",
+    "find_cases",
     "join_paths",
     "load_image",
     "load_mask",

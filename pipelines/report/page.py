@@ -6,21 +6,18 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from dmf.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import Picture
+from pipelines.report.html import new_environment
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
 from pipelines.report.names import Metric, printed
 from pipelines.report.records import TrialRecord
 from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.tables import Table, protocols_of
 
-TEMPLATES = Path(__file__).parent / "templates"
 # Where a data set's most telling score is found, by task.
 HEADLINES = {
     "segmentation": (
@@ -73,13 +70,7 @@ def render_page(
     pictures: Mapping[str, Sequence[Picture]],
 ) -> str:
     """The page as HTML text; files beside it are named relative to it."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = new_environment()
     environment.globals |= {"printed": printed, "number": _number, "p_value": _p_value, "Metric": Metric}
     records = [record for dataset in layout.datasets for row in layout.rows[dataset] for record in row.records]
     return environment.get_template("page.html").render(

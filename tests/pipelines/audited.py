@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipelines.audit.audit import audit_dataset
 from pipelines.audit.record import record_path, write_duplicates
-from pipelines.audit.search import find_duplicates
 from pipelines.catalogue import DatasetEntry
 from pipelines.params import SplitParams
 from pipelines.split.table import SplitTable, split_dataset, table_path, write_table
@@ -14,7 +14,7 @@ from pipelines.split.table import SplitTable, split_dataset, table_path, write_t
 def audit_and_split(root: Path, entry: DatasetEntry, params: SplitParams | None = None) -> SplitTable:
     """Audit and split a data set below the data folder `root`, as the two stages do."""
     params = params or SplitParams()
-    write_duplicates(record_path(root, entry.name), find_duplicates(entry, root, params.similarity))
+    write_duplicates(record_path(root, entry.name), audit_dataset(entry, root, params.similarity).duplicates)
     split = split_dataset(entry, root, params)
     write_table(table_path(root, entry.name), split.table)
     return split

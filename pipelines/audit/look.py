@@ -1,0 +1,193 @@
+"""Looking at every image and mask of a data set once: what is in the files, before anything is resized or filtered."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+from scipy import ndimage
+
+from pipelines.arrays import file_checksum, joint_checksum
+from pipelines.catalogue import DatasetEntry
+from pipelines.console import StageError
+from pipelines.duplicates import SIDE, thumbnail
+from pipelines.parallel import threaded
+from pipelines.readers import Case, case_image, case_mask
+
+MANY_VALUES = 8
+"""A mask with more distinct values than this is said to have "many"."""
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """One mask file as it is stored: the picture's mode (`file` if it is no picture) and which values are in it."""
+
+    mode: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """The annotation of one image.
+
+    Attributes:
+        files: As stored.
+        pixels: SHA-256 of the class indices; two annotations with the same one are the same.
+        area: Share of the pixels that are no background.
+        parts: Connected regions (8 neighbours in 2D, 26 in 3D) that are no background.
+        classes: Share of each class index, background first.
+        at_border: Whether the annotation touches the image's border.
+    """
+
+    files: tuple[MaskFile, ...]
+    pixels: str
+    area: float
+    parts: int
+    classes: tuple[float, ...]
+    at_border: bool
+
+
+@dataclass(frozen=True)
+class CaseFacts:
+    """One case.
+
+    Attributes:
+        case: Which files it is made of.
+        sha256: Of the image's file, or of its files together; parts of one file share it.
+        pixels: SHA-256 of the decoded pixels and their shape.
+        mode: How the image is stored: the picture's mode, or `file` if it is no picture.
+        size: Height and width, or depth, height and width.
+        channels: After decoding: 1 for grey.
+        mask: None for a case without masks.
+    """
+
+    case: Case
+    sha256: str
+    pixels: str
+    mode: str
+    size: tuple[int, ...]
+    channels: int
+    mask: MaskFacts | None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A data set after every file was read.
+
+    Attributes:
+        facts: Of each case that can be used, sorted by name.
+        thumbnails: One for each of them.
+        problems: What is wrong with the others, by name.
+    """
+
+    facts: Sequence[CaseFacts]
+    thumbnails: UInt8[np.ndarray, "N 96 96"]
+    problems: dict[str, str]
+
+
+def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
+    """Read all files of `cases` in the folder `raw`, on all cores. A case that cannot be read becomes a problem.
+
+    Memory: 9 kB an image, and the images that are being read.
+    """
+    thumbnails = np.zeros((len(cases), SIDE, SIDE), np.uint8)
+
+    @functools.cache
+    def checksum(files: tuple[Path, ...]) -> str:
+        """Parts of one volume ask for its checksum again and again."""
+        digests = {path.as_posix(): file_checksum(raw / path) for path in files}
+        return joint_checksum(digests) if len(files) > 1 else digests[files[0].as_posix()]
+
+    def look(index: int) -> CaseFacts | str:
+        try:
+            facts, thumbnails[index] = _look_at_case(entry, raw, cases[index], checksum)
+        except StageError as error:
+            return str(error)
+        return facts
+
+    seen = threaded(look, range(len(cases)), f"{entry.name}: looking", unit="images")
+    good = [index for index, facts in enumerate(seen) if isinstance(facts, CaseFacts)]
+    return Looked(
+        facts=[facts for facts in seen if isinstance(facts, CaseFacts)],
+        thumbnails=thumbnails if len(good) == len(cases) else thumbnails[good],
+        problems={case.name: text for case, text in zip(cases, seen, strict=True) if isinstance(text, str)},
+    )
+
+
+def flat(image: UInt8[np.ndarray, ...], spatial: int) -> UInt8[np.ndarray, "H W *rgb"]:
+    """A picture to show and to compare: a volume's middle slice, and the first of channels that are no colours.
+
+    Args:
+        image: (*spatial,) or (*spatial, C).
+        spatial: How many dimensions are spatial, 2 or 3.
+    """
+    if spatial == 3:
+        image = image[len(image) // 2]
+    return image if image.ndim == 2 or image.shape[2] == 3 else image[..., 0]
+
+
+def _look_at_case(
+    entry: DatasetEntry, raw: Path, case: Case, checksum: Callable[[tuple[Path, ...]], str]
+) -> tuple[CaseFacts, UInt8[np.ndarray, "96 96"]]:
+    image = np.ascontiguousarray(case_image(entry, raw, case))
+    mask = case_mask(entry, raw, case) if case.masks or entry.task == "segmentation" else None
+    spatial = mask.ndim if mask is not None else 2
+    size = image.shape[:spatial]
+    if mask is not None and mask.shape != size:
+        raise StageError(f"{raw / case.masks[0]}: the mask has {mask.shape} pixels, its image {size}.")
+    facts = CaseFacts(
+        case=case,
+        sha256=checksum(case.files),
+        pixels=array_checksum(image),
+        mode=_stored(raw / case.image).mode,
+        size=size,
+        channels=1 if image.ndim == spatial else image.shape[-1],
+        mask=None if mask is None else _mask_facts([raw / path for path in case.masks], mask, len(entry.classes)),
+    )
+    return facts, thumbnail(flat(image, spatial))
+
+
+def _mask_facts(paths: Sequence[Path], mask: UInt8[np.ndarray, "*spatial"], classes: int) -> MaskFacts:
+    lesion = mask > 0
+    rim = np.ones(mask.shape, bool)
+    rim[tuple(slice(1, -1) for _ in mask.shape)] = False
+    shares = np.bincount(mask.ravel(), minlength=classes) / mask.size
+    return MaskFacts(
+        files=tuple(_stored(path, values=True) for path in paths),
+        pixels=array_checksum(mask),
+        area=float(lesion.mean()),
+        parts=int(ndimage.label(lesion, np.ones((3,) * mask.ndim))[1]),
+        classes=tuple(shares.tolist()),
+        at_border=bool((lesion & rim).any()),
+    )
+
+
+def _stored(path: Path, *, values: bool = False) -> MaskFile:
+    """Mode of a picture and, if asked for, the values in it; other files are the reader's to understand."""
+    try:
+        with Image.open(path) as picture:
+            return MaskFile(picture.mode, _values(picture) if values else ())
+    except UnidentifiedImageError:
+        return MaskFile("".join(path.suffixes[-2:]).lstrip(".") or "file", ())
+
+
+def _values(picture: Image.Image) -> tuple[str, ...]:
+    pixels = np.asarray(picture)
+    if pixels.ndim == 2:
+        found = [str(int(value)) for value in np.unique(pixels)]
+    else:
+        found = [",".join(map(str, colour)) for colour in np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)]
+    return tuple(found) if len(found) <= MANY_VALUES else ("many",)
+
+
+def array_checksum(array: UInt8[np.ndarray, ...]) -> str:
+    """SHA-256 of shape and content."""
+    digest = hashlib.sha256(repr(array.shape).encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
-from pipelines.arrays import file_checksum, joint_checksum
+from pipelines.arrays import file_checksum
 from pipelines.catalogue import DatasetEntry
 from pipelines.console import StageError
 from pipelines.duplicates import SIDE, thumbnail
@@ -59,7 +59,7 @@ class CaseFacts:
 
     Attributes:
         case: Which files it is made of.
-        sha256: Of the image's file, or of its files together; parts of one file share it.
+        sha256: Of the image's file, the first if there are several; parts of one file share it.
         pixels: SHA-256 of the decoded pixels and their shape.
         mode: How the image is stored: the picture's mode, or `file` if it is no picture.
         size: Height and width, or depth, height and width.
@@ -99,10 +99,9 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
     thumbnails = np.zeros((len(cases), SIDE, SIDE), np.uint8)
 
     @functools.cache
-    def checksum(files: tuple[Path, ...]) -> str:
+    def checksum(path: Path) -> str:
         """Parts of one volume ask for its checksum again and again."""
-        digests = {path.as_posix(): file_checksum(raw / path) for path in files}
-        return joint_checksum(digests) if len(files) > 1 else digests[files[0].as_posix()]
+        return file_checksum(raw / path)
 
     def look(index: int) -> CaseFacts | str:
         try:
@@ -133,7 +132,7 @@ def flat(image: UInt8[np.ndarray, ...], spatial: int) -> UInt8[np.ndarray, "H W 
 
 
 def _look_at_case(
-    entry: DatasetEntry, raw: Path, case: Case, checksum: Callable[[tuple[Path, ...]], str]
+    entry: DatasetEntry, raw: Path, case: Case, checksum: Callable[[Path], str]
 ) -> tuple[CaseFacts, UInt8[np.ndarray, "96 96"]]:
     image = np.ascontiguousarray(case_image(entry, raw, case))
     mask = case_mask(entry, raw, case) if case.masks or entry.task == "segmentation" else None
@@ -143,7 +142,7 @@ def _look_at_case(
         raise StageError(f"{raw / case.masks[0]}: the mask has {mask.shape} pixels, its image {size}.")
     facts = CaseFacts(
         case=case,
-        sha256=checksum(case.files),
+        sha256=checksum(case.image),
         pixels=array_checksum(image),
         mode=_stored(raw / case.image).mode,
         size=size,

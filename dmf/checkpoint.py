@@ -43,3 +43,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "damaged, or no checkpoint of a trial. Delete it, and the trial starts again."
         )
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def require_same_trial(state: object, expected: Mapping[str, Any]) -> None:
+    """Raise a ValueError unless `state` has the entries and the spec of `expected`, the state of a trial."""
+    if not isinstance(state, Mapping) or state.keys() != expected.keys():
+        found = ", ".join(map(str, state)) or "nothing" if isinstance(state, Mapping) else type(state).__name__
+        raise ValueError(f"A checkpoint must hold {', '.join(expected)}. Found {found}.")
+    found_spec, spec = state["spec"], expected["spec"]
+    if differing := [name for name in spec if found_spec.get(name) != spec[name]]:
+        found = ", ".join(f"{name}={found_spec.get(name)!r}" for name in differing)
+        raise ValueError(f"The checkpoint must be of this trial's spec. Found {found}.")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
 from dmf.seeding import derive_seed
 
 SPLITS = ("train", "val", "test")
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class TrialData:
     """A data set, kept as uint8: a quarter of float32's memory, converted a batch at a time.
+
+    Tensors lie in memory. Arrays may be memory maps of files, or shared and read-only: rows are copied when read.
 
     Attributes:
         images: UInt8 (N, C, H, W) or (N, C, D, H, W), 0 to 255.
@@ -25,8 +29,8 @@ class TrialData:
         classes: class names; their number is the network's number of outputs.
     """
 
-    images: UInt8[Tensor, "N C *spatial"]
-    targets: UInt8[Tensor, " N *spatial"]
+    images: UInt8[Tensor, "N C *spatial"] | UInt8[np.ndarray, "N C *spatial"]
+    targets: UInt8[Tensor, " N *spatial"] | UInt8[np.ndarray, " N *spatial"]
     rows: dict[str, Int[Tensor, " n"]]
     classes: tuple[str, ...]
 
@@ -44,35 +48,59 @@ class TrialData:
         for split in SPLITS:
             if split not in self.rows or self.rows[split].numel() == 0:
                 raise ValueError(f"The split {split!r} holds no image; each of {', '.join(SPLITS)} needs at least one.")
-        if int(self.targets.max()) >= len(self.classes):
-            raise ValueError(
-                f"targets must be below {len(self.classes)} (the classes). Found {int(self.targets.max())}."
-            )
+        if isinstance(self.targets, Tensor):
+            _require_classes(self.targets, self.classes)
 
     @property
     def task(self) -> str:
         """ "segmentation" if every pixel has a class, "classification" if every image has one."""
         return "classification" if self.targets.ndim == 1 else "segmentation"
 
+    def read(self, rows: Int[Tensor, " b"]) -> tuple[UInt8[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:
+        """Images and targets of the given rows, in memory.
+
+        Raises:
+            ValueError: if a target of them is no class; those of arrays are looked at when they are read.
+        """
+        if isinstance(self.images, Tensor) and isinstance(self.targets, Tensor):
+            return self.images[rows], self.targets[rows]
+        index = rows.numpy()
+        images, targets = (torch.from_numpy(np.array(array[index])) for array in (self.images, self.targets))
+        _require_classes(targets, self.classes)
+        return images, targets
+
     def to(self, device: torch.device) -> TrialData:
-        """The same data on another device."""
+        """The whole of it as tensors on a device."""
         rows = {split: index.to(device) for split, index in self.rows.items()}
-        return TrialData(self.images.to(device), self.targets.to(device), rows, self.classes)
+        if isinstance(self.images, Tensor) and isinstance(self.targets, Tensor):
+            return TrialData(self.images.to(device), self.targets.to(device), rows, self.classes)
+        images, targets = self.read(torch.arange(len(self.images)))
+        return TrialData(images.to(device), targets.to(device), rows, self.classes)
 
     def resized(self, size: int) -> TrialData:
-        """Square images of `size` pixels: area averages for images, nearest pixel for masks. Volumes keep depth."""
-        if self.images.shape[-2:] == (size, size):
+        """The whole of it as tensors of `size` pixels a side: see `resize`. A few images at a time become floats."""
+        if isinstance(self.images, Tensor) and self.images.shape[-2:] == (size, size):
             return self
-        shape = (*self.images.shape[2:-2], size, size)
-        images = F.interpolate(self.images.float(), shape, mode="area").round().to(torch.uint8)
-        targets = self.targets
-        if self.task == "segmentation":
-            targets = F.interpolate(targets[:, None].float(), shape, mode="nearest-exact")[:, 0].to(torch.uint8)
+        parts = [resize(*self.read(rows), size) for rows in torch.split(torch.arange(len(self.images)), _AT_ONCE)]
+        images, targets = (torch.cat(column) for column in zip(*parts, strict=True))
         return TrialData(images, targets, self.rows, self.classes)
 
-    def batch(self, rows: Int[Tensor, " b"]) -> tuple[Float[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:
-        """Images in [0, 1] and class indices of the given rows."""
-        return self.images[rows].float().div_(255), self.targets[rows]
+
+def resize(
+    images: UInt8[Tensor, "b C *spatial"], targets: UInt8[Tensor, " b *spatial"], size: int
+) -> tuple[UInt8[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:
+    """Square images of `size` pixels: area averages for images, nearest pixel for masks. Volumes keep their depth."""
+    if images.shape[-2:] == (size, size):
+        return images, targets
+    shape = (*images.shape[2:-2], size, size)
+    if targets.ndim > 1:
+        targets = F.interpolate(targets[:, None].float(), shape, mode="nearest-exact")[:, 0].to(torch.uint8)
+    return F.interpolate(images.float(), shape, mode="area").round().to(torch.uint8), targets
+
+
+def _require_classes(targets: UInt8[Tensor, " b *spatial"], classes: tuple[str, ...]) -> None:
+    if int(targets.max()) >= len(classes):
+        raise ValueError(f"targets must be below {len(classes)} (the classes). Found {int(targets.max())}.")
 
 
 def channels_last(tensor: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ class TrialResult:
 
     Attributes:
         test, validation: protocol -> metric -> value, by the selected weights. A split counts as one batch in the
-            reference protocol; the authors' notebook averages over batches of 32.
+            reference protocol; the authors' notebook averages over batches of 32. `test` also has "<protocol>@noise=σ"
+            for each σ of the spec's `test_noise`.
         images: one entry a test image and metric; `rows` says which image of the data it is.
         predictions: UInt8 (n, *spatial) or (n,), classes of the test images' pixels or of the images.
         probabilities: Float32 (n, C) in classification, None in segmentation.

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dmf.augment import Augmentation
+
 FIDELITIES = ("paper", "reference", "stable")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("fp32", "bf16")
@@ -45,9 +47,12 @@ class TrialSpec:
         optimizer: "adam", "adamw" or "sgd", torch's own; the first two by fused kernels, whose last bits differ.
         schedule, schedule_power: "constant", or "poly" for `learning_rate * (1 - step / steps)^schedule_power` at each
             step of the whole training, as in the Adapt Exp paper.
+        augmentation: Arguments of `dmf.augment.Augmentation`; training images stay as they are without any.
         precision: "fp32", or "bf16" for autocast in the network; losses are always summed in float32.
         selection: Validation metric whose best epoch is tested, or "last"; by the protocol `reference` in segmentation
             and `macro` in classification.
+        test_noise: Standard deviations of Gaussian noise, in units of the intensities' range, with which test images
+            are scored once more. (The Adapt Exp paper does not say which one its table 10 used.)
 
     Raises:
         ValueError: for a value outside its range, naming field, value and what is allowed.
@@ -78,11 +83,14 @@ class TrialSpec:
     weight_decay: float = 0.0
     schedule: str = "constant"
     schedule_power: float = 0.9
+    augmentation: Params = field(default_factory=dict)
     precision: str = "fp32"
     selection: str = "cb_dice"
+    test_noise: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "losses", tuple(self.losses))
+        object.__setattr__(self, "test_noise", tuple(self.test_noise))
         _require(bool(self.losses), "losses", self.losses, "at least one loss")
         _require(len(set(self.losses)) == len(self.losses), "losses", self.losses, "each loss once")
         _require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 2**32 - 1")
@@ -91,6 +99,14 @@ class TrialSpec:
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
         for name in ("gamma0", "tau", "weight_decay", "schedule_power"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        levels = self.test_noise
+        _require(
+            len(set(levels)) == len(levels) and all(0 < s <= 1 for s in levels),
+            "test_noise",
+            levels,
+            "different numbers above 0 and at most 1",
+        )
+        Augmentation.parse(self.augmentation)
         for name, allowed in _CHOICES.items():
             _require(getattr(self, name) in allowed, name, getattr(self, name), "one of " + ", ".join(allowed))
         _require(re.fullmatch(SPLIT, self.split) is not None, "split", self.split, SPLIT.replace("|", ", "))

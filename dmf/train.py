@@ -15,33 +15,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.activations import replace_activations
+from dmf.augment import Augmentation, Augmenter, add_noise, as_float
+from dmf.build import build_fusion, build_network
+from dmf.checkpoint import require_same_trial
 from dmf.data import TrialData, channels_last, count_batches, epoch_order
 from dmf.diagnostics import Diagnostics, Finding
 from dmf.evaluation import Predictions
-from dmf.fusion import DynamicMemoryFusion
 from dmf.graphs import ReplayedStep, Step
-from dmf.losses import Loss, build_loss
-from dmf.models import build_model
+from dmf.loading import Resident, build_loader
 from dmf.optimizers import LearningRate, build_optimizer
 from dmf.recorder import StepRecorder
 from dmf.results import EpochReport, TrainingDiverged, TrialResult
-from dmf.seeding import reproducible, trial_seed
+from dmf.seeding import derive_seed, reproducible, trial_seed
 from dmf.spec import TrialSpec
 
-__all__ = ["EpochReport", "TrainingDiverged", "Trial", "TrialResult", "train"]
-
-
-def build_network(spec: TrialSpec, in_channels: int, num_classes: int) -> nn.Module:
-    """The untrained network of a trial, from the global torch generator; activations change no initial weight.
-
-    Raises:
-        UnknownName, ValueError: for names and arguments that the model or the activation does not have.
-    """
-    model = build_model(spec.model, in_channels, num_classes, image_size=spec.image_size, **spec.model_params)
-    if spec.activation is not None:
-        replace_activations(model, spec.activation, **spec.activation_params)
-    return model
+__all__ = ["EpochReport", "TrainingDiverged", "Trial", "TrialResult", "build_network", "train"]
 
 
 class Trial:
@@ -58,14 +46,15 @@ class Trial:
     def __init__(self, spec: TrialSpec, data: TrialData, *, device: str | torch.device = "cpu") -> None:
         self.spec = spec
         self.device = torch.device(device)
-        self.data = data.resized(spec.image_size).to(self.device)
+        self._loader = build_loader(data, spec.image_size, self.device)
+        self._augment = Augmenter(Augmentation.parse(spec.augmentation), self.device)
         self.epochs_done = 0
         self.best_epoch = 0
         self.findings: list[Finding] = []
         channels, classes = self.data.images.shape[1], len(self.data.classes)
         with reproducible(trial_seed(spec, "weights")):
             model = build_network(spec, channels, classes)
-            self.fusion = self._build_fusion(classes).to(self.device)
+            self.fusion = build_fusion(spec, classes, spec.epochs * self.steps_per_epoch).to(self.device)
         self.model: nn.Module = model.to(self.device)
         for parameter in model.parameters():
             parameter.data = channels_last(parameter.data)
@@ -80,7 +69,13 @@ class Trial:
         self._take_step: Step = self.step
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-            self._take_step = ReplayedStep(self.step, self._tensors)
+            if isinstance(self._loader, Resident):
+                self._take_step = ReplayedStep(self.step, self._tensors)
+
+    @property
+    def data(self) -> TrialData:
+        """What it trains on: on its device at its size, unless that takes more than `dmf.loading.RESIDENT_BYTES`."""
+        return self._loader.data
 
     @property
     def steps_per_epoch(self) -> int:
@@ -107,7 +102,10 @@ class Trial:
             self.model.train()
             self.fusion.set_epoch(self.epochs_done)
             self._rate.seek(self.epochs_done * self.steps_per_epoch)
-            for batch in epoch_order(rows, self.spec.batch_size, order, self.epochs_done):
+            self._augment.begin(trial_seed(self.spec, f"augmentation {self.epochs_done}"))
+            batches = epoch_order(rows, self.spec.batch_size, order, self.epochs_done)
+            self._loader.expect(batches)
+            for batch in batches:
                 self._take_step(batch)
             self._validated = self.predict("val")
 
@@ -162,13 +160,7 @@ class Trial:
                 has changed then. Tensors that do not fit the network, as after a change of the code, raise it too;
                 start from a new trial in that case.
         """
-        expected = self.state_dict()
-        if not isinstance(state, Mapping) or state.keys() != expected.keys():
-            raise ValueError(f"A checkpoint must hold {', '.join(expected)}. Found {_outline(state)}.")
-        spec = self.spec.to_dict()
-        if differing := [name for name in spec if state["spec"].get(name) != spec[name]]:
-            found = ", ".join(f"{name}={state['spec'].get(name)!r}" for name in differing)
-            raise ValueError(f"The checkpoint must be of this trial's spec. Found {found}.")
+        require_same_trial(state, self.state_dict())
         try:
             self.model.load_state_dict(state["model"])
             self.fusion.load_state_dict(state["fusion"])
@@ -183,7 +175,7 @@ class Trial:
 
     def step(self, rows: Int[Tensor, " b"]) -> None:
         """One optimiser step on the images of `rows`."""
-        images, target = self.data.batch(rows)
+        images, target = self._augment(*self._loader.batch(rows))
         out = self.fusion(self._logits(images), target.long())
         self.optimizer.zero_grad(set_to_none=True)
         out.total.backward()
@@ -192,11 +184,24 @@ class Trial:
         self._recorder.record(out)
 
     @torch.inference_mode()
-    def predict(self, split: str) -> Predictions:
-        """What the network says about every image of a split."""
+    def predict(self, split: str, noise: float = 0.0) -> Predictions:
+        """What the network says about every image of a split.
+
+        Args:
+            noise: Standard deviation of Gaussian noise on the images, in units of the intensities' range. It follows
+                from (seed, data set, image) alone, so that all models are asked about the same pictures.
+        """
         self.model.eval()
-        batches = (self.data.batch(rows) for rows in torch.split(self.data.rows[split], self.spec.batch_size))
-        return Predictions.concatenated([Predictions.of(self._logits(images), target) for images, target in batches])
+        seed = torch.full((), derive_seed("test noise", self.spec.seed, self.spec.dataset), device=self.device)
+        order = torch.split(self.data.rows[split], self.spec.batch_size)
+        self._loader.expect(order)
+        predictions = []
+        for batch in map(self._loader.batch, order):
+            images = as_float(batch.images)
+            if noise:
+                images = add_noise(images, images.new_full((len(images),), noise), seed, batch.rows)
+            predictions.append(Predictions.of(self._logits(images), batch.targets))
+        return Predictions.concatenated(predictions)
 
     def finish(self) -> TrialResult:
         """Test the selected weights. Call it once, when `done`."""
@@ -207,9 +212,12 @@ class Trial:
         self.model.load_state_dict(self._best_weights)
         with reproducible(trial_seed(self.spec, "test")):
             validation, tested = self.predict("val"), self.predict("test")
+            noisy = {noise: self.predict("test", noise).summary() for noise in self.spec.test_noise}
         images, test = tested.images(), tested.summary()
         if "hd95" in images:
             test["per_image"]["hd95"] = float(images["hd95"].mean())
+        for noise, summary in noisy.items():
+            test |= {f"{protocol}@noise={noise:g}": metrics for protocol, metrics in summary.items()}
         return TrialResult(
             test=test,
             validation=validation.summary(),
@@ -222,25 +230,6 @@ class Trial:
             best_epoch=self.best_epoch,
             epochs=self.epochs_done,
             findings=self.findings,
-        )
-
-    def _build_fusion(self, classes: int) -> DynamicMemoryFusion:
-        spec = self.spec
-
-        def loss(name: str) -> Loss:
-            return build_loss(name, classes, fidelity=spec.fidelity, **spec.loss_params.get(name, {}))
-
-        return DynamicMemoryFusion(
-            losses=[loss(name) for name in spec.losses],
-            weighting=spec.weighting,
-            weighting_params=spec.weighting_params,
-            auxiliary=None if spec.auxiliary is None else loss(spec.auxiliary),
-            num_classes=classes,
-            fidelity=spec.fidelity,
-            gamma0=spec.gamma0,
-            tau=spec.tau,
-            tick=spec.tick,
-            total_steps=spec.epochs * self.steps_per_epoch,
         )
 
     @contextmanager
@@ -287,10 +276,6 @@ class Trial:
             f"`{cause}` is not finite at step {self.epochs_done * self.steps_per_epoch + step} "
             f"(epoch {self.epochs_done}). Lower the learning rate, or use precision fp32."
         )
-
-
-def _outline(state: object) -> str:
-    return ", ".join(map(str, state)) or "nothing" if isinstance(state, Mapping) else type(state).__name__
 
 
 def train(

@@ -178,7 +178,7 @@ def _text(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, tuple):
-        return "+".join(value)
+        return "+".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key}={_text(item)}" for key, item in value.items()) or "defaults"
     return str(value)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dmf.weightings import draws
+from dmf import draws
 from dmf.weightings.base import WEIGHTINGS, Weighting
 
 

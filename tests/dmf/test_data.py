@@ -30,14 +30,6 @@ def test_the_order_follows_from_seed_and_epoch() -> None:
     assert order(1, 0) != order(2, 0)
 
 
-def test_a_batch_is_scaled_to_one_and_keeps_classes() -> None:
-    data = toy_data()
-    images, target = data.batch(torch.tensor([0, 3]))
-    assert images.dtype == torch.float32
-    assert torch.equal(images * 255, data.images[[0, 3]].float())
-    assert torch.equal(target, data.targets[[0, 3]])
-
-
 def test_resizing_averages_images_and_picks_mask_pixels() -> None:
     images = torch.tensor([[0, 100], [100, 200]], dtype=torch.uint8).repeat_interleave(2, 0).repeat_interleave(2, 1)
     masks = torch.tensor([[0, 1], [1, 0]], dtype=torch.uint8).repeat_interleave(2, 0).repeat_interleave(2, 1)
@@ -59,7 +51,7 @@ def test_volumes_keep_their_depth_and_labels_are_left_alone() -> None:
         assert torch.equal(volumes.images[:, :, depth], flat.images)
         assert torch.equal(volumes.targets[:, depth], flat.targets)
     labels = toy_labels(size=16)
-    assert labels.resized(8).targets is labels.targets
+    assert torch.equal(labels.resized(8).targets, labels.targets)
 
 
 def test_the_targets_tell_the_task() -> None:
@@ -73,6 +65,29 @@ def test_channels_last_changes_the_layout_and_no_value(shape: tuple[int, ...]) -
     laid_out = channels_last(tensor)
     assert torch.equal(laid_out, tensor)
     assert laid_out.stride(1) == 1
+
+
+@given(st.lists(st.integers(0, 23), min_size=1, max_size=30), st.sampled_from([8, 16]))
+def test_arrays_read_and_resize_as_tensors_do(rows: list[int], size: int) -> None:
+    data = toy_data()
+    arrays = TrialData(data.images.numpy(), data.targets.numpy(), data.rows, data.classes)
+    arrays.images.flags.writeable = False  # as they come out of shared memory
+    for one, other in zip(arrays.read(torch.tensor(rows)), data.read(torch.tensor(rows)), strict=True):
+        assert torch.equal(one, other)
+    whole, found = data.resized(size), arrays.resized(size)
+    assert torch.equal(found.images, whole.images)
+    assert torch.equal(found.targets, whole.targets)
+    assert isinstance(arrays.to(torch.device("cpu")).images, torch.Tensor)
+
+
+def test_targets_of_arrays_are_looked_at_when_they_are_read() -> None:
+    data = toy_data()
+    targets = data.targets.numpy().copy()
+    targets[5] = 2
+    arrays = TrialData(data.images.numpy(), targets, data.rows, data.classes)
+    arrays.read(torch.tensor([4]))
+    with pytest.raises(ValueError, match="targets must be below 2"):
+        arrays.read(torch.tensor([4, 5]))
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

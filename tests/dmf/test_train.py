@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from toy import toy_data, toy_labels, toy_spec
+from toy import toy_data, toy_labels, toy_spec, toy_volumes
 
 from dmf.train import EpochReport, TrainingDiverged, Trial, TrialResult, train
 
@@ -18,6 +18,15 @@ def data():
 def test_it_learns_to_find_bright_squares(data) -> None:
     result = train(toy_spec(epochs=30, learning_rate=1e-2), data)
     assert result.test["per_image"]["dice"] > 0.9
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_learns_to_find_them_in_volumes(precision: str) -> None:
+    volumes = {"model": "unet3d", "model_params": {"base_filters": 4, "depth": 1}, "augmentation": {"depth_flip": 0.5}}
+    result = train(toy_spec(**volumes, epochs=30, batch_size=2, learning_rate=1e-2, precision=precision), toy_volumes())
+    assert result.test["per_image"]["dice"] > 0.7
+    assert result.predictions.shape == (2, 8, 16, 16)
+    assert result.confusion.sum() == 2 * 8 * 16 * 16
 
 
 def test_the_same_spec_gives_the_same_result_bit_for_bit(data) -> None:
@@ -122,6 +131,26 @@ def test_every_loss_of_the_fusion_paper_classifies() -> None:
     losses = ("tversky", "smooth_l1", "focal", "cross_entropy", "mse", "dice", "binary_cross_entropy")
     result = classify(losses=losses, auxiliary=None, epochs=1, selection="accuracy")
     assert np.isfinite(result.test["weighted"]["precision"])
+
+
+def test_noise_on_the_test_images_is_scored_beside_them(data) -> None:
+    plain = train(toy_spec(epochs=8, learning_rate=1e-2), data)
+    noisy = train(toy_spec(epochs=8, learning_rate=1e-2, test_noise=(0.001, 0.8)), data)
+    assert set(noisy.test) == {f"{p}{n}" for p in plain.test for n in ("", "@noise=0.001", "@noise=0.8")}
+    assert {name: noisy.test[name] for name in plain.test} == plain.test
+    little, much = (noisy.test[f"per_image@noise={noise}"]["dice"] for noise in (0.001, 0.8))
+    assert little == pytest.approx(plain.test["per_image"]["dice"], abs=0.05)
+    assert much < 0.7 * little
+
+
+def test_all_trials_of_a_seed_are_asked_about_the_same_noise(data) -> None:
+    shown = []
+    for changes in ({}, {"model_params": {"base_filters": 2}}, {"weighting": "fixed", "weighting_params": {}}):
+        trial = Trial(toy_spec(**changes), data)
+        trial.model.register_forward_pre_hook(lambda _, images: shown.append(images[0]))
+        trial.predict("test", noise=0.1)
+    first, others = shown[:2], shown[2:]
+    assert all(torch.equal(one, other) for one, other in zip(first * 2, others, strict=True))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

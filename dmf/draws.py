@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +21,24 @@ def uniform(seed: Int[Tensor, ""], step: Int[Tensor, ""], index: Int[Tensor, "*n
 def normal(seed: Int[Tensor, ""], step: Int[Tensor, ""], index: Int[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Standard normal float64, by the inverse of the distribution function."""
     return math.sqrt(2) * torch.erfinv(2 * uniform(seed, step, index) - 1)
+
+
+def noise(seed: Int[Tensor, ""], step: Int[Tensor, " b"], size: int) -> Float[Tensor, "b {size}"]:
+    """Standard normal float32, `size` numbers for each step: quick enough for pictures, the same on every device.
+
+    Every hash of 32 bits picks two of 65,536 quantiles.
+    """
+    pairs = _mix(torch.arange(-(-size // 2), device=step.device))
+    hashed = _mix(_mix(_mix(seed) + step)[:, None] ^ pairs)
+    entries = torch.cat([hashed & 0xFFFF, hashed >> 16], dim=1)[:, :size]
+    return _normal_quantiles(step.device).index_select(0, entries.flatten()).view(entries.shape)
+
+
+@lru_cache
+def _normal_quantiles(device: torch.device) -> Float[Tensor, " 65536"]:
+    """The standard normal's quantiles at (i + 1/2) / 65536, which reach from -4.3 to 4.3."""
+    levels = (torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16)
+    return (math.sqrt(2) * torch.erfinv(2 * levels - 1)).float().to(device)
 
 
 def new_seed(seed: int | None) -> Int[Tensor, ""]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pipelines.audit.audit import Audit
 from pipelines.audit.sheets import contact_sheets
@@ -73,6 +74,11 @@ def findings(summary: Summary) -> list[str]:
             f"{_count(summary.across_splits, 'group')} of near duplicates {_have(summary.across_splits)} members in "
             f"several of the publisher's splits.{leaked}"
         )
+    if summary.shared_masks:
+        found.append(
+            f"{_count(summary.shared_masks, 'mask')} {_have(summary.shared_masks)} been given to several different "
+            f"images, so that all but one of each are wrong: {_first(summary.shared_masks)}."
+        )
     if summary.patients_across_splits:
         found.append(f"{summary.patients_across_splits} patients are in several of the publisher's splits.")
     if summary.across_patients:
@@ -97,8 +103,6 @@ def findings(summary: Summary) -> list[str]:
     ):
         if cases:
             found.append(f"{_count(cases, 'mask')} {text}.")
-    if summary.shared_masks:
-        found.append(f"{_count(summary.shared_masks, 'mask')} shared by images that are no duplicates.")
     return found
 
 
@@ -146,7 +150,7 @@ def _tables(summary: Summary) -> list[Table]:
                 [f"{s.similarity:g}", *map(str, (s.pairs, s.images, s.across_labels, s.across_splits))]
                 for s in summary.ladder
             ],
-            "Splits: the publisher's. The first row is `split.similarity` of params.yaml, which the split obeys.",
+            "Splits: the publisher's. The first row is split.similarity of params.yaml, which the split obeys.",
         ),
         Table(
             "Cases that cannot be used", ["Case", "Why"], [list(item) for item in summary.problems.items()], words=True
@@ -188,7 +192,9 @@ def _draw_areas(audit: Audit) -> str:
         axes.hist(values, bins=edges.tolist(), histtype="stepfilled", alpha=0.25, color=colour)
         axes.hist(values, bins=edges.tolist(), histtype="step", color=colour, label=f"{label} ({len(values)})")
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("annotated share of the image, percent")
     axes.set_ylabel("images")
     axes.legend()

@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipelines.audit.audit import Audit
 from pipelines.audit.look import flat
+from pipelines.audit.summary import shared_masks
 from pipelines.parallel import threaded
 from pipelines.pictures import as_channels
 from pipelines.readers import case_image, case_mask
@@ -85,6 +86,7 @@ def contact_sheets(audit: Audit) -> list[Sheet]:
 
 def _choices(audit: Audit) -> Iterator[_Choice]:
     facts = audit.facts
+    place = {fact.case.name: index for index, fact in enumerate(facts)}
     labels = sorted({fact.case.label for fact in facts})
     crossing = [group for group in audit.groups if len({facts[index].case.label for index in group}) > 1]
     splits = [
@@ -102,6 +104,12 @@ def _choices(audit: Audit) -> Iterator[_Choice]:
         count = f"{len(groups)} groups" if len(groups) != 1 else "1 group"
         text = f"{count}, all of them." if len(shown) == len(groups) else f"The {len(shown)} largest of {count}."
         yield _Choice(anchor, heading, text, [("", group) for group in shown])
+    yield _Choice(
+        "shared-masks",
+        "One mask for different images",
+        "Pixel by pixel the same mask, so that all but one are wrong.",
+        [("", [place[name] for name in names]) for names in shared_masks(audit)],
+    )
     yield _Choice(
         "sample",
         "A random sample",
@@ -144,7 +152,7 @@ def draw_tile(audit: Audit, index: int) -> Tile:
         mask = case_mask(audit.entry, audit.raw, fact.case)
         mask = mask[len(mask) // 2] if spatial == 3 else mask
         picture = _outlined(picture, cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
-    notes = [fact.case.label, fact.case.official_split or "", " x ".join(map(str, fact.size))]
+    notes = [fact.case.label, fact.case.official_split or "", "×".join(map(str, fact.size))]
     if fact.mask is not None:
         notes.append(f"{100 * fact.mask.area:.3g} %" + (f", {fact.mask.parts} parts" if fact.mask.parts > 1 else ""))
     file = io.BytesIO()

@@ -110,7 +110,7 @@ def summarise(audit: Audit) -> Summary:
         multi_part=[fact.case.name for fact in masked if fact.mask and fact.mask.parts > 1],
         at_border=[fact.case.name for fact in masked if fact.mask and fact.mask.at_border],
         many_files=[fact.case.name for fact in masked if len(fact.case.masks) > 1],
-        shared_masks=_shared_masks(masked, audit),
+        shared_masks=shared_masks(audit),
         areas=_areas(masked),
         classes=_class_shares(masked, audit.entry.classes),
         similarity=audit.similarity,
@@ -159,9 +159,10 @@ def _equal(facts: Sequence[CaseFacts], keys: Sequence[str]) -> list[list[str]]:
     return sorted(names for names in found if len(names) > 1)
 
 
-def _shared_masks(masked: Sequence[CaseFacts], audit: Audit) -> list[list[str]]:
+def shared_masks(audit: Audit) -> list[list[str]]:
+    """Cases that are no duplicates but have the same mask, with something on it, pixel by pixel."""
     group = {audit.facts[index].case.name: number for number, group in enumerate(audit.groups) for index in group}
-    lesions = [fact for fact in masked if fact.mask and fact.mask.area > 0]
+    lesions = [fact for fact in audit.facts if fact.mask and fact.mask.area > 0]
     equal = _equal(lesions, [fact.mask.pixels if fact.mask else "" for fact in lesions])
     return [names for names in equal if len({group.get(name, name) for name in names}) > 1]
 

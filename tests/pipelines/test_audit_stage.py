@@ -169,7 +169,7 @@ def test_the_page_needs_no_network_and_shows_every_group(root: Path, tmp_path: P
     assert page.open == []
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
     assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
-    assert {"across-labels", "sample", "areas", "empty", "parts"} <= set(page.ids)
+    assert {"across-labels", "shared-masks", "sample", "areas", "empty", "parts"} <= set(page.ids)
     assert len([picture for picture in page.pictures if "benign (1)" in (picture["alt"] or "")]) >= 3
     assert all(picture["alt"] for picture in page.pictures)
     content = json.loads((tmp_path / "reports" / "busi.json").read_text())

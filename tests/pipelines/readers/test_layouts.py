@@ -1,8 +1,7 @@
-"""What each reader makes of its publisher's traps, and what it says about a data set that is not whole."""
+"""What each reader makes of its publisher's traps; what it says about a data set that is not whole: see `bad_input`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from tests.pipelines.readers.layouts import (
     build,
     make_entry,
     mask,
-    matlab,
     picture,
     text,
 )
@@ -171,102 +169,10 @@ def test_one_label_needs_no_folders(tmp_path: Path) -> None:
     assert (case.image, case.masks, case.label) == (Path("images/scan 1.jpg"), (Path("masks/scan 1.png"),), "lesion")
 
 
-def delete(name: str) -> Callable[[Path], None]:
-    return lambda root: next(root.rglob(name)).unlink()
-
-
-def rewrite(name: str, old: str, new: str) -> Callable[[Path], None]:
-    def change(root: Path) -> None:
-        path = next(root.rglob(name))
-        path.write_text(path.read_text().replace(old, new))
-
-    return change
-
-
-def remove_folder(name: str) -> Callable[[Path], None]:
-    def remove(root: Path) -> None:
-        folder = next(root.rglob(name))
-        folder.rename(root.parent / f"moved {name}")
-
-    return remove
-
-
-def add_unlisted(root: Path) -> None:
-    picture(root / "BUSBRA/Images/bus_9-l.png", "L")
-    mask(root / "BUSBRA/Masks/mask_9-l.png")
-
-
-NOT_WHOLE = [
-    ("busc", delete("benign2.png"), r"masks/benign2\.png: a mask without its image in .*Fetch it again"),
-    (
-        "busc",
-        lambda r: mask(next(r.rglob("masks")) / "benign1.bmp"),
-        r"benign1\.png: a second mask beside benign1\.bmp",
-    ),
-    ("bus_bra", delete("bus_0001-r.png"), r"mask_0001-r\.png: a mask without its image"),
-    ("bus_bra", delete("mask_0001-r.png"), r"bus_0001-r\.png: an image without its mask BUSBRA/Masks/mask_0001-r"),
-    ("bus_bra", delete("bus_data.csv"), r"bus_data\.csv: no such file"),
-    (
-        "bus_bra",
-        rewrite("bus_data.csv", "bus_0002-s", "bus_0003-s"),
-        r"bus_data\.csv: bus_0003-s is listed, but has no image",
-    ),
-    ("bus_bra", add_unlisted, r"bus_data\.csv: no row for bus_9-l\.png. Fetch"),
-    ("bus_bra", rewrite("bus_data.csv", "Case", "Patient"), r"expected the column 'Case'. Found ID, Patient, "),
-    ("bus_bra", rewrite("bus_data.csv", "s,7,", "s,,"), r"bus_data\.csv, line 4: 'Case' is empty"),
-    ("isic2017", remove_folder("ISIC-2017_Validation_Data"), r"ISIC-2017_Validation_Data: no such folder"),
-    ("isic2018", delete("ISIC_0012001_segmentation.png"), r"ISIC_0012001\.jpg: an image without its mask"),
-    (
-        "ph2",
-        delete("IMD409_lesion.bmp"),
-        r"IMD409_lesion\.bmp: no such file. Unpack PH2 again or remove the case IMD409",
-    ),
-    ("ph2", remove_folder("IMD409_lesion"), r"IMD409_lesion: no such folder; files of case IMD409 were expected"),
-    (
-        "brats2018",
-        delete("Brats18_TCIA_9_1_t1ce.nii.gz"),
-        r"TCIA_9_1_t1ce\.nii\.gz: no such file.*or remove the folder",
-    ),
-    ("brats2018", remove_folder("LGG"), r"LGG: no such folder; cases labelled 'LGG' were expected"),
-    ("picai2022", delete("10001_1000001_adc.mha"), r"10001_1000001_adc\.mha: no such file"),
-    ("picai2022", remove_folder("picai_labels-main"), r"picai_labels\*: expected one such folder. Found none"),
-    (
-        "picai2022",
-        rewrite("marksheet.csv", "YES", "maybe"),
-        r"expected YES or NO as case_csPCa of 10001_1000001. Found",
-    ),
-    ("picai2022", rewrite("marksheet.csv", "case_csPCa", "csPCa"), r"expected the column 'case_csPCa'"),
-    ("brain_tumor_mri", remove_folder("Testing"), r"Testing/glioma: no such folder; images labelled 'glioma'"),
-    ("tomato_leaf", remove_folder("Tomato___healthy"), r"Tomato___healthy: no such folder; images labelled 'healthy'"),
-    ("deepglobe", delete("455_mask.png"), r"455_sat\.jpg: no mask of tile 455. Add it or remove the file"),
-    ("deepglobe", delete("455_sat.jpg"), r"455_mask\.png: no image of tile 455"),
-    ("deepglobe_water", lambda r: picture(r / "train/455_mask.png", size=(90, 1)), r"455_mask\.png: unknown colour"),
-    ("crack_forest", delete("101.jpg"), r"101\.mat: a mask without its image image/101\.jpg"),
-    (
-        "crack_forest",
-        lambda r: matlab(next(r.rglob("101.mat")), np.ones((3, 4))),
-        r"101\.mat: the mask has 3 x 4 pixels",
-    ),
-    ("image_mask_folders", remove_folder("closed"), r"closed: no such folder"),
-    ("label_folders", remove_folder("cat"), r"cat: no such folder; images labelled 'cat' were expected"),
-    ("label_folders", lambda r: picture(r / "cat/a;b.png"), r"a;b\.png: names with ';' are not read. Rename"),
-]
-
-
-@pytest.mark.parametrize(("reader", "spoil", "message"), NOT_WHOLE)
-def test_what_is_not_whole_is_named(tmp_path: Path, reader: str, spoil: Callable[[Path], object], message: str) -> None:
-    root = tmp_path / "raw"
-    entry = build(reader, root)
-    spoil(root)
-    with pytest.raises(StageError, match=message) as caught:
-        read_cases(entry, root)
-    assert str(caught.value).startswith(str(root))
-
-
-def test_a_table_that_is_no_text_is_named(tmp_path: Path) -> None:
-    entry = build("bus_bra", tmp_path)
-    (tmp_path / "BUSBRA/bus_data.csv").write_bytes(b"\xff\xfe\x00I")
-    with pytest.raises(StageError, match=r"bus_data\.csv: not a table of comma-separated values"):
+def test_names_with_the_separator_are_refused(tmp_path: Path) -> None:
+    entry = build("label_folders", tmp_path)
+    picture(tmp_path / "cat/a;b.png")
+    with pytest.raises(StageError, match=r"a;b\.png: names with ';' are not read. Rename the file"):
         read_cases(entry, tmp_path)
 
 

@@ -18,7 +18,7 @@ from pipelines.catalogue import DatasetEntry
 from pipelines.console import StageError
 from pipelines.duplicates import SIDE, thumbnail
 from pipelines.parallel import threaded
-from pipelines.readers import Case, case_image, case_mask
+from pipelines.readers import Case, case_image, case_mask, check_case
 
 MANY_VALUES = 8
 """A mask with more distinct values than this is said to have "many"."""
@@ -105,6 +105,7 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
 
     def look(index: int) -> CaseFacts | str:
         try:
+            check_case(entry, raw, cases[index])
             facts, thumbnails[index] = _look_at_case(entry, raw, cases[index], checksum)
         except StageError as error:
             return str(error)
@@ -138,8 +139,6 @@ def _look_at_case(
     mask = case_mask(entry, raw, case) if case.masks or entry.task == "segmentation" else None
     spatial = mask.ndim if mask is not None else 2
     size = image.shape[:spatial]
-    if mask is not None and mask.shape != size:
-        raise StageError(f"{raw / case.masks[0]}: the mask has {mask.shape} pixels, its image {size}.")
     facts = CaseFacts(
         case=case,
         sha256=checksum(case.image),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pipelines.console import StageError
 from pipelines.readers.cases import Case, join_paths, split_paths
 from pipelines.readers.images import load_image
-from pipelines.readers.load import case_image, case_mask, case_parts, check_sizes
+from pipelines.readers.load import case_image, case_mask, case_parts, check_case, check_sizes
 from pipelines.readers.masks import load_mask
 from pipelines.readers.parts import Patches, Slices, VolumeCut
 from pipelines.readers.registry import READERS, Reader
@@ -76,6 +76,7 @@ __all__ = [
     "case_image",
     "case_mask",
     "case_parts",
+    "check_case",
     "find_cases",
     "join_paths",
     "load_image",

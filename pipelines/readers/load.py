@@ -81,29 +81,32 @@ def case_parts(entry: DatasetEntry, root: Path, cases: Sequence[Case]) -> list[C
 
 
 def check_sizes(entry: DatasetEntry, root: Path, cases: Sequence[Case]) -> None:
-    """Look at the files' headers, on all cores.
+    """`check_case` of all cases, on all cores."""
+    whole = {case.files: case for case in cases}  # parts of one file have one header
+    threaded(
+        lambda case: check_case(entry, root, case), list(whole.values()), f"{entry.name}: checking sizes", unit="images"
+    )
+
+
+def check_case(entry: DatasetEntry, root: Path, case: Case) -> None:
+    """Look at the headers of a case's files.
 
     Raises:
         StageError: if a file cannot be read, a mask is not the size of its image, or modalities differ in size and
             are not resampled.
     """
-
-    def check(case: Case) -> None:
-        for path in (*case.files, *case.masks):
-            if FILE_SEPARATOR in path.as_posix():
-                raise StageError(f"{root / path}: names with {FILE_SEPARATOR!r} are not read. Rename the file.")
-        expected = _size(root / case.image)
-        free = READERS[entry.reader].grid == "first"
-        for path, kind in [(path, "modality") for path in case.modalities] + [(path, "mask") for path in case.masks]:
-            found = _size(root / path)
-            if found != expected and not (free and kind == "modality"):
-                raise StageError(
-                    f"{root / path}: the {kind} has {size_text(found)} pixels (height x width), its image "
-                    f"{case.image.name} {size_text(expected)}. Replace the {kind} or remove the case."
-                )
-
-    whole = {case.files: case for case in cases}  # parts of one file have one header
-    threaded(check, list(whole.values()), f"{entry.name}: checking sizes", unit="images")
+    for path in (*case.files, *case.masks):
+        if FILE_SEPARATOR in path.as_posix():
+            raise StageError(f"{root / path}: names with {FILE_SEPARATOR!r} are not read. Rename the file.")
+    expected = _size(root / case.image)
+    free = READERS[entry.reader].grid == "first"
+    for path, kind in [(path, "modality") for path in case.modalities] + [(path, "mask") for path in case.masks]:
+        found = _size(root / path)
+        if found != expected and not (free and kind == "modality"):
+            raise StageError(
+                f"{root / path}: the {kind} has {size_text(found)} pixels (height x width), its image "
+                f"{case.image.name} {size_text(expected)}. Replace the {kind} or remove the case."
+            )
 
 
 def _size(path: Path) -> tuple[int, ...]:

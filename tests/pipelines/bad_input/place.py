@@ -77,8 +77,10 @@ class Place:
         path.write_text(yaml.safe_dump({"mirrored": {k: v for k, v in written.items() if v is not None}}))
 
     def files(self) -> dict[str, bytes]:
-        """Everything that is there, but for the locks that processes share."""
+        """Everything that is there, but for the locks that processes share and for the audit's pages, which list what
+        is bad."""
         found = (path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+        found = (path for path in found if self.folder / "reports" not in path.parents)
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in found}
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipelines.audit.audit import audit_dataset
 from pipelines.audit.record import record_path, write_duplicates
-from pipelines.audit.search import find_duplicates
 from pipelines.catalogue import find_entries
 from pipelines.params import SplitParams
 from tests.pipelines.bad_input.images import IMAGE, MASK
@@ -69,7 +69,8 @@ def images_too_few_to_be_split(place: Place) -> None:
             if path.stem not in ("b00", "m00"):
                 path.unlink()
     (entry,) = find_entries(["scans"], place.data)
-    write_duplicates(record_path(place.data, "scans"), find_duplicates(entry, place.data, SplitParams().similarity))
+    audited = audit_dataset(entry, place.data, SplitParams().similarity)
+    write_duplicates(record_path(place.data, "scans"), audited.duplicates)
 
 
 @bad("filter scans", "data/splits/scans.csv is missing. Make it with `dvc repro split`")

@@ -107,11 +107,7 @@ def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float) -> None:
     pd.DataFrame({"image": names, "label": "benign", **images}).to_parquet(folder / "images.parquet", index=False)
     np.savez_compressed(folder / "predictions.npz", index=tested, masks=predicted)
     summary = {name: scores for name, scores in _summary(dice, len(tested)).items() if name in facts.protocols}
-    summary |= {
-        f"{name}@noise={level}": dict(summary[name])
-        for name in list(summary)
-        for level in getattr(spec, "test_noise", ())
-    }
+    summary |= {f"{name}@noise={level}": dict(summary[name]) for name in list(summary) for level in spec.test_noise}
     if "per_image" in summary:
         summary["per_image"]["hd95"] = 30 * (1 - dice)
     stored = {

@@ -79,11 +79,12 @@ def _record(target: Path) -> Path:
 
 
 def _by_hand(source: Download, entry: DatasetEntry, target: Path) -> str:
+    name = entry.sources_of or entry.name
     size = f", {source.bytes:,} bytes" if source.bytes else ""
     checksum = f", {source.checksum}" if source.checksum else ""
     return (
         f"To go on by hand, get {source.address}{size}{checksum}\n"
-        f"  and place it at {target}; or set {VARIABLE} to a folder whose mirror.yaml has `{entry.name}`.\n"
+        f"  and place it at {target}; or set {VARIABLE} to a folder whose mirror.yaml has `{name}`.\n"
         f"  Terms: {entry.terms}\n"
         f"  Please cite: {entry.citation}"
     )

@@ -70,7 +70,7 @@ def convert(entry: DatasetEntry, raw: Path, row: Row, params: Params) -> Convert
     if len(shape) == 3:
         planes = _planes(image, 3)
     else:
-        planes = _planes(resize_image(image, params.arrays.size), 2)
+        planes = square_planes(image, params.arrays.size)
         target = resize_mask(target, params.arrays.size) if target.ndim else target
     colour = entry.channels == 3 and entry.volume is None and not case.modalities
     return Converted(planes, filtered(planes, params.filter, together=colour), target)
@@ -84,6 +84,11 @@ def filtered(planes: UInt8[np.ndarray, "C ..."], params: FilterParams, *, togeth
     for index in np.ndindex(planes.shape[:-2]):
         smooth[index] = bilateral(planes[index], params)
     return smooth
+
+
+def square_planes(image: UInt8[np.ndarray, "H W *C"], size: int) -> UInt8[np.ndarray, "C S S"]:
+    """A picture at the arrays' size, channels first."""
+    return _planes(resize_image(image, size), 2)
 
 
 def _planes(image: UInt8[np.ndarray, ...], axes: int) -> UInt8[np.ndarray, "C ..."]:

@@ -197,3 +197,18 @@ def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, text: str) -> None:
 
 def test_study_files_hold_nothing_but_studies() -> None:
     assert {path.suffix for path in FOLDER.iterdir() if path.is_file()} <= {".yaml", ".py"}
+
+
+def test_every_study_is_explained() -> None:
+    text = (FOLDER.parent / "docs" / "studies.md").read_text()
+    assert [name for name in study_names() if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", [name for name in study_names() if f"{name}_small" in study_names()])
+def test_a_small_study_keeps_the_kind_of_its_grid(name: str) -> None:
+    whole, small = (expand(load_study(study)) for study in (name, f"{name}_small"))
+    varying = [
+        {field for field in FIELDS if len({repr(getattr(cell.spec, field)) for cell in expansion.cells}) > 1}
+        for expansion in (whole, small)
+    ]
+    assert varying[1] - {"dataset", "seed"} <= varying[0] | {"model_params", "weighting_params"}

@@ -8,10 +8,14 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from tune_spaces import ConfigError
 
 Item = TypeVar("Item")
+
+WIDE = 200
+"""Columns of a table in a log file."""
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -24,6 +28,11 @@ class StageError(Exception):
 def say(message: str) -> None:
     """One line about what the stage did."""
     out.print(message, markup=False)
+
+
+def show(table: Table) -> None:
+    """A table, at full width where there is no terminal to fit it to."""
+    (out if out.is_terminal else Console(highlight=False, width=WIDE)).print(table, markup=False)
 
 
 def bar(*, unit: str = "", transient: bool = True) -> Progress:

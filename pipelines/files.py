@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it there: nobody ever sees a half-written file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -45,3 +48,51 @@ def replaced(target: Path, beside: Path) -> Iterator[Path]:
         partial.rename(target)
     finally:
         tidy()
+
+
+def flush_to_disk(folder: Path) -> None:
+    """Wait until every file of a folder would survive a power cut; all at once, as disks gather what comes together."""
+
+    def flush(path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(flush, folder.iterdir()))
+
+
+class Locked(Exception):
+    """Another live process holds the lock."""
+
+
+@contextmanager
+def locked(path: Path, *, patience: float = 0) -> Iterator[None]:
+    """Hold a lock that its process alone can hold, and that ends with the process, however that ends.
+
+    Raises:
+        Locked: if another process still holds it after `patience` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise Locked(f"{path} is held by another process.") from None
+                time.sleep(0.1)
+        yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a live process holds the lock."""
+    try:
+        with locked(path.resolve()) if path.exists() else nullcontext():
+            return False
+    except Locked:
+        return True

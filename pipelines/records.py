@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
 from dmf.train import EpochReport, TrialResult
-from pipelines.files import replaced
+from pipelines.files import flush_to_disk, replaced, write_atomically
 
 DONE = "trial.json"
 FAILED = "failure.json"
+
+FailureKind = Literal["configuration", "divergence", "machine", "skipped"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial could not finish.
+
+    Attributes:
+        kind: "configuration", a fault of the settings or the code, which all seeds share; "divergence", of this seed;
+            "machine", of the computer; "skipped", not tried because another seed of the configuration failed.
+        error: one line.
+        attempts: how often the trial was begun.
+        node: machine of the last attempt.
+        log: file that tells more, or an empty string.
+        traceback: where the error was raised, if it was.
+    """
+
+    kind: FailureKind
+    error: str
+    attempts: int = 0
+    node: str = ""
+    log: str = ""
+    traceback: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """For a list: what went wrong, where, how often it was tried, and what tells more."""
+        if self.kind == "skipped":
+            return self.error
+        log = f"; see {self.log}" if self.log else ""
+        return f"failed ({self.kind}, attempt {self.attempts}, node {self.node}): {self.error}{log}"
 
 
 def step_rows(report: EpochReport, first_step: int) -> pd.DataFrame:
@@ -70,12 +102,26 @@ def write_trial(
         np.savez_compressed(partial / "predictions.npz", index=result.rows, masks=result.predictions, **probabilities)
         torch.save(result.weights, partial / "model.pt")
         (partial / DONE).write_text(json.dumps({**description, **outcome}, indent=1))
+        flush_to_disk(partial)
 
 
-def write_failure(folder: Path, description: dict[str, Any]) -> None:
-    """Record why a trial could not finish, for the report's table of failures."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FAILED).write_text(json.dumps({**description, "status": "failed"}, indent=1))
+def write_failure(folder: Path, description: dict[str, Any], failure: Failure) -> None:
+    """Record why a trial could not finish, for the tables of failures."""
+    text = json.dumps({**description, "status": "failed", "failure": asdict(failure)}, indent=1)
+    write_atomically(folder / FAILED, lambda partial: partial.write_text(text))
+
+
+def read_failure(folder: Path) -> Failure | None:
+    """What `write_failure` wrote; None if there is nothing or it cannot be read."""
+    try:
+        return Failure(**json.loads((folder / FAILED).read_text())["failure"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def clear_failure(folder: Path) -> None:
+    """Forget an earlier failure: the trial is tried again."""
+    (folder / FAILED).unlink(missing_ok=True)
 
 
 def is_done(folder: Path) -> bool:

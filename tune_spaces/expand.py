@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -185,7 +186,7 @@ def _text(value: object) -> str:
 
 
 def _refuse_duplicates(study: Study, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ConfigError(f"{study.path}: the grid holds a configuration twice: {'; '.join(twice)}.")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipelines.console import StageError, run_stage, say
+from pipelines.console import StageError, run_stage, say, show
+from pipelines.grid.failures import failure_table
 from pipelines.grid.plan import PlannedTrial, plan
 from pipelines.tracking import tracking_uri
 from tune_spaces import load_study
@@ -26,12 +27,14 @@ def main() -> None:
         return
     from pipelines.grid.run import run_grid
 
-    failed = run_grid(study, planned, arguments.data, tracking_uri(), arguments.workers)
-    if failed:
-        names = {trial.identifier: trial.configuration for trial in planned}
-        causes = "\n".join(f"  {identifier} ({names[identifier]}): {cause}" for identifier, cause in failed.items())
+    failures = run_grid(study, planned, arguments.data, tracking_uri(), arguments.workers)
+    if failures:
+        show(failure_table(planned, failures))
         kept = f"the others are kept in {planned[0].folder.parent}"
-        raise StageError(f"{len(failed)} of {len(planned)} trials failed; {kept}.\n{causes}")
+        raise StageError(
+            f"{len(failures)} of {len(planned)} trials failed, see the table above; {kept}. "
+            "Mend the cause and run this again: failed trials are tried anew."
+        )
     say(f"grid: all {len(planned)} trials are done; results in {planned[0].folder.parent}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,16 @@ class PlannedTrial:
     folder: Path
 
     @property
+    def row(self) -> tuple[str, str]:
+        """What a table shows as one row of all seeds: data set and configuration."""
+        return self.spec.dataset, self.configuration
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return f"{self.configuration} · {self.spec.dataset} · seed {self.spec.seed}"
+
+    @property
     def done(self) -> bool:
         return is_done(self.folder)
 
@@ -39,10 +50,24 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     prepared = {name: arrays.load(data, name) for name in study.datasets}
     for dataset, split in sorted({(cell.spec.dataset, cell.spec.split) for cell in cells}):
         prepared[dataset].rows(split)
+    fingerprint_of = _remembering_fingerprints()
     planned = []
     for cell in cells:
-        checksum, fingerprint = prepared[cell.spec.dataset].checksum, code_fingerprint(cell.spec)
+        checksum, fingerprint = prepared[cell.spec.dataset].checksum, fingerprint_of(cell.spec)
         identifier = cell.spec.identifier(checksum, fingerprint)
         folder = trials.resolve() / study.name / identifier  # workers have another working directory
         planned.append(PlannedTrial(identifier, cell.configuration, cell.spec, checksum, fingerprint, folder))
     return planned
+
+
+def _remembering_fingerprints() -> Callable[[TrialSpec], str]:
+    """`code_fingerprint`, taken once of all specs that run the same code: a study has few such codes and many specs."""
+    known: dict[tuple[object, ...], str] = {}
+
+    def fingerprint(spec: TrialSpec) -> str:
+        code = spec.losses, spec.auxiliary, spec.weighting, spec.model
+        if code not in known:
+            known[code] = code_fingerprint(spec)
+        return known[code]
+
+    return fingerprint

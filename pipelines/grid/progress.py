@@ -9,7 +9,11 @@ from ray import tune
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pipelines.console import err, say
+from pipelines.grid.estimate import spell_seconds
 from pipelines.grid.plan import PlannedTrial
+from pipelines.grid.queue import TrialQueue
+from pipelines.grid.worker import StepReport
+from pipelines.records import Failure
 
 SILENT_SECONDS = 15
 """How often a line is printed where there is no terminal to redraw one."""
@@ -18,13 +22,15 @@ SILENT_SECONDS = 15
 class GridProgress(tune.Callback):
     """Follows Tune's trials and shows one line about them."""
 
-    def __init__(self, planned: list[PlannedTrial]) -> None:
+    def __init__(self, planned: list[PlannedTrial], queue: TrialQueue) -> None:
+        self._queue = queue
         self._planned = {trial.identifier: trial for trial in planned}
-        self._kept = sum(trial.done for trial in planned)
-        self.ended: set[str] = set()
+        waiting = [trial for trial in planned if not trial.done]
+        self._completed = len(planned) - len(waiting)
+        self._epochs_left = sum(trial.spec.epochs for trial in waiting)
         self._epochs: dict[str, int] = {}
-        self.failed: dict[str, str] = {}
-        self._best: tuple[float, str] = (-1.0, "")
+        self._trained = 0
+        self._best: tuple[float, str] = (0.0, "none yet")
         self._started = self._printed = time.monotonic()
         columns = (
             TextColumn("{task.description}"),
@@ -33,7 +39,7 @@ class GridProgress(tune.Callback):
             TextColumn("{task.fields[line]}"),
         )
         self._bar = Progress(*columns, console=err, disable=not err.is_terminal)
-        self._task = self._bar.add_task("grid", total=len(planned), completed=self._kept, line="starting")
+        self._task = self._bar.add_task("grid", total=len(planned), completed=self._completed, line="starting")
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore of its own, which is not how a grid continues."""
@@ -46,41 +52,38 @@ class GridProgress(tune.Callback):
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
+    def failed(self, identifier: str, failure: Failure) -> None:
+        """A trial has failed for good, or is skipped."""
+        trial = self._planned[identifier]
+        self._epochs_left -= trial.spec.epochs - self._epochs.get(identifier, 0)
+        if failure.kind != "skipped":
+            err.print(f"failed: {trial.title}: {failure.error}", markup=False)
+
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        identifier = result["config"]["identifier"]
-        if result["failed"]:
-            self.failed[identifier] = result["error"]
-            err.print(f"failed: {self._planned[identifier].configuration}: {result['error']}", markup=False)
-        else:
-            self._epochs[identifier] = result["epoch"]
-            self._best = max(self._best, (result["score"], self._planned[identifier].configuration))
-        if result["done"]:
-            self.ended.add(identifier)
-            self._epochs[identifier] = self._planned[identifier].spec.epochs
-        self._show(sum(other.status == "RUNNING" for other in trials))
+        report: StepReport = result["report"]
+        for identifier, epochs in report.trained.items():
+            before = self._epochs.get(identifier, 0)
+            self._epochs[identifier] = epochs
+            self._epochs_left -= epochs - before
+            self._trained += 1  # a resumed trial brings more with it, but those epochs took no time here
+        self._completed += len(report.done)
+        self._best = max(self._best, (report.score, self._planned[result["config"]["trials"][0]].configuration))
+        self._show(len(report.done) + len(report.failures))
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.failed[trial.config["identifier"]] = str(trial.get_pickled_error() or trial.get_error()).strip()
-
-    def _show(self, running: int) -> None:
+    def _show(self, ended: int) -> None:
         line = (
-            f"{running} running, {len(self.failed)} failed, "
-            f"best val Dice {100 * self._best[0]:.1f} ({self._best[1]}), {self._time_left()} left"
+            f"{self._queue.running - ended} running, {len(self._queue.failures)} failed, "
+            f"best validation score {100 * self._best[0]:.1f} ({self._best[1]}), {self._time_left()} left"
         )
-        completed = self._kept + len(self.ended)
-        self._bar.update(self._task, completed=completed, line=line)
+        self._bar.update(self._task, completed=self._completed, line=line)
         now = time.monotonic()
-        if not err.is_terminal and (now - self._printed > SILENT_SECONDS or completed == len(self._planned)):
+        if not err.is_terminal and (now - self._printed > SILENT_SECONDS or self._completed == len(self._planned)):
             self._printed = now
-            say(f"grid: {completed} of {len(self._planned)} done, {line}")
+            say(f"grid: {self._completed} of {len(self._planned)} done, {line}")
 
     def _time_left(self) -> str:
-        epochs = sum(trial.spec.epochs for trial in self._planned.values())
-        kept = sum(t.spec.epochs for t in self._planned.values() if t.done and t.identifier not in self._epochs)
-        trained = sum(self._epochs.values())
-        if not trained:
+        if not self._trained:
             return "?"
-        seconds = (time.monotonic() - self._started) / trained * (epochs - kept - trained)
-        return time.strftime("%H:%M:%S", time.gmtime(seconds)) if seconds < 86400 else f"{seconds / 86400:.1f} days"
+        return spell_seconds((time.monotonic() - self._started) / self._trained * max(0, self._epochs_left))

@@ -5,77 +5,146 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 from ray import tune
 
-from pipelines import arrays
-from pipelines.console import StageError, bar, say
+from pipelines import sync
+from pipelines.console import StageError, say
+from pipelines.files import Locked, locked
+from pipelines.grid.inputs import load_inputs
 from pipelines.grid.plan import PlannedTrial
 from pipelines.grid.progress import GridProgress
-from pipelines.grid.worker import Inputs, Job, TrialWorker
-from pipelines.tracking import Mirror
+from pipelines.grid.queue import TrialQueue
+from pipelines.grid.search import GridSearch
+from pipelines.grid.worker import Job, TrialWorker
+from pipelines.records import Failure, write_failure
+from pipelines.unfinished import Unfinished, unfinished_folder
 from tune_spaces import Study
 
-RESTARTS = 3
-"""How often a trial is started again after its worker or node died."""
+TUNE = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # Tune's own state is not used
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # GridSearch gives no more than can run
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "60",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
 
 
-def run_grid(study: Study, planned: list[PlannedTrial], data: Path, uri: str, workers: int | None) -> dict[str, str]:
-    """Run what is not done yet. Returns the failed trials: identifier -> error."""
-    mirror = Mirror(study.name, uri)
+def run_grid(
+    study: Study, planned: list[PlannedTrial], data: Path, uri: str, workers: int | None = None
+) -> dict[str, Failure]:
+    """Run what is not done yet, and mirror it in MLflow meanwhile. Returns the failed trials by identifier.
+
+    Raises:
+        StageError: if another grid runs this study, or the disk is full.
+        KeyboardInterrupt: if Ctrl-C stopped it; every saved epoch is kept.
+    """
+    results = planned[0].folder.parent
     waiting = [trial for trial in planned if not trial.done]
     say(f"grid: {len(planned)} trials, {len(planned) - len(waiting)} done before, {len(waiting)} to run")
-    failed = _tune(study, planned, waiting, data, uri, workers) if waiting else {}
-    finished = [trial.folder for trial in planned if trial.done]
-    with bar(unit="trials mirrored") as progress:
-        task = progress.add_task("MLflow", total=None)
-        mirror.sync(finished, on_each=lambda: progress.advance(task))
-    return failed
+    room = unfinished_folder(results / "any").parent
+    failures: dict[str, Failure] = {}
+    if waiting:
+        with _alone(room / "grid.lock", study), sync.following(results, uri), _ray(study, workers):
+            failures = _tune(study, planned, waiting, data)
+    sync.bring_level(results, uri)
+    if not failures:
+        shutil.rmtree(room, ignore_errors=True)
+    return failures
 
 
-def _tune(
-    study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial], data: Path, uri: str, workers: int | None
-) -> dict[str, str]:
-    _start_ray(workers)
-    scratch = waiting[0].folder.parent.parent / ".tune" / study.name
+def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial], data: Path) -> dict[str, Failure]:
+    trials = {trial.identifier: trial for trial in waiting}
     threads = max(1, int(study.resources.cpus))
-    inputs = _inputs(waiting, data)
-    job = Job(study.name, {trial.identifier: trial for trial in waiting}, inputs, uri, code_version(), threads)
+    needed = sorted({(trial.spec.dataset, trial.spec.filtered) for trial in waiting})
+    inputs = {(dataset, filtered): load_inputs(data, dataset, filtered) for dataset, filtered in needed}
+    job = Job(study.name, trials, inputs, code_version(), threads)
     resources = {"cpu": study.resources.cpus, "gpu": study.resources.gpus}
-    try:
-        with GridProgress(planned) as progress:
-            tuner = tune.Tuner(
-                tune.with_resources(tune.with_parameters(TrialWorker, job=job), resources),
-                param_space={"identifier": tune.grid_search([trial.identifier for trial in waiting])},
-                tune_config=tune.TuneConfig(reuse_actors=True, num_samples=1),
-                run_config=tune.RunConfig(
-                    name=study.name,
-                    storage_path=str(scratch.resolve()),
-                    callbacks=[progress],
-                    failure_config=tune.FailureConfig(max_failures=RESTARTS),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    verbose=0,
-                ),
-            )
+    queue = TrialQueue(planned)
+    scratch = waiting[0].folder.parent.parent / ".tune" / study.name
+    with GridProgress(planned, queue) as progress:
+
+        def failed(identifier: str, failure: Failure) -> None:
+            progress.failed(identifier, _put_on_record(study, trials[identifier], failure))
+
+        search = GridSearch(queue, study.resources.cpus, study.resources.gpus, on_failure=failed)
+        tuner = tune.Tuner(
+            tune.with_resources(tune.with_parameters(TrialWorker, job=job), resources),
+            tune_config=tune.TuneConfig(search_alg=search, reuse_actors=True, num_samples=len(waiting) * 1000),
+            run_config=tune.RunConfig(
+                name=study.name,
+                storage_path=str(scratch.resolve()),
+                callbacks=[progress],
+                stop=_WhenDiskIsFull(search),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                verbose=0,
+            ),
+        )
+        try:
             tuner.fit()
-        missing = {trial.identifier for trial in waiting if not trial.done} - progress.failed.keys()
-        if missing - progress.ended:
-            raise KeyboardInterrupt  # Tune takes Ctrl-C for itself and returns as if all were well
-        lost = "it ended, but its result is not on this machine: --trials must name a folder that all nodes share"
-        return {**progress.failed, **dict.fromkeys(missing, lost)}
-    finally:
-        ray.shutdown()
-        shutil.rmtree(scratch, ignore_errors=True)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    if search.disk_full:
+        raise StageError(
+            f"{search.disk_full}. Make room where {waiting[0].folder.parent} lies and run the grid again: "
+            "finished trials and saved epochs are kept."
+        )
+    if not queue.exhausted:
+        raise KeyboardInterrupt  # Tune takes Ctrl-C for itself and returns as if all were well
+    lost = "it ended, but its result is not on this machine: --trials must name a folder that all nodes share"
+    missing = {trial.identifier for trial in waiting if not trial.done} - queue.failures.keys()
+    return {**queue.failures, **{identifier: Failure("machine", lost) for identifier in missing}}
 
 
-def _start_ray(workers: int | None) -> None:
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+class _WhenDiskIsFull(tune.Stopper):
+    """Ends everything at once: no other trial could be written either."""
+
+    def __init__(self, search: GridSearch) -> None:
+        self._search = search
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return bool(self._search.disk_full)
+
+
+def _put_on_record(study: Study, trial: PlannedTrial, failure: Failure) -> Failure:
+    """Complete and write down a failure that no worker could: its own death, or a trial that was never begun."""
+    if failure.kind in ("machine", "skipped"):
+        unfinished = Unfinished(unfinished_folder(trial.folder))
+        attempts = unfinished.progress().attempts
+        if failure.kind == "machine" and attempts:
+            log, node = str(unfinished.log_file), attempts[-1]["node"]
+            failure = replace(failure, attempts=len(attempts), node=node, log=log)
+        names = {"identifier": trial.identifier, "study": study.name, "configuration": trial.configuration}
+        write_failure(trial.folder, {**names, "spec": trial.spec.to_dict()}, failure)
+    return failure
+
+
+@contextmanager
+def _alone(lock: Path, study: Study) -> Iterator[None]:
+    try:
+        with locked(lock, patience=5):
+            yield
+    except Locked:
+        seen = f"`python -m pipelines.status --study {study.name}` shows it"
+        message = f"Another grid runs {study.name} in the same folder; {seen}."
+        raise StageError(message) from None
+
+
+@contextmanager
+def _ray(study: Study, workers: int | None) -> Iterator[None]:
+    for name, value in TUNE.items():
+        os.environ.setdefault(name, value)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
     if "RAY_ADDRESS" in os.environ:
         if workers is not None:
@@ -83,16 +152,24 @@ def _start_ray(workers: int | None) -> None:
     else:
         options |= {"address": "local", "num_cpus": workers or os.cpu_count(), "include_dashboard": False}
     ray.init(**options)
+    try:
+        _refuse_impossible(study)
+        yield
+    finally:
+        ray.shutdown()
 
 
-def _inputs(waiting: list[PlannedTrial], data: Path) -> dict[tuple[str, bool], Inputs]:
-    inputs = {}
-    for name, filtered in sorted({(trial.spec.dataset, trial.spec.filtered) for trial in waiting}):
-        prepared = arrays.load(data, name)
-        images = np.asarray(prepared.filtered if filtered else prepared.images)
-        classes = tuple(prepared.meta.classes)
-        inputs[name, filtered] = Inputs(images, np.asarray(prepared.targets), classes, prepared.cases)
-    return inputs
+def _refuse_impossible(study: Study) -> None:
+    """A machine of its own does not grow: a trial that needs more than it has would wait for ever."""
+    if "RAY_ADDRESS" in os.environ:
+        return
+    have = ray.cluster_resources()
+    for name, need in (("CPU", study.resources.cpus), ("GPU", study.resources.gpus)):
+        if need > have.get(name, 0):
+            raise StageError(
+                f"{study.path}: key `resources`: a trial needs {need:g} {name}, this machine offers "
+                f"{have.get(name, 0):g}. Ask for less, or run on a cluster with RAY_ADDRESS."
+            )
 
 
 def code_version() -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from dmf.spec import TrialSpec
 from pipelines.console import StageError
 from pipelines.grid.plan import PlannedTrial
-from pipelines.records import DONE, FAILED
+from pipelines.records import DONE, FAILED, read_failure
 
 Scores = Mapping[str, Mapping[str, float]]
 RERUN = "Delete that folder and run the grid again: finished trials are kept."
@@ -106,11 +106,8 @@ def read_trials(planned: Sequence[PlannedTrial]) -> list[TrialRecord]:
 
 
 def _describe_missing(trial: PlannedTrial) -> str:
-    cause = "never finished"
-    if (trial.folder / FAILED).is_file():
-        stored = _read_json(trial.folder / FAILED)
-        cause = f"failed on node {stored.get('node') or 'unknown'}: {stored.get('error', 'no cause recorded')}"
-    return f"{trial.spec.dataset}, {trial.configuration}, seed {trial.spec.seed} ({trial.folder.name}): {cause}"
+    failure = read_failure(trial.folder)
+    return f"{trial.title} ({trial.identifier}): {failure.sentence if failure else 'never finished'}"
 
 
 def _read_trial(trial: PlannedTrial) -> TrialRecord:

@@ -76,3 +76,13 @@ def run_stage_cli(workplace: Path) -> RunStage:
         return subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def prepared_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the phantom, prepared by the real stages."""
+    root = tmp_path_factory.mktemp("data")
+    for stage in ("fetch", "audit", "split", "filter"):
+        command = [sys.executable, "-m", f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root)]
+        subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    return root

@@ -17,6 +17,7 @@ from PIL import Image
 
 from pipelines.console import StageError
 from pipelines.grid.plan import PlannedTrial
+from pipelines.records import Failure, write_failure
 from pipelines.report import page, panel
 from pipelines.report.build import build_report
 from pipelines.report.drawing import spread
@@ -148,8 +149,8 @@ class TestFaults:
     ) -> None:
         shutil.rmtree(spoilable[0].folder)
         (spoilable[1].folder / "trial.json").unlink()
-        failure = {"error": "TrainingDiverged: `total` is nan", "node": "n1", "attempts": 1}
-        (spoilable[1].folder / "failure.json").write_text(json.dumps(failure))
+        failure = Failure("divergence", "TrainingDiverged: `total` is nan", attempts=2, node="n1", log="log.txt")
+        write_failure(spoilable[1].folder, {}, failure)
         earlier = tmp_path / "reports" / "s" / "index.html"
         earlier.parent.mkdir(parents=True)
         earlier.write_text("earlier")
@@ -157,9 +158,9 @@ class TestFaults:
             build(spoilable, tmp_path / "reports")
         message = str(caught.value)
         assert "2 of the study's 3 trials are missing" in message
-        assert f"phantom, variance · tversky, seed 0 ({spoilable[0].identifier}): never finished" in message
+        assert f"variance · tversky · phantom · seed 0 ({spoilable[0].identifier}): never finished" in message
         assert "variance · focal" in message
-        assert "node n1: TrainingDiverged: `total` is nan" in message
+        assert "failed (divergence, attempt 2, node n1): TrainingDiverged: `total` is nan; see log.txt" in message
         assert earlier.read_text() == "earlier"
 
     def test_trials_of_another_study_or_code_are_left_alone(self, spoilable: list[PlannedTrial]) -> None:

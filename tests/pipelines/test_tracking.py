@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from pipelines.records import Failure, clear_failure, write_failure
+from pipelines.sync import bring_level
 from pipelines.tracking import BATCH, Mirror, tracking_uri
+from pipelines.unfinished import Progress, Unfinished, unfinished_folder
 
 STEPS_PER_EPOCH = 200
 
@@ -58,7 +61,7 @@ def runs(uri: str) -> list:
 
 
 def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) -> None:
-    assert Mirror("mine", uri).sync([trial]) == 1
+    assert Mirror("mine", uri).level(trial.parent) == 1
     (run,) = runs(uri)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "variance · focal · phantom · seed 3"
@@ -77,17 +80,79 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"history.parquet", "trial.json"}
 
 
-def test_a_second_sync_adds_nothing(trial: Path, uri: str) -> None:
+def test_a_second_pass_adds_nothing(trial: Path, uri: str) -> None:
     mirror = Mirror("mine", uri)
-    assert [mirror.sync([trial]), mirror.sync([trial]), Mirror("mine", uri).sync([trial])] == [1, 0, 0]
+    passes = [mirror.level(trial.parent), mirror.level(trial.parent), Mirror("mine", uri).level(trial.parent)]
+    assert passes == [1, 0, 0]
     assert len(runs(uri)) == 1
 
 
-def test_what_an_interrupted_attempt_left_is_replaced(trial: Path, uri: str) -> None:
+def in_training(trial: Path, epochs: int) -> Unfinished:
+    """The trial after some saved epochs, before its folder is in place."""
+    unfinished = Unfinished(unfinished_folder(trial))
+    unfinished.folder.mkdir(parents=True, exist_ok=True)
+    history, table = (pd.read_parquet(trial / f"{kind}.parquet") for kind in ("history", "epochs"))
+    for epoch in range(epochs):
+        for kind, rows in (("history", history), ("epochs", table)):
+            rows[rows["epoch"] == epoch].to_parquet(unfinished.folder / f"{kind}-{epoch:06}.parquet", index=False)
+    unfinished.write_progress(Progress(epochs_done=epochs, description=description("a1b2")))
+    return unfinished
+
+
+def values(uri: str, name: str = "total") -> list[float]:
+    client = MlflowClient(uri)
+    (run,) = runs(uri)
+    points = sorted(client.get_metric_history(run.info.run_id, name), key=lambda metric: metric.step)
+    assert [point.step for point in points] == list(range(len(points))), "each step once"
+    return [point.value for point in points]
+
+
+def test_a_trial_in_training_is_followed_epoch_by_epoch_and_each_value_is_there_once(trial: Path, uri: str) -> None:
+    done = (trial / "trial.json").rename(trial / "later.json")
+    total = pd.read_parquet(trial / "history.parquet")["total"].tolist()
     mirror = Mirror("mine", uri)
-    mirror.start(description("a1b2"))
-    mirror.start(description("a1b2")).fail("killed")
-    assert mirror.sync([trial]) == 1
+    for epochs in (1, 2, 2, 3):
+        unfinished = in_training(trial, epochs)
+        assert mirror.level(trial.parent) == 0
+        assert values(uri) == total[: epochs * STEPS_PER_EPOCH]
+    unfinished.remove()
+    done.rename(trial / "trial.json")
+    assert mirror.level(trial.parent) == 1
+    assert values(uri) == total
+    assert runs(uri)[0].info.status == "FINISHED"
+
+
+def test_what_a_killed_mirror_left_is_made_anew(trial: Path, uri: str) -> None:
+    done = (trial / "trial.json").rename(trial / "later.json")
+    in_training(trial, 2)
+    Mirror("mine", uri).level(trial.parent)
+    done.rename(trial / "trial.json")
+    assert Mirror("mine", uri).level(trial.parent) == 1
+    assert [run.info.status for run in runs(uri)] == ["FINISHED"]
+    assert values(uri) == pd.read_parquet(trial / "history.parquet")["total"].tolist()
+
+
+def test_a_failure_is_marked_once_and_replaced_by_the_result_of_a_later_attempt(trial: Path, uri: str) -> None:
+    done = (trial / "trial.json").rename(trial / "later.json")
+    write_failure(trial, description("a1b2"), Failure("divergence", "TrainingDiverged: `dice` is not finite"))
+    for _ in range(2):
+        Mirror("mine", uri).level(trial.parent)
+        (run,) = runs(uri)
+        assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "divergence")
+        assert run.data.tags["error"] == "TrainingDiverged: `dice` is not finite"
+    clear_failure(trial)
+    done.rename(trial / "trial.json")
+    Mirror("mine", uri).level(trial.parent)
+    assert [run.info.status for run in runs(uri)] == ["FINISHED"]
+
+
+def test_a_server_that_is_away_is_said_and_the_next_sync_catches_up(
+    trial: Path, uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = trial.parent.rename(trial.parent.with_name("mine"))
+    assert not bring_level(results, "http://127.0.0.1:9")  # the discard port: nobody answers
+    assert "python -m pipelines.sync --study mine" in capsys.readouterr().out
+    assert bring_level(results, uri)
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
 
 

@@ -1,0 +1,248 @@
+"""One attempt at one trial: taken up where the last attempt left it, and on record epoch by epoch until it is done."""
+
+from __future__ import annotations
+
+import errno
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import torch
+
+from dmf.data import TrialData
+from dmf.train import EpochReport, TrainingDiverged, Trial
+from pipelines.grid.plan import PlannedTrial
+from pipelines.records import (
+    Failure,
+    FailureKind,
+    clear_failure,
+    epoch_row,
+    step_rows,
+    write_failure,
+    write_trial,
+)
+from pipelines.unfinished import Progress, Unfinished, unfinished_folder
+
+SHARE = 0.02
+"""Part of a trial's time that saving its state may take: it is saved after every epoch that is long enough for that."""
+
+FIRST_SAVE = 0.01
+"""Seconds that a save is taken to last before one has been measured."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the attempts of a worker share."""
+
+    study: str
+    code_version: str
+    device: torch.device
+    data: Callable[[PlannedTrial], TrialData]
+    cases: Callable[[PlannedTrial], pd.DataFrame]
+
+
+class RecordError(Exception):
+    """What was computed could not be written or read: a fault of the machine."""
+
+
+class Attempt:
+    """A trial on this worker. Whatever goes wrong ends it and becomes `failure`; nothing is raised.
+
+    Attributes:
+        trial: The training run, from `open` to the end.
+        ended: Whether there is nothing left to do, for good or ill.
+        failure: Why, if it is for ill; on record in failure.json too.
+    """
+
+    def __init__(self, planned: PlannedTrial, setting: Setting) -> None:
+        self.planned = planned
+        self.trial: Trial | None = None
+        self.ended = False
+        self.failure: Failure | None = None
+        self._setting = setting
+        self._unfinished = Unfinished(unfinished_folder(planned.folder))
+        self._lock = ExitStack()
+        self._progress = Progress()
+        self._history: list[pd.DataFrame] = []
+        self._epochs: list[dict[str, Any]] = []
+        self._saved_at = time.time()
+        self._save_cost = FIRST_SAVE
+
+    def open(self) -> None:
+        """Take the trial, and go on from the newest state that can be read."""
+        with self._ends_by_failing():
+            with _recording():
+                self._lock.enter_context(self._unfinished.lock())
+            if self.planned.done:  # by a worker of a killed driver, while this one waited
+                self._end()
+                return
+            self._progress = self._unfinished.progress()
+            self._progress.attempts.append({"started": _now(), "node": platform.node(), "after_epochs": 0})
+            self.trial = self._new_trial()
+            with _recording():
+                clear_failure(self.planned.folder)
+                self._resume(self.trial)
+
+    def record(self, report: EpochReport) -> None:
+        """Keep what an epoch was, and save the state if that costs little enough of the time trained since."""
+        with self._ends_by_failing(), _recording():
+            trial = self.training
+            self._history.append(step_rows(report, report.epoch * trial.steps_per_epoch))
+            self._epochs.append(epoch_row(report))
+            self._progress.score = _score(trial, report)
+            if (time.time() - self._saved_at) * SHARE >= self._save_cost:
+                self._save(trial)
+
+    def finish(self) -> None:
+        """Test the trial and put its folder in place."""
+        with self._ends_by_failing():
+            result = self.training.finish()
+            with _recording():
+                history, epochs = pd.concat(self._history, ignore_index=True), pd.DataFrame(self._epochs)
+                description = {**self._describe(), "attempts": self._progress.attempts}
+                write_trial(
+                    self.planned.folder, description, result, history, epochs, self._setting.cases(self.planned)
+                )
+                self._end()
+
+    def fail(self, error: Exception) -> None:
+        """End the attempt; the cause is on record if the disk can hold it."""
+        trace = "".join(traceback.format_exception(error))
+        log = self._unfinished.log_file
+        attempts = max(1, len(self._progress.attempts))
+        message = str(error) if isinstance(error, RecordError) else f"{type(error).__name__}: {error}"
+        self.failure = Failure(_kind(error), message, attempts, platform.node(), str(log), trace)
+        try:
+            self._unfinished.log(f"failed ({self.failure.kind}): {message}\n{trace}")
+            if self.failure.kind != "machine":  # of those the driver knows whether they are final
+                write_failure(self.planned.folder, self._describe(), self.failure)
+                self._unfinished.restart(0)
+        except OSError as second:
+            print(f"{self.planned.identifier}: {message}; this could not be written down: {second}", file=sys.stderr)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the trial, done or not."""
+        self.ended, self.trial = True, None
+        self._lock.close()
+
+    @property
+    def training(self) -> Trial:
+        """The training run. Raises RuntimeError before `open` and after the end."""
+        if self.trial is None:
+            raise RuntimeError(f"Trial {self.planned.identifier} is not open.")
+        return self.trial
+
+    @property
+    def score(self) -> float:
+        """The validation metric by which the trial selects its epoch, after the last one."""
+        return self._progress.score or 0.0
+
+    @contextmanager
+    def _ends_by_failing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # of any kind: the cause goes on record, and the worker on to other trials
+            self.fail(error)
+
+    def _new_trial(self) -> Trial:
+        return Trial(self.planned.spec, self._setting.data(self.planned), device=self._setting.device)
+
+    def _resume(self, trial: Trial) -> None:
+        for checkpoint in self._unfinished.checkpoints():
+            try:
+                trial.load_state_dict(checkpoint.state)
+            except ValueError as error:
+                self._unfinished.log(f"state of no use: {error}")
+                trial = self.trial = self._new_trial()
+                continue
+            self._history = [checkpoint.history]
+            self._epochs = [{str(name): row[name] for name in row} for row in checkpoint.epochs.to_dict("records")]
+            break
+        self._unfinished.restart(trial.epochs_done)
+        self._progress.epochs_done = self._progress.attempts[-1]["after_epochs"] = trial.epochs_done
+        self._progress.description = self._describe()
+        self._unfinished.write_progress(self._progress)
+        self._unfinished.log(f"attempt {len(self._progress.attempts)} begins after {trial.epochs_done} epochs")
+
+    def _save(self, trial: Trial) -> None:
+        begun = time.time()
+        first = self._progress.epochs_done
+        history = pd.concat(self._history, ignore_index=True)
+        self._unfinished.save(
+            trial.state_dict(), history[history["epoch"] >= first], pd.DataFrame(self._epochs[first:])
+        )
+        self._history = [history]
+        self._progress.epochs_done = trial.epochs_done
+        self._progress.seconds += begun - self._saved_at
+        self._unfinished.write_progress(self._progress)
+        self._saved_at = time.time()
+        self._save_cost = self._saved_at - begun
+
+    def _end(self) -> None:
+        self._unfinished.remove()
+        self.close()
+
+    def _describe(self) -> dict[str, Any]:
+        planned = self.planned
+        return {
+            "identifier": planned.identifier,
+            "study": self._setting.study,
+            "configuration": planned.configuration,
+            "spec": planned.spec.to_dict(),
+            "data_checksum": planned.data_checksum,
+            "code_fingerprint": planned.code_fingerprint,
+            "code_version": self._setting.code_version,
+            "started": self._progress.attempts[0]["started"] if self._progress.attempts else _now(),
+            "seconds": round(self._progress.seconds + time.time() - self._saved_at, 3),
+            "steps_per_epoch": self.trial.steps_per_epoch if self.trial else 0,
+            "environment": _environment(),
+        }
+
+
+def _score(trial: Trial, report: EpochReport) -> float:
+    metric = trial.spec.selection if trial.spec.selection != "last" else "dice"
+    return report.validation.get(metric, next(iter(report.validation.values())))
+
+
+@contextmanager
+def _recording() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # torch and pyarrow raise many kinds for a disk that fails
+        cause = "the disk is full" if _tells_of_full_disk(error) else type(error).__name__
+        raise RecordError(f"{cause}: {error}") from error
+
+
+def _tells_of_full_disk(error: BaseException) -> bool:
+    number = getattr(error, "errno", None)
+    return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+
+
+def _kind(error: Exception) -> FailureKind:
+    if isinstance(error, TrainingDiverged):
+        return "divergence"
+    return "machine" if isinstance(error, RecordError) else "configuration"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _environment() -> dict[str, str]:
+    """What the trial ran on: recorded, but no part of its identity."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else torch.backends.cpu.get_cpu_capability()
+    return {
+        "node": platform.node(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": device,
+        "threads": str(torch.get_num_threads()),
+    }

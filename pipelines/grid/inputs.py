@@ -1,0 +1,38 @@
+"""Prepared data as it reaches the workers of a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dmf.data import TrialData
+from pipelines import arrays
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arrays of one data set as they travel through the object store, where workers of one node share them.
+
+    They hold every image once, whatever the splits of the trials: a trial picks its rows by the table of cases.
+    """
+
+    images: np.ndarray
+    targets: np.ndarray
+    classes: tuple[str, ...]
+    cases: pd.DataFrame
+
+    def tensors(self, split: str) -> TrialData:
+        """The same as tensors, dealt as `split` says; copied, since what comes from the object store is read-only."""
+        rows = {side: torch.from_numpy(index) for side, index in arrays.split_rows(self.cases, split).items()}
+        return TrialData(torch.tensor(self.images), torch.tensor(self.targets), rows, self.classes)
+
+
+def load_inputs(data: Path, dataset: str, filtered: bool) -> Inputs:
+    """A data set's images, as they are or after the bilateral filter. Raises StageError if they are not prepared."""
+    prepared = arrays.load(data, dataset)
+    images = np.asarray(prepared.filtered if filtered else prepared.images)
+    return Inputs(images, np.asarray(prepared.targets), tuple(prepared.meta.classes), prepared.cases)

@@ -1,0 +1,117 @@
+"""Which trial runs next, and what becomes of those that fail: the grid's rules, apart from how Ray carries them out.
+
+A *row* is what a table shows as one: a configuration on a data set, with all its seeds.
+
+1. The row with the fewest unfinished trials comes first; among equals, the study's order. So rows become complete one
+   after the other, and what is begun is finished before something new is.
+2. A row is *proven* when one of its trials has trained an epoch. Until then only one of its trials runs at a time.
+3. A fault of the configuration (a shape that does not fit, memory that does not suffice) fails the trial, and the
+   trials of the row that wait are skipped with that reason, unless one of the row has finished: then it does work.
+4. A trial that diverges fails alone.
+5. A trial whose worker or disk failed runs again, from its last epoch on. It fails when that has happened `DEATHS`
+   times with no epoch in between; if its row is not proven, the others are skipped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pipelines.grid.plan import PlannedTrial
+from pipelines.records import Failure
+
+DEATHS = 4
+"""How often in a row a trial may lose its worker or its disk without finishing an epoch."""
+
+
+@dataclass
+class _Row:
+    order: int
+    waiting: deque[PlannedTrial] = field(default_factory=deque)
+    running: set[str] = field(default_factory=set)
+    proven: bool = False
+    works: bool = False
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.waiting) and (self.proven or not self.running)
+
+    @property
+    def priority(self) -> tuple[int, int]:
+        return len(self.waiting) + len(self.running), self.order
+
+
+class TrialQueue:
+    """The trials of a study that are not done.
+
+    Args:
+        planned: All trials of the study, in its order; those that are done prove their rows.
+    """
+
+    def __init__(self, planned: Sequence[PlannedTrial]) -> None:
+        self.failures: dict[str, Failure] = {}
+        self._trials = {trial.identifier: trial for trial in planned}
+        self._rows: dict[tuple[str, str], _Row] = {}
+        self._deaths: Counter[str] = Counter()
+        for trial in planned:
+            row = self._rows.setdefault(trial.row, _Row(order=len(self._rows)))
+            if trial.done:
+                row.proven = row.works = True
+            else:
+                row.waiting.append(trial)
+
+    @property
+    def running(self) -> int:
+        """How many trials have been taken and not come back."""
+        return sum(len(row.running) for row in self._rows.values())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return not any(row.waiting or row.running for row in self._rows.values())
+
+    def take(self) -> PlannedTrial | None:
+        """The trial to run next; None if none may start now."""
+        row = min((row for row in self._rows.values() if row.ready), key=lambda row: row.priority, default=None)
+        if row is None:
+            return None
+        trial = row.waiting.popleft()
+        row.running.add(trial.identifier)
+        return trial
+
+    def trained(self, identifier: str) -> None:
+        """A trial has finished an epoch."""
+        self._row(identifier).proven = True
+        self._deaths.pop(identifier, None)
+
+    def finished(self, identifier: str) -> None:
+        """A trial's result is on disk."""
+        row = self._row(identifier)
+        row.running.discard(identifier)
+        row.proven = row.works = True
+
+    def failed(self, identifier: str, failure: Failure) -> list[PlannedTrial]:
+        """A trial ended without a result. Returns those that are skipped for it."""
+        row = self._row(identifier)
+        row.running.discard(identifier)
+        if failure.kind == "machine":
+            self._deaths[identifier] += 1
+            if self._deaths[identifier] < DEATHS:
+                row.waiting.appendleft(self._trials[identifier])
+                return []
+            often = f"lost its worker or disk {DEATHS} times with no epoch in between"
+            failure = replace(failure, error=f"{often}: {failure.error}")
+        self.failures[identifier] = failure
+        alone = {"configuration": row.works, "machine": row.proven}.get(failure.kind, True)
+        return [] if alone else self._skip(row.waiting, because=self._trials[identifier], failure=failure)
+
+    def _skip(self, waiting: deque[PlannedTrial], because: PlannedTrial, failure: Failure) -> list[PlannedTrial]:
+        skipped = [*waiting]
+        waiting.clear()
+        reason = f"skipped because seed {because.spec.seed} ({because.identifier}) failed: {failure.error}"
+        self.failures |= {trial.identifier: Failure("skipped", reason, log=failure.log) for trial in skipped}
+        return skipped
+
+    def _row(self, identifier: str) -> _Row:
+        return self._rows[self._trials[identifier].row]

@@ -1,0 +1,88 @@
+"""The queue as Ray Tune sees it: a search algorithm that names the next trials to run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.tune.search import Searcher
+
+from pipelines.grid.queue import TrialQueue
+from pipelines.records import Failure
+
+LOOK = 5.0
+"""Seconds between two looks at how large the cluster is."""
+
+
+class GridSearch(Searcher):
+    """Feeds Tune from the queue and tells the queue what became of each trial.
+
+    A Tune trial is one run of a worker's step loop, no more: when its worker dies the trial goes back into the queue
+    and comes out as another Tune trial. So the queue alone decides, and nothing of Tune's own experiment state is used.
+    Tune is given as many trials as can run at once and one more, which waits for the next free worker and, on a cluster
+    that grows by demand, makes it grow.
+    """
+
+    def __init__(self, queue: TrialQueue, cpus: float, gpus: float, on_failure: Callable[[str, Failure], None]) -> None:
+        super().__init__()
+        self.queue = queue
+        self.disk_full = ""
+        self._needs = {"CPU": cpus, "GPU": gpus}
+        self._on_failure = on_failure
+        self._given: dict[str, list[str]] = {}
+        self._slots, self._looked = 1, 0.0
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.queue.exhausted or self.disk_full:
+            return Searcher.FINISHED
+        if len(self._given) > self._places():
+            return None
+        trial = self.queue.take()
+        if trial is None:
+            return None
+        self._given[trial_id] = [trial.identifier]
+        return {"trials": self._given[trial_id]}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        for identifier, epochs in result["report"].trained.items():
+            if epochs:
+                self.queue.trained(identifier)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        identifiers = self._given.pop(trial_id, [])  # Tune may tell of one failure twice
+        if error or result is None:
+            for identifier in identifiers:
+                self._failed(identifier, Failure("machine", "its worker died", node="unknown"))
+            return
+        self.on_trial_result(trial_id, result)
+        for identifier in identifiers:
+            if identifier in result["report"].failures:
+                self._failed(identifier, result["report"].failures[identifier])
+            else:
+                self.queue.finished(identifier)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the queue is made anew from the finished trials on disk."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: see `save`."""
+
+    def _failed(self, identifier: str, failure: Failure) -> None:
+        if failure.error.startswith("the disk is full"):
+            self.disk_full = failure.error
+        skipped = self.queue.failed(identifier, failure)
+        for name in (identifier, *(trial.identifier for trial in skipped)):
+            if name in self.queue.failures:
+                self._on_failure(name, self.queue.failures[name])
+
+    def _places(self) -> int:
+        if time.monotonic() - self._looked > LOOK:
+            have = ray.cluster_resources()
+            self._slots = max(1, int(min(have.get(name, 0) / need for name, need in self._needs.items() if need)))
+            self._looked = time.monotonic()
+        return self._slots

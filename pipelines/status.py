@@ -1,0 +1,72 @@
+"""Where a grid stands, at any time and from any terminal: `python -m pipelines.status --study quickstart`.
+
+Read from disk alone, so it asks nothing of a running grid and works without one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.table import Table
+
+from pipelines.console import run_stage, say, show
+from pipelines.grid.estimate import from_finished, spell_seconds
+from pipelines.grid.failures import failure_table
+from pipelines.grid.plan import plan
+from pipelines.grid.status import GridStatus, grid_status
+from tune_spaces import load_study
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pipelines.status", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--study", required=True, help="name of a file in tune_spaces/, without .yaml")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
+    parser.add_argument("--trials", type=Path, default=Path("trials"), help="where results lie (default: trials)")
+    options = parser.parse_args()
+    print_status(options.study, grid_status(plan(load_study(options.study), options.data, options.trials)))
+
+
+def print_status(study: str, status: GridStatus) -> None:
+    """Counts and time left, then tables of running and failed trials."""
+    if status.running:
+        show(_running_table(status))
+    if status.failed:
+        show(failure_table(status.planned, status.failed))
+    complete, rows = status.rows
+    say(
+        f"{study}: {len(status.planned)} trials: {len(status.done)} done, {len(status.running)} running, "
+        f"{status.waiting} waiting ({len(status.interrupted)} with saved epochs), {len(status.failed)} failed"
+    )
+    say(f"{complete} of {rows} rows complete; {status.per_hour():.0f} trials an hour; {_time_left(status)}")
+
+
+def _time_left(status: GridStatus) -> str:
+    if not status.running:
+        return "no grid is running" if len(status.done) < len(status.planned) else "all done"
+    done = [trial for trial in status.planned if trial.identifier in status.done]
+    estimate = from_finished(done)
+    if estimate is None:
+        return "time left unknown until a trial is finished"
+    begun = {**status.interrupted, **status.running}
+    left = 0.0
+    for trial in status.planned:
+        if trial.identifier not in status.done and trial.identifier not in status.failed:
+            trained = begun[trial.identifier].epochs_done if trial.identifier in begun else 0
+            left += estimate.seconds(trial) * (1 - trained / trial.spec.epochs)
+    return f"{spell_seconds(left / len(status.running))} left, {estimate.source}"
+
+
+def _running_table(status: GridStatus) -> Table:
+    table = Table("trial", "what", "epochs", "score", "attempt", "node", title="Running")
+    for trial in status.planned:
+        if progress := status.running.get(trial.identifier):
+            score = "" if progress.score is None else f"{progress.score:.3f}"
+            node = progress.attempts[-1]["node"] if progress.attempts else ""
+            epochs = f"{progress.epochs_done} of {trial.spec.epochs}"
+            table.add_row(trial.identifier, trial.title, epochs, score, str(len(progress.attempts)), node)
+    return table
+
+
+if __name__ == "__main__":
+    run_stage(main)

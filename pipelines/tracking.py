@@ -31,6 +31,9 @@ from pipelines.unfinished import Unfinished, unfinished_folder
 BATCH = 1000
 """Metrics that one request of MLflow may hold."""
 
+PATIENCE = 10.0
+"""Seconds that new values of a trial in training may wait for others to fill a request with."""
+
 TRACKING_ERRORS = (MlflowException, OSError)
 """What MLflow raises when its store or server is away."""
 
@@ -49,6 +52,7 @@ class Mirror:
         # Failing fast: what could not be sent is sent by a later pass.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table it creates
         self._client = MlflowClient(uri)
         database = Path(uri.removeprefix("sqlite:///"))
@@ -107,7 +111,8 @@ class Mirror:
             history, epochs = (unfinished.rows(kind, since=sent) for kind in ("history", "epochs"))
         except (OSError, ValueError):  # the trial ended or began anew in this moment
             return
-        if len(epochs):
+        patient = time.monotonic() - self._begun[identifier].sent_at < PATIENCE if sent else False
+        if len(epochs) and not (patient and history.size < BATCH):
             self._send_rows(self._run(progress.description), history, epochs)
 
     def _complete(self, folder: Path) -> None:
@@ -159,6 +164,7 @@ class Mirror:
         ends = _columns(epochs.drop(columns=["epoch"]), (epochs["epoch"] + 1) * run.steps_per_epoch - 1)
         self._send(run, [*steps, *ends, *more])
         run.epochs += len(epochs)
+        run.sent_at = time.monotonic()
 
     def _send(self, run: _Run, values: list[tuple[str, float, int]]) -> None:
         """In as few requests as MLflow allows. Sent twice, as when an answer is lost, a value is still stored once."""
@@ -191,6 +197,7 @@ class _Run:
     params: list[Param]
     tags: list[RunTag] = field(default_factory=list)
     epochs: int = 0
+    sent_at: float = 0.0
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from pipelines.console import StageError, run_stage, say, show
+from pipelines.grid.estimate import from_finished, from_timing, spell_seconds
 from pipelines.grid.failures import failure_table
 from pipelines.grid.plan import PlannedTrial, plan
 from pipelines.tracking import tracking_uri
-from tune_spaces import load_study
+from tune_spaces import Study, load_study
 
 
 def main() -> None:
@@ -23,7 +25,7 @@ def main() -> None:
     study = load_study(arguments.study)
     planned = plan(study, arguments.data, arguments.trials)
     if arguments.dry_run:
-        _show(planned)
+        _dry_run(planned, arguments.data, arguments.workers or _places(study))
         return
     from pipelines.grid.run import run_grid
 
@@ -38,12 +40,24 @@ def main() -> None:
     say(f"grid: all {len(planned)} trials are done; results in {planned[0].folder.parent}")
 
 
-def _show(planned: list[PlannedTrial]) -> None:
+def _places(study: Study) -> int:
+    """Trials that this machine runs at a time."""
+    return max(1, int((os.cpu_count() or 1) / study.resources.cpus))
+
+
+def _dry_run(planned: list[PlannedTrial], data: Path, workers: int) -> None:
+    """Each trial and whether it is done, then what those that are left will take."""
+    done = [trial for trial in planned if trial.done]
+    finished = {trial.identifier for trial in done}
+    left = [trial for trial in planned if trial.identifier not in finished]
     for trial in planned:
-        state = "done" if trial.done else "to run"
-        say(f"{trial.identifier}  {state:7}  {trial.spec.dataset}  seed {trial.spec.seed}  {trial.configuration}")
-    done = sum(trial.done for trial in planned)
-    say(f"{len(planned)} trials: {done} done, {len(planned) - done} to run")
+        say(f"{trial.identifier}  {'done' if trial.identifier in finished else 'to run':7}  {trial.title}")
+    say(f"{len(planned)} trials: {len(done)} done, {len(left)} to run")
+    if left:
+        estimate = from_finished(done) or from_timing(left, data)
+        seconds = sum(map(estimate.seconds, left)) / min(workers, len(left))
+        size = sum(map(estimate.disk_bytes, left)) / 1e6
+        say(f"about {spell_seconds(seconds)} on {workers} workers and {size:.0f} MB on disk ({estimate.source})")
 
 
 run_stage(main)

@@ -30,6 +30,7 @@ class GridProgress(tune.Callback):
         self._epochs_left = sum(trial.spec.epochs for trial in waiting)
         self._epochs: dict[str, int] = {}
         self._trained = 0
+        self._running: set[str] = set()
         self._best: tuple[float, str] = (0.0, "none yet")
         self._started = self._printed = time.monotonic()
         columns = (
@@ -70,11 +71,20 @@ class GridProgress(tune.Callback):
             self._trained += 1  # a resumed trial brings more with it, but those epochs took no time here
         self._completed += len(report.done)
         self._best = max(self._best, (report.score, self._planned[result["config"]["trials"][0]].configuration))
-        self._show(len(report.done) + len(report.failures))
+        self._show(running=len(self._running) - bool(result["done"]))
 
-    def _show(self, ended: int) -> None:
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._running.add(trial.trial_id)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._running.discard(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._running.discard(trial.trial_id)
+
+    def _show(self, running: int) -> None:
         line = (
-            f"{self._queue.running - ended} running, {len(self._queue.failures)} failed, "
+            f"{running} running, {len(self._queue.failures)} failed, "
             f"best validation score {100 * self._best[0]:.1f} ({self._best[1]}), {self._time_left()} left"
         )
         self._bar.update(self._task, completed=self._completed, line=line)

@@ -62,11 +62,6 @@ class TrialQueue:
                 row.waiting.append(trial)
 
     @property
-    def running(self) -> int:
-        """How many trials have been taken and not come back."""
-        return sum(len(row.running) for row in self._rows.values())
-
-    @property
     def exhausted(self) -> bool:
         """Whether nothing runs and nothing waits."""
         return not any(row.waiting or row.running for row in self._rows.values())

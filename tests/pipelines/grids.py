@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ from pipelines.grid.run import run_grid
 from tune_spaces import load_study
 folder, data, uri = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 study = load_study("tiny", folder)
-run_stage(lambda: sys.exit(bool(run_grid(study, plan(study, data, folder / "trials"), data, uri, workers=2))))
+workers = int(sys.argv[4]) or None
+run_stage(lambda: sys.exit(bool(run_grid(study, plan(study, data, folder / "trials"), data, uri, workers))))
 """
 
 
@@ -57,17 +59,24 @@ def run(study: Study, data: Path, folder: Path) -> dict[str, Failure]:
     return run_grid(study, plan(study, data, folder / "trials"), data, store(folder), workers=2)
 
 
-def start(data: Path, folder: Path, uri: str | None = None, **options: Any) -> subprocess.Popen[Any]:
-    """Run it in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(folder), str(data), uri or store(folder)], cwd=ROOT, **options
-    )
+def start(
+    data: Path, folder: Path, uri: str | None = None, workers: int = 2, env: Mapping[str, str] = os.environ
+) -> subprocess.Popen[bytes]:
+    """Run it in a process of its own; on the cluster at RAY_ADDRESS with 0 workers of its own."""
+    arguments = [str(folder), str(data), uri or store(folder), str(workers)]
+    return subprocess.Popen([sys.executable, "-c", DRIVER, *arguments], cwd=ROOT, env=env)
 
 
-def workers_of(driver: subprocess.Popen[Any]) -> list[psutil.Process]:
+def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The processes that train for a driver."""
-    children = psutil.Process(driver.pid).children(recursive=True)
-    return [child for child in children if "TrialWorker" in " ".join(child.cmdline())]
+
+    def trains(process: psutil.Process) -> bool:
+        try:
+            return "TrialWorker" in " ".join(process.cmdline())
+        except psutil.Error:  # it ended meanwhile
+            return False
+
+    return [*filter(trains, psutil.Process(driver.pid).children(recursive=True))]
 
 
 def finished(folder: Path) -> dict[str, int]:

@@ -107,7 +107,10 @@ def values(uri: str, name: str = "total") -> list[float]:
     return [point.value for point in points]
 
 
-def test_a_trial_in_training_is_followed_epoch_by_epoch_and_each_value_is_there_once(trial: Path, uri: str) -> None:
+def test_a_trial_in_training_is_followed_epoch_by_epoch_and_each_value_is_there_once(
+    trial: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.tracking.PATIENCE", 0)
     done = (trial / "trial.json").rename(trial / "later.json")
     total = pd.read_parquet(trial / "history.parquet")["total"].tolist()
     mirror = Mirror("mine", uri)

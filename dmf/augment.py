@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dmf import draws
+from dmf.registry import refuse_unknown
 
 Images = UInt8[Tensor, "b C *spatial"]
 Targets = UInt8[Tensor, " b *spatial"]
@@ -67,9 +68,7 @@ class Augmentation:
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Augmentation:
         """Build from plain values; an unknown name raises a ValueError that lists the known ones."""
-        known = [field.name for field in fields(cls)]
-        if unknown := [name for name in values if name not in known]:
-            raise ValueError(f"The augmentation has no parameter {unknown[0]!r}. It has: {', '.join(known)}.")
+        refuse_unknown("The augmentation", values, (field.name for field in fields(cls)))
         return cls(**values)
 
 

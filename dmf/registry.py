@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -64,3 +64,11 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._classes)
+
+
+def refuse_unknown(component: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise a ValueError for the first given parameter that a component does not have, listing those that it has."""
+    listed = list(known)
+    for parameter in given:
+        if parameter not in listed:
+            raise ValueError(f"{component} has no parameter `{parameter}`. It takes {', '.join(listed) or 'none'}.")

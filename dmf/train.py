@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from dmf.augment import Augmentation, Augmenter, add_noise, as_float
@@ -175,7 +175,10 @@ class Trial:
 
     def step(self, rows: Int[Tensor, " b"]) -> None:
         """One optimiser step on the images of `rows`."""
-        images, target = self._augment(*self._loader.batch(rows))
+        self.learn(*self._augment(*self._loader.batch(rows)))
+
+    def learn(self, images: Float[Tensor, "b C *spatial"], target: UInt8[Tensor, " b *spatial"]) -> None:
+        """One optimiser step on images in [0, 1], from wherever they come."""
         out = self.fusion(self._logits(images), target.long())
         self.optimizer.zero_grad(set_to_none=True)
         out.total.backward()

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from dmf.registry import Registry
+from dmf.registry import Registry, refuse_unknown
 
 ACTIVATIONS: Registry[nn.Module] = Registry("activation")
 
@@ -29,10 +29,7 @@ def build_activation(name: str, **params: Any) -> nn.Module:
         ValueError: for a parameter that the activation does not have, or a value out of range.
     """
     activation = ACTIVATIONS[name]
-    known = inspect.signature(activation).parameters
-    for parameter in params:
-        if parameter not in known:
-            raise ValueError(f"Activation {name!r} has no parameter `{parameter}`. It takes {', '.join(known)}.")
+    refuse_unknown(f"Activation {name!r}", params, inspect.signature(activation).parameters)
     return activation(**params)
 
 

@@ -10,6 +10,7 @@ sweep backward (`dmf.losses.fused`). A loss outside the families overrides `forw
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,29 +96,29 @@ class Pixels:
         return (-torch.expm1(self.log_p)).clamp_min(torch.finfo(self.p.dtype).tiny)
 
 
-class RegionLoss(Loss):
+class RegionLoss(Loss, ABC):
     """A function of the counts per class. With `hard`, predictions are first rounded to the most probable class."""
 
     hard = False
 
+    @abstractmethod
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
         """Value; its derivative with respect to the counts is autograd's."""
-        raise NotImplementedError
 
 
-class TrueClassLoss(Loss):
+class TrueClassLoss(Loss, ABC):
     """The mean over pixels of a function of the true class's probability."""
 
+    @abstractmethod
     def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
         """The loss of each pixel."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
         """Its derivative with respect to `log p`."""
-        raise NotImplementedError
 
 
-class ProbabilityLoss(Loss):
+class ProbabilityLoss(Loss, ABC):
     """The mean over pixels and classes of a function of each class's probability and one-hot label.
 
     Args:
@@ -155,15 +156,15 @@ class ProbabilityLoss(Loss):
         easy = (y == 0) & (p <= self.hard_negative_threshold)
         return torch.where(easy, values * self.easy_negative_weight, values)
 
+    @abstractmethod
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
     ) -> Float[Tensor, "B C S"]:
         """The loss of each pixel and class; 0 where `p` and `y` are both 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
         """Its derivative with respect to `log p`, all classes taken as independent."""
-        raise NotImplementedError
 
 
 PixelLoss = TrueClassLoss | ProbabilityLoss

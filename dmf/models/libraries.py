@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dmf.models.layers import padded
 from dmf.models.pretrained import import_library, require_known, timm_names, with_pretrained
 from dmf.models.registry import MODELS
-from dmf.registry import UnknownName
+from dmf.registry import UnknownName, refuse_unknown
 
 # Networks built for one size pad images to a multiple of this; the largest stride of the common encoders.
 _FIXED_STRIDE = 32
@@ -149,7 +149,5 @@ def _fixed_size(name: str, image_size: int | tuple[int, int] | None, *, multiple
 
 
 def _require_options(name: str, options: dict[str, Any], make: Callable[..., object]) -> None:
-    known = set(inspect.signature(make).parameters) - {*_GIVEN, "kwargs"}
-    for option in options:
-        if option not in known:
-            raise ValueError(f"Model {name} has no parameter `{option}`. It takes {', '.join(sorted(known))}.")
+    known = (parameter for parameter in inspect.signature(make).parameters if parameter not in {*_GIVEN, "kwargs"})
+    refuse_unknown(f"Model {name}", options, sorted(known))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from dmf.registry import refuse_unknown
 from dmf.weightings.adaptive import MAD, Bayesian, MemoryWeighting, Variance
 from dmf.weightings.base import WEIGHTINGS, Combination, Weighting
 from dmf.weightings.cov import CoV
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 TORCHJD = "torchjd:"
+_GIVEN = ("num_losses", "fidelity")
 
 
 def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **params: Any) -> Weighting:
@@ -66,9 +68,8 @@ def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **param
     if name.startswith(TORCHJD):
         return TorchJDWeighting(num_losses, method=name.removeprefix(TORCHJD), **params)
     cls = WEIGHTINGS[name]
-    known = set(inspect.signature(cls).parameters) - {"num_losses", "fidelity"}
-    if unknown := sorted(set(params) - known):
-        raise ValueError(f"Weighting {name!r} has no parameter {unknown[0]!r}. It has: {', '.join(sorted(known))}.")
+    known = (parameter for parameter in inspect.signature(cls).parameters if parameter not in _GIVEN)
+    refuse_unknown(f"Weighting {name!r}", params, known)
     if issubclass(cls, MemoryWeighting):
         params["fidelity"] = FIDELITIES.name_of(rules)
     return cls(num_losses, **params)

@@ -155,7 +155,7 @@ def test_noise_has_the_deviation_that_was_asked_for_and_stays_in_range() -> None
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"flip": 0.5}, "has no parameter 'flip'. It has: horizontal_flip, vertical_flip"),
+        ({"flip": 0.5}, "has no parameter `flip`. It takes horizontal_flip, vertical_flip"),
         ({"noise": -0.1}, "`noise` of the augmentation must be from 0 to 1. Found -0.1"),
         ({"rotation": 400}, "`rotation` of the augmentation must be from 0 to 180"),
         ({"gamma": math.inf}, "`gamma` of the augmentation must be a number of at least 0"),

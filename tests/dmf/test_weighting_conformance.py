@@ -173,7 +173,7 @@ def test_a_step_compiles_into_one_graph(name: str, fidelity: str) -> None:
 
 @pytest.mark.parametrize("name", WEIGHTINGS)
 def test_wrong_parameters_are_named(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"'{name}' has no parameter 'histry_size'\. It has: .*scale"):
+    with pytest.raises(ValueError, match=rf"'{name}' has no parameter `histry_size`\. It takes .*scale"):
         build_weighting(name, 3, histry_size=3)
     with pytest.raises(ValueError, match=r"`num_losses` must be at least 1\. Found 0"):
         build_weighting(name, 0)

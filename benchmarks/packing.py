@@ -18,6 +18,7 @@ import gc
 import json
 import logging
 import multiprocessing
+import os
 import statistics
 import time
 import traceback
@@ -207,7 +208,8 @@ def main() -> None:
             print(f"{name} x {size}: done", flush=True)
     show(found)
     device = torch.cuda.get_device_name() if setting["device"] == "cuda" else torch.backends.cpu.get_cpu_capability()
-    answer = {"machine": {"device": device, "torch": torch.__version__}, "setting": setting, "rows": found}
+    machine = {"device": device, "torch": torch.__version__, "load": round(os.getloadavg()[0], 1)}
+    answer = {"machine": machine, "setting": setting, "rows": found}
     (RESULTS / f"packing_{setting['device']}.json").write_text(json.dumps(answer, indent=1) + "\n")
 
 

@@ -103,16 +103,17 @@ def packable(specs: Sequence[TrialSpec], size: int) -> list[list[int]]:
         raise ValueError(f"Parameter `size` must be at least 1 trial. Found {size}.")
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, spec in enumerate(specs):
-        groups.setdefault(_images(spec), []).append(index)
+        groups.setdefault(images_of(spec), []).append(index)
     packs = [group[first : first + size] for group in groups.values() for first in range(0, len(group), size)]
     return sorted(packs, key=lambda pack: pack[0])
 
 
 def obstacle(one: TrialSpec, other: TrialSpec) -> str:
     """What keeps two trials from one pack, in words; empty if nothing does."""
-    pairs = zip(SHARED, _images(one), _images(other), strict=True)
+    pairs = zip(SHARED, images_of(one), images_of(other), strict=True)
     return ", ".join(f"`{name}` {a!r} and {b!r}" for name, a, b in pairs if a != b)
 
 
-def _images(spec: TrialSpec) -> tuple[object, ...]:
-    return tuple(getattr(spec, name, None) for name in SHARED)
+def images_of(spec: TrialSpec) -> tuple[object, ...]:
+    """What decides which images a trial sees: the values of `SHARED`."""
+    return tuple(getattr(spec, name) for name in SHARED)

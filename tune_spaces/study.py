@@ -39,10 +39,11 @@ class Combinations(StrictModel):
 
 
 class Resources(StrictModel):
-    """What one trial occupies."""
+    """What one worker occupies, and how many trials it trains at a time (`dmf.packed`): for a GPU, 4 or more."""
 
     cpus: float = Field(default=1, gt=0)
     gpus: float = Field(default=0, ge=0)
+    pack: Positive = 1
 
 
 class Study(StrictModel):
@@ -61,7 +62,7 @@ class Study(StrictModel):
             of its axes.
         skip: Cells to leave out, with the reason that the report shows.
         baseline: Fields of the configuration that others are compared with.
-        resources: CPUs and GPUs of one trial.
+        resources: CPUs and GPUs of one worker, and its trials at a time.
     """
 
     name: str

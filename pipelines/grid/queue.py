@@ -10,6 +10,7 @@ A *row* is what a table shows as one: a configuration on a data set, with all it
 4. A trial that diverges fails alone.
 5. A trial whose worker or disk failed runs again, from its last epoch on. It fails when that has happened `DEATHS`
    times with no epoch in between; if its row is not proven, the others are skipped.
+6. Trials that train side by side in one worker are taken by the same rules, among those that see the same images.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from dmf.packed import obstacle
 from pipelines.grid.plan import PlannedTrial
 from pipelines.records import Failure
 
@@ -66,9 +68,13 @@ class TrialQueue:
         """Whether nothing runs and nothing waits."""
         return not any(row.waiting or row.running for row in self._rows.values())
 
-    def take(self) -> PlannedTrial | None:
-        """The trial to run next; None if none may start now."""
-        row = min((row for row in self._rows.values() if row.ready), key=lambda row: row.priority, default=None)
+    def take(self, beside: PlannedTrial | None = None) -> PlannedTrial | None:
+        """The trial to run next, in one pack with `beside` if that is given; None if none may start now."""
+
+        def fits(row: _Row) -> bool:
+            return row.ready and not (beside and obstacle(beside.spec, row.waiting[0].spec))
+
+        row = min(filter(fits, self._rows.values()), key=lambda row: row.priority, default=None)
         if row is None:
             return None
         trial = row.waiting.popleft()

@@ -75,7 +75,7 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
         def failed(identifier: str, failure: Failure) -> None:
             progress.failed(identifier, _put_on_record(study, trials[identifier], failure))
 
-        search = GridSearch(queue, study.resources.cpus, study.resources.gpus, on_failure=failed)
+        search = GridSearch(queue, study.resources, on_failure=failed)
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(TrialWorker, job=job), resources),
             tune_config=tune.TuneConfig(search_alg=search, reuse_actors=True, num_samples=len(waiting) * 1000),

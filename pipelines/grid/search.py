@@ -11,6 +11,7 @@ from ray.tune.search import Searcher
 
 from pipelines.grid.queue import TrialQueue
 from pipelines.records import Failure
+from tune_spaces.study import Resources
 
 LOOK = 5.0
 """Seconds between two looks at how large the cluster is."""
@@ -19,17 +20,18 @@ LOOK = 5.0
 class GridSearch(Searcher):
     """Feeds Tune from the queue and tells the queue what became of each trial.
 
-    A Tune trial is one run of a worker's step loop, no more: when its worker dies the trial goes back into the queue
-    and comes out as another Tune trial. So the queue alone decides, and nothing of Tune's own experiment state is used.
-    Tune is given as many trials as can run at once and one more, which waits for the next free worker and, on a cluster
-    that grows by demand, makes it grow.
+    A Tune trial is one run of a worker's step loop over a pack of trials, no more: when its worker dies they go back
+    into the queue and come out in other packs. So the queue alone decides, and nothing of Tune's own experiment state
+    is used. Tune is given as many packs as can run at once and one more, which waits for the next free worker and, on a
+    cluster that grows by demand, makes it grow.
     """
 
-    def __init__(self, queue: TrialQueue, cpus: float, gpus: float, on_failure: Callable[[str, Failure], None]) -> None:
+    def __init__(self, queue: TrialQueue, resources: Resources, on_failure: Callable[[str, Failure], None]) -> None:
         super().__init__()
         self.queue = queue
         self.disk_full = ""
-        self._needs = {"CPU": cpus, "GPU": gpus}
+        self._needs = {"CPU": resources.cpus, "GPU": resources.gpus}
+        self._pack = resources.pack
         self._on_failure = on_failure
         self._given: dict[str, list[str]] = {}
         self._slots, self._looked = 1, 0.0
@@ -42,10 +44,11 @@ class GridSearch(Searcher):
             return Searcher.FINISHED
         if len(self._given) > self._places():
             return None
-        trial = self.queue.take()
-        if trial is None:
+        first = self.queue.take()
+        if first is None:
             return None
-        self._given[trial_id] = [trial.identifier]
+        beside = (self.queue.take(beside=first) for _ in range(self._pack - 1))
+        self._given[trial_id] = [first.identifier, *(trial.identifier for trial in beside if trial)]
         return {"trials": self._given[trial_id]}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from ray import tune
 
 from dmf.data import TrialData
-from dmf.train import EpochReport, Trial
+from dmf.packed import images_of, train_epoch
 from pipelines.grid.attempt import Attempt, Setting
 from pipelines.grid.inputs import Inputs
 from pipelines.grid.plan import PlannedTrial
@@ -59,7 +58,7 @@ class TrialWorker(tune.Trainable):
         self._setting = Setting(
             job.study, job.code_version, device, self._data, lambda trial: self._inputs(trial).cases
         )
-        self._loaded: tuple[tuple[str, bool, str], TrialData] | None = None
+        self._loaded: tuple[tuple[object, ...], TrialData] | None = None
         self._spoilt = False
         self._begin(config)
 
@@ -109,19 +108,9 @@ class TrialWorker(tune.Trainable):
         return self.job.inputs[planned.spec.dataset, planned.spec.filtered]
 
     def _data(self, planned: PlannedTrial) -> TrialData:
-        """Tensors of the trial's data set; those of the last one are kept, as the next trial mostly needs the same."""
-        name = planned.spec.dataset, planned.spec.filtered, planned.spec.split
-        if self._loaded is None or self._loaded[0] != name:
-            self._loaded = name, self._inputs(planned).tensors(planned.spec.split)
+        """The trial's images on the device; the last ones are kept, as a pack and mostly the next one need the same."""
+        wanted = images_of(planned.spec)
+        if self._loaded is None or self._loaded[0] != wanted:
+            data = self._inputs(planned).tensors(planned.spec.split).resized(planned.spec.image_size)
+            self._loaded = wanted, data.to(self._setting.device)
         return self._loaded[1]
-
-
-def train_epoch(trials: Sequence[Trial]) -> list[EpochReport | Exception]:
-    """One epoch of each trial, one after the other; an exception in one is its report and leaves the others alone."""
-    reports: list[EpochReport | Exception] = []
-    for trial in trials:
-        try:
-            reports.append(trial.epoch())
-        except Exception as error:  # of any kind: it is put on record
-            reports.append(error)
-    return reports

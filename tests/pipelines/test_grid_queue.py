@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,17 @@ def test_an_epoch_between_two_deaths_counts_for_the_trial(tmp_path: Path) -> Non
         queue.trained("a0")
         queue.failed("a0", DIED)
     assert queue.failures == {}
+
+
+def test_a_pack_holds_trials_that_see_the_same_images(tmp_path: Path) -> None:
+    small, large = planned(tmp_path, "ab", seeds=2), planned(tmp_path, "cd", seeds=2)
+    large = [replace(trial, spec=replace(trial.spec, image_size=256)) for trial in large]
+    queue = TrialQueue([trial for pair in zip(large, small, strict=True) for trial in pair])
+    first = queue.take()
+    assert first is not None
+    assert first.identifier == "c0"
+    assert [trial.identifier for trial in iter(lambda: queue.take(beside=first), None)] == ["d0"]
+    for identifier in ("c0", "d0"):
+        queue.trained(identifier)
+    assert [trial.identifier for trial in iter(lambda: queue.take(beside=first), None)] == ["c1", "d1"]
+    assert take(queue) == "a0"

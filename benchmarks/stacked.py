@@ -41,6 +41,8 @@ class StackedTrials:
             trial._started = time.perf_counter()
             trial.model.train()
             trial.fusion.set_epoch(trial.epochs_done)
+            trial._rate.seek(trial.epochs_done * trial.steps_per_epoch)
+            trial._augment.begin(trial_seed(trial.spec, f"augmentation {trial.epochs_done}"))
         orders = [
             epoch_order(t.data.rows["train"], t.spec.batch_size, trial_seed(t.spec, "order"), t.epochs_done)
             for t in self.trials
@@ -54,7 +56,9 @@ class StackedTrials:
 
     def step(self, rows: Sequence[Int[Tensor, " b"]]) -> None:
         """One step of each trial, on its own rows."""
-        images, targets = zip(*(t.data.batch(r) for t, r in zip(self.trials, rows, strict=True)), strict=True)
+        images, targets = zip(
+            *(t._augment(*t._loader.batch(r)) for t, r in zip(self.trials, rows, strict=True)), strict=True
+        )
         first = self.trials[0]
         with torch.autocast(first.device.type, torch.bfloat16, enabled=first.spec.precision == "bf16"):
             logits = vmap(self._forward)(self._parameters, self._buffers, torch.stack(images))
@@ -68,6 +72,7 @@ class StackedTrials:
             for name, parameter in trial.model.named_parameters():
                 gradient = self._parameters[name].grad
                 parameter.grad = None if gradient is None else gradient[index]
+            trial._rate.advance()
             trial.optimizer.step()
             trial._recorder.record(out)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from dmf.data import TrialData
+from dmf.loading import build_loader
 from dmf.spec import TrialSpec
 from dmf.train import EpochReport, Trial, TrialResult
 
@@ -47,7 +48,7 @@ class PackedTrials:
                 raise ValueError(f"The trials of a pack must train on the same images. Found {reason}.")
         if not specs:
             raise ValueError("A pack must hold at least one trial. Found none.")
-        shared = data.resized(specs[0].image_size).to(torch.device(device))
+        shared = build_loader(data, specs[0].image_size, torch.device(device)).data
         self.trials = [Trial(spec, shared, device=device) for spec in specs]
         self._errors: dict[int, Exception] = {}
 

@@ -9,6 +9,7 @@ import torch
 from ray import tune
 
 from dmf.data import TrialData
+from dmf.loading import build_loader
 from dmf.packed import images_of, train_epoch
 from pipelines.grid.attempt import Attempt, Setting
 from pipelines.grid.inputs import Inputs
@@ -111,6 +112,6 @@ class TrialWorker(tune.Trainable):
         """The trial's images on the device; the last ones are kept, as a pack and mostly the next one need the same."""
         wanted = images_of(planned.spec)
         if self._loaded is None or self._loaded[0] != wanted:
-            data = self._inputs(planned).tensors(planned.spec.split).resized(planned.spec.image_size)
-            self._loaded = wanted, data.to(self._setting.device)
+            data = self._inputs(planned).tensors(planned.spec.split)
+            self._loaded = wanted, build_loader(data, planned.spec.image_size, self._setting.device).data
         return self._loaded[1]

@@ -1,0 +1,100 @@
+"""Write the tables of `docs/performance.md` from benchmarks/results/: `python -m benchmarks.performance`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.audit.tables import Table, insert
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "performance.md"
+RESULTS = Path(__file__).parent / "results"
+
+
+def throughput(results: dict[str, Any]) -> Table:
+    header = ("size", "who", "trainings an hour", "times the script", "mean test Dice", "largest difference")
+    rows = [
+        (
+            row["size"],
+            who,
+            f"{rate:.0f}",
+            f"{row['times_the_script'][who]:.2f}",
+            f"{row['test_dice'][who]:.3f}",
+            f"{row['largest_dice_difference_by_seed'][who]:.3f}",
+        )
+        for row in results["rows"]
+        for who, rate in row["trainings_per_hour"].items()
+    ]
+    return Table(header, [*rows, (_load(results), "", "", "", "", "")])
+
+
+def _load(results: dict[str, Any]) -> str:
+    """How many processes wanted the machine at the end of a benchmark: 2 where nothing else ran on two cores."""
+    return f"load of the machine: {results['machine'].get('load', 'unknown')}"
+
+
+def roofline(results: dict[str, Any]) -> Table:
+    step = results["step"]
+    header = (
+        f"a step: {step['gflop']:.0f} GFLOP, {step['gigabytes']:.1f} GB, {step['kernels']:.0f} kernels",
+        *(row["gpu"] for row in results["bounds"]),
+    )
+    rows = [
+        (
+            f"bound by {name}",
+            *(f"{row[f'{name}_ms']:.2f} ms; the grid {row[f'{name}_minutes']:.1f} min" for row in results["bounds"]),
+        )
+        for name in ("arithmetic", "memory", "launches")
+    ]
+    return Table(header, rows)
+
+
+def packing(results: dict[str, Any]) -> Table:
+    header = (
+        "trials",
+        "at a time",
+        "ms an epoch of one",
+        "trainings of 100 epochs an hour",
+        "the paper's grid, hours*",
+    )
+    rows = [
+        (row["trials"], str(row["at_a_time"]), "failed", row["failed"].splitlines()[0], "")
+        if "failed" in row
+        else (
+            row["trials"],
+            str(row["at_a_time"]),
+            f"{row['milliseconds_an_epoch_of_one']:.1f}",
+            f"{row['trainings_of_100_epochs_an_hour']:.0f}",
+            f"{row['hours_of_the_papers_grid_extrapolated']:.2f}",
+        )
+        for row in results["rows"]
+    ]
+    size = results["setting"]
+    note = f"\\* extrapolated, at {size['image_size']} pixels and {size['base_filters']} filters, from its epochs"
+    return Table(header, [*rows, (note, _load(results), "", "", "")])
+
+
+TABLES = {
+    "throughput": ("throughput.json", throughput),
+    "roofline": ("roofline.json", roofline),
+    "packing-cpu": ("packing_cpu.json", packing),
+    "packing-cuda": ("packing_cuda.json", packing),
+}
+
+
+def filled(document: str) -> str:
+    """The document with a table of each result that is there."""
+    for name, (file, table) in TABLES.items():
+        if (RESULTS / file).is_file():
+            document = insert(document, name, table(json.loads((RESULTS / file).read_text())))
+    return document
+
+
+def main() -> None:
+    DOCUMENT.write_text(filled(DOCUMENT.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -50,16 +50,17 @@ def convolution(
     return nn.Sequential(*parts)
 
 
-def padded(network: Callable[[Tensor], Tensor], images: Tensor, multiple: int) -> Tensor:
-    """Output of a network that needs sides divisible by `multiple`, for images of any size.
+def pad(images: Tensor, multiple: int) -> Tensor:
+    """Images with sides divisible by `multiple`: the last pixel of each side is repeated as often as it takes."""
+    missing = [-side % multiple for side in images.shape[2:]]
+    if not any(missing):
+        return images
+    return F.pad(images, [amount for side in reversed(missing) for amount in (0, side)], mode="replicate")
 
-    Images are padded at the end of each side, repeating the last pixel, and the output is cut back to their size.
-    """
-    sides = images.shape[2:]
-    missing = [-side % multiple for side in sides]
-    if any(missing):
-        images = F.pad(images, [amount for side in reversed(missing) for amount in (0, side)], mode="replicate")
-    return cut(network(images), sides)
+
+def padded(network: Callable[[Tensor], Tensor], images: Tensor, multiple: int) -> Tensor:
+    """Output of a network that needs sides divisible by `multiple`, for images of any size: padded, and cut back."""
+    return cut(network(pad(images, multiple)), images.shape[2:])
 
 
 def cut(x: Tensor, sides: Sequence[int]) -> Tensor:

@@ -9,12 +9,12 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.models.layers import padded
+from dmf.models.layers import pad, padded
 from dmf.models.pretrained import import_library, require_known, timm_names, with_pretrained
 from dmf.models.registry import MODELS
 from dmf.registry import UnknownName, refuse_unknown
 
-# Networks built for one size pad images to a multiple of this; the largest stride of the common encoders.
+# Classifiers and networks built for one size pad images to a multiple of this, the largest stride of common encoders.
 _FIXED_STRIDE = 32
 # Arguments of the architectures that are not for the caller: given by us, or changing what `forward` returns.
 _GIVEN = ("encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params")
@@ -69,7 +69,7 @@ class SegmentationModel(nn.Module):
         size: dict[str, Any] = {}
         if encoder.startswith("tu-"):
             require_known("encoder", encoder, (f"tu-{name}" for name in timm_names(encoder[3:])))
-            size = _fixed_size(encoder[3:], image_size, multiple=_FIXED_STRIDE)
+            size = _fixed_size(encoder[3:], image_size)
         else:
             require_known("encoder", encoder, smp.encoders.get_encoder_names())
             _require_options(f"smp:{architecture}", options, make)
@@ -90,7 +90,8 @@ class SegmentationModel(nn.Module):
 class Classifier(nn.Module):
     """A classifier of timm: `timm:<name>`, for example `timm:vgg16`.
 
-    Shapes: `(B, in_channels, H, W)` to logits `(B, num_classes)`.
+    Shapes: `(B, in_channels, H, W)` to logits `(B, num_classes)`, for any H and W that the network is not too deep for:
+    images are padded at the right and bottom, repeating the last pixel, to the next multiple of 32.
 
     Args:
         in_channels: channels of the image.
@@ -125,7 +126,7 @@ class Classifier(nn.Module):
         super().__init__()
         timm = import_library("timm", needed_for="timm:...")
         require_known("timm classifier", variant, timm_names(variant))
-        size = _fixed_size(variant, image_size, multiple=1)
+        size = _fixed_size(variant, image_size)
 
         def build(weights: str | None) -> nn.Module:
             loaded = weights is not None
@@ -136,16 +137,16 @@ class Classifier(nn.Module):
         self.network, self.pretrained = with_pretrained(build, "timm" if pretrained else None, f"timm:{variant}")
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        return self.network(images)
+        return self.network(pad(images, _FIXED_STRIDE))
 
 
-def _fixed_size(name: str, image_size: int | tuple[int, int] | None, *, multiple: int) -> dict[str, Any]:
+def _fixed_size(name: str, image_size: int | tuple[int, int] | None) -> dict[str, Any]:
     """Arguments that build a network of timm for images of this size, if it belongs to those made for one size."""
     settings = import_library("timm", needed_for="timm:...").get_pretrained_cfg(name)
     if image_size is None or settings is None or not settings.fixed_input_size:
         return {}
     sides = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return {"img_size": tuple(side + -side % multiple for side in sides)}
+    return {"img_size": tuple(side + -side % _FIXED_STRIDE for side in sides)}
 
 
 def _require_options(name: str, options: dict[str, Any], make: Callable[..., object]) -> None:

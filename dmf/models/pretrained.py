@@ -34,7 +34,7 @@ def with_pretrained(
     """
     # On the meta device there are shapes and no values, so there is nothing to download.
     if torch.get_default_device().type == "meta":
-        weights = None
+        return _without_values(build, name), False
     before = torch.get_rng_state()
     try:
         return build(weights), weights is not None
@@ -48,10 +48,24 @@ def with_pretrained(
             stacklevel=stacklevel,
         )
         return build(None), False
-    except TypeError as error:
-        raise ValueError(f"Model {name} does not take these parameters: {error}.") from error
-    except KeyError as error:
-        raise ValueError(f"Model {name} has no pretrained weights {weights!r}: {error.args[0]}.") from error
+    except (TypeError, KeyError) as error:
+        raise _refused(error, weights, name) from error
+
+
+def _without_values(build: Callable[[str | None], Network], name: str) -> Network:
+    try:
+        return build(None)
+    except (TypeError, KeyError) as error:
+        raise _refused(error, None, name) from error
+    except RuntimeError:  # some look at values while they are built, such as the MiT encoders
+        with torch.device("cpu"):
+            return build(None).to("meta")
+
+
+def _refused(error: TypeError | KeyError, weights: str | None, name: str) -> ValueError:
+    if isinstance(error, TypeError):
+        return ValueError(f"Model {name} does not take these parameters: {error}.")
+    return ValueError(f"Model {name} has no pretrained weights {weights!r}: {error.args[0]}.")
 
 
 def pretrained_donor(weights: str, name: str, **arguments: Any) -> nn.Module | None:

@@ -29,10 +29,28 @@ def test_segmentation_networks_take_any_channels_and_size(name: str, side: int) 
 
 
 @pytest.mark.parametrize("name", ["timm:resnet10t", "timm:test_vit", "timm:test_vit.r160_in1k", "timm:vgg11"])
-def test_classifiers_take_any_channels_and_size(name: str) -> None:
-    model = build_model(name, 1, 4, image_size=48).eval()
+@pytest.mark.parametrize("size", [(48, 48), (70, 51)])
+def test_classifiers_take_any_channels_and_size(name: str, size: tuple[int, int]) -> None:
+    model = build_model(name, 1, 4, image_size=size).eval()
     with torch.no_grad():
-        assert model(torch.rand(2, 1, 48, 48)).shape == (2, 4)
+        assert model(torch.rand(2, 1, *size)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    "name", ["timm:dla34", "timm:hrnet_w18_small", "timm:xcit_nano_12_p8_224", "timm:hiera_tiny_224"]
+)
+@pytest.mark.parametrize("channels", [1, 4])
+def test_classifiers_that_need_even_sides_take_odd_ones(name: str, channels: int) -> None:
+    with torch.device("meta"):
+        model = build_model(name, channels, 4, image_size=(70, 51))
+        assert model(torch.empty(2, channels, 70, 51)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("name", ["smp:segformer/mit_b0", "smp:fpn/tu-convnext_atto", "timm:vgg16"])
+def test_networks_are_built_without_memory_even_if_they_look_at_values(name: str) -> None:
+    with torch.device("meta"):
+        model = build_model(name, 1, 2)
+    assert all(parameter.is_meta for parameter in model.parameters())
 
 
 def test_padding_leaves_images_of_the_right_size_alone() -> None:

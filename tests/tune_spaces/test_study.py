@@ -140,7 +140,7 @@ def grid_with(**fields: object) -> list[dict[str, object]]:
         ({"trial": {"model_params": {"filters": 3}}}, ["filters", "base_filters"]),
         ({"grid": grid_with(losses=[["dise"]])}, ["Unknown loss 'dise'", "Did you mean 'dice'?"]),
         ({"grid": grid_with(weighting="varriance")}, ["Unknown weighting 'varriance'", "Did you mean 'variance'?"]),
-        ({"grid": grid_with(weighting_params={"histroy": 3})}, ["'fixed'", "'histroy'"]),
+        ({"grid": grid_with(weighting_params={"histroy": 3})}, ["'fixed'", "`histroy`"]),
         (
             {"grid": grid_with(weighting="mad", weighting_params={"history_size": 0})},
             ["`history_size` must be", "Found 0"],

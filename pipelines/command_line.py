@@ -20,8 +20,8 @@ class Arguments:
     reports: Path
 
 
-def parse_arguments(stage: str, description: str | None, *, writes_pages: bool = False) -> Arguments:
-    """Read `--study NAME` or `--dataset NAME ...`, `--root FOLDER`, and `--reports FOLDER` of a stage with pages.
+def parse_arguments(stage: str, description: str | None, *, pages: str = "") -> Arguments:
+    """Read `--study NAME` or `--dataset NAME ...`, `--root FOLDER`, and `--reports FOLDER` of a stage with `pages`.
 
     Raises:
         StageError, ConfigError: if there is no such data set or study, listing the known ones.
@@ -32,9 +32,9 @@ def parse_arguments(stage: str, description: str | None, *, writes_pages: bool =
     which.add_argument("--study", metavar="NAME", help=f"the data sets of a study: {', '.join(study_names())}")
     which.add_argument("--dataset", metavar="NAME", nargs="+", help=f"by name: {', '.join(known_datasets(root))}")
     parser.add_argument("--root", type=Path, default=root, metavar="FOLDER", help="default: %(default)s")
-    parser.set_defaults(reports=Path("reports/data"))
-    if writes_pages:
-        parser.add_argument("--reports", type=Path, metavar="FOLDER", help="default: reports/data")
+    parser.set_defaults(reports=Path("reports") / pages)
+    if pages:
+        parser.add_argument("--reports", type=Path, metavar="FOLDER", help=f"default: reports/{pages}")
     options = parser.parse_args()
     entries = find_entries(options.dataset or load_study(options.study).datasets, options.root)
     return Arguments(entries, options.root, options.reports)

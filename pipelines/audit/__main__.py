@@ -13,7 +13,7 @@ from pipelines.params import load_params
 
 def main() -> None:
     """Audit the data sets that the command line names; a case that cannot be used is an error, after the page."""
-    arguments = parse_arguments("audit", __doc__, writes_pages=True)
+    arguments = parse_arguments("audit", __doc__, pages="data")
     similarity = load_params().split.similarity
     for entry in arguments.datasets:
         audit = audit_dataset(entry, arguments.root, similarity)

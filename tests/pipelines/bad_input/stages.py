@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from pipelines.audit.search import find_duplicates
 
 from pipelines.audit.audit import audit_dataset
 from pipelines.audit.record import record_path, write_duplicates

@@ -7,7 +7,10 @@ import signal
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from pipelines import arrays
+from pipelines.console import StageError
 from pipelines.grid.plan import plan
 from tests.pipelines.grids import finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
@@ -37,6 +40,30 @@ def test_every_trial_is_recorded_and_mirrored_once_and_never_run_again(tmp_path:
     run(larger, prepared_phantom, tmp_path)
     assert before.items() < finished(tmp_path).items()
     assert len(finished(tmp_path)) == 6
+
+
+def test_trials_of_several_splits_share_the_arrays_and_test_on_their_own_rows(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    splits = ["default", "random", "fold:0", "fold:4"]
+    grid = [{"weighting": "fixed", "auxiliary": None, "split": splits}]
+    study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"split": "default"})
+    planned = plan(study, prepared_phantom, tmp_path / "trials")
+    assert run(study, prepared_phantom, tmp_path) == {}
+    prepared = arrays.load(prepared_phantom, "phantom")
+    tested = {trial.spec.split: list(pd.read_parquet(trial.folder / "images.parquet")["image"]) for trial in planned}
+    assert tested == {split: list(prepared.cases["image"].iloc[prepared.rows(split)["test"]]) for split in splits}
+    assert not set(tested["fold:0"]) & set(tested["fold:4"])
+
+
+def test_a_split_that_a_data_set_does_not_have_is_named_before_anything_runs(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    study = tiny(tmp_path, trial={"split": "official"})
+    with pytest.raises(
+        StageError, match=r"phantom/cases\.csv: the split 'official' has no images for train, val, test"
+    ):
+        plan(study, prepared_phantom, tmp_path / "trials")
 
 
 def test_a_killed_driver_keeps_what_was_finished_and_repeats_none_of_it(tmp_path: Path, prepared_phantom: Path) -> None:

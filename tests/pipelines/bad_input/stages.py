@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
-from pipelines.audit.search import find_duplicates
 
 from pipelines.audit.audit import audit_dataset
 from pipelines.audit.record import record_path, write_duplicates
@@ -23,6 +23,7 @@ PARAMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "shares that are no whole": ("split", {"split": {"fractions": [0.7, 0.2, 0.2]}}, "must sum to 1, these sum to 1.1"),
     "two shares": ("split", {"split": {"fractions": [0.7, 0.3]}}, "key `split.fractions"),
     "a share of nothing": ("split", {"split": {"fractions": [0.8, 0.2, 0.0]}}, "Input should be greater than 0"),
+    "two folds": ("split", {"split": {"folds": 2}}, "key `split.folds`: Input should be greater than or equal to 3"),
     "a seed in words": ("split", {"split": {"seed": "one"}}, "key `split.seed`: Input should be a valid integer"),
     "a similarity that nothing has": ("audit", {"split": {"similarity": 2.0}}, "key `split.similarity`"),
     "images of no pixel": ("filter", {"arrays": {"size": 0}}, "key `arrays.size`: Input should be greater than"),
@@ -72,6 +73,24 @@ def images_too_few_to_be_split(place: Place) -> None:
     (entry,) = find_entries(["scans"], place.data)
     audited = audit_dataset(entry, place.data, SplitParams().similarity)
     write_duplicates(record_path(place.data, "scans"), audited.duplicates)
+
+
+@bad("split scans", "scans: its publisher names no test set", "Choose another `split.method` in params.yaml")
+def split_that_the_publisher_has_not_made(place: Place) -> None:
+    place.set(split={"method": "official"})
+
+
+@bad("filter scans", "data/splits/scans.csv", "column `random` must be one of train, val, test", "Found 'holdout'")
+def other_splits_of_a_method_that_is_not_the_chosen_one(place: Place) -> None:
+    path = place.data / "splits/scans.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[3, "random"] = "holdout"
+    table.to_csv(path, index=False)
+
+
+@bad("filter scans", "is labelled 'benign', but scans has the classes background, nodule", "Name the label among")
+def label_that_is_no_class(place: Place) -> None:
+    place.describe(scans={"task": "classification"})
 
 
 @bad("filter scans", "data/splits/scans.csv is missing. Make it with `dvc repro split`")

@@ -148,7 +148,7 @@ def test_memory_layout_does_not_change_logits(case: Case) -> None:
 
 @every
 def test_it_compiles_as_one_graph(case: Case) -> None:
-    """Traced whole, in training; that the code generator's networks learn the same is tested once, elsewhere."""
+    """Traced whole, in training. The code generator, slow and the same for all, is tested in test_models_learning."""
     model, images = case.build(), case.images(2)
     twin = copy.deepcopy(model)
     torch.compiler.reset()

@@ -4,9 +4,9 @@
     python -m benchmarks.leakage --study leakage_small
 
 Prints a table and writes benchmarks/results/<study>.json. A test image is leaked when an image of its group (the same
-picture, see pipelines/duplicates.py, or the same patient) is in train. Test sets differ between the splits, and images
-that exist twice may be easier or harder than others, so that the leaked and the other test images of the random split
-stand beside the whole.
+picture, see pipelines/duplicates.py, or the same patient) is in train. Test sets differ between the splits, so the
+leaked and the other test images of the random split stand beside the whole; and pictures that exist several times may
+be easier or harder than others, so the same is asked of the grouped split, where their relatives are never in train.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def per_image(record: TrialRecord, cases: pd.DataFrame) -> pd.DataFrame:
-    """Dice of each test image of a trial, and whether it is leaked."""
+    """Dice of each test image of a trial, whether it is leaked, and whether its group holds other images at all."""
     train = set(cases["group"].iloc[split_rows(cases, record.spec.split)["train"]])
     group = cases.set_index("image")["group"]
     images = record.images[["image", "dice"]].copy()
     images["leaked"] = images["image"].map(group).isin(train)
+    images["repeated"] = images["image"].map(group.map(group.value_counts()) > 1)
     return images.assign(split=record.spec.split, seed=record.spec.seed)
 
 
@@ -46,6 +47,8 @@ def compare(images: pd.DataFrame) -> list[dict[str, float | int | str]]:
             ("all", of_split),
             ("with a relative in train", of_split[of_split["leaked"]]),
             ("without one", of_split[~of_split["leaked"]]),
+            ("of a repeated picture", of_split[of_split["repeated"]]),
+            ("of a single picture", of_split[~of_split["repeated"]]),
         ):
             means = chosen.groupby("seed")["dice"].mean()
             if len(means):

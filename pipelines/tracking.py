@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import sqlalchemy.event
 from mlflow.entities import Metric, Param, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.engine import Engine
 
 from dmf.diagnostics import Finding
 from pipelines.console import StageError
@@ -54,6 +57,7 @@ class Mirror:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table it creates
+        sqlalchemy.event.listen(Engine, "connect", _spare_the_disk)
         self._client = MlflowClient(uri)
         database = Path(uri.removeprefix("sqlite:///"))
         # A new database is set up at the first call, which two processes must not do at once.
@@ -198,6 +202,13 @@ class _Run:
     tags: list[RunTag] = field(default_factory=list)
     epochs: int = 0
     sent_at: float = 0.0
+
+
+def _spare_the_disk(connection: object, record: object) -> None:
+    """Wait for the disk now and then, not at every commit: what a power cut takes from a mirror is sent again."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class GridProgress(tune.Callback):
         self._trained = 0
         self._running: set[str] = set()
         self._best: tuple[float, str] = (0.0, "none yet")
-        self._started = self._printed = time.monotonic()
+        self._first_report: float | None = None
+        self._printed = time.monotonic()
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -69,6 +70,8 @@ class GridProgress(tune.Callback):
             self._epochs[identifier] = epochs
             self._epochs_left -= epochs - before
             self._trained += 1  # a resumed trial brings more with it, but those epochs took no time here
+        if self._first_report is None:  # what came before was the start of Ray and of the workers
+            self._first_report, self._trained = time.monotonic(), 0
         self._completed += len(report.done)
         self._best = max(self._best, (report.score, self._planned[result["config"]["trials"][0]].configuration))
         self._show(running=len(self._running) - bool(result["done"]))
@@ -94,6 +97,6 @@ class GridProgress(tune.Callback):
             say(f"grid: {self._completed} of {len(self._planned)} done, {line}")
 
     def _time_left(self) -> str:
-        if not self._trained:
+        if self._first_report is None or not self._trained:
             return "?"
-        return spell_seconds((time.monotonic() - self._started) / self._trained * max(0, self._epochs_left))
+        return spell_seconds((time.monotonic() - self._first_report) / self._trained * max(0, self._epochs_left))

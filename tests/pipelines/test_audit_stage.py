@@ -273,7 +273,7 @@ def published(shared: Path, tmp_path: Path, dataset: str, archive: str) -> Summa
 
 
 def test_brain_slices_repeat_between_the_publishers_training_and_testing(shared: Path, tmp_path: Path) -> None:
-    """Counted on the mirror's 1,500 images; every pair from 0.98 on was looked at and is one picture."""
+    """Counted on the mirror's 1,500 images; sampled pairs from 0.98 on are one picture."""
     found = published(shared, tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")
     across = {step.similarity: step.across_splits for step in found.ladder}
     assert across == pytest.approx({0.95: 146, 0.96: 122, 0.97: 111, 0.98: 90, 0.99: 69, 0.999: 47}, abs=3)

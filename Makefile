@@ -29,7 +29,7 @@ repro: setup  ## Run the study named in params.yaml: fetch, audit, split, filter
 	@dvc repro
 
 test: setup  ## Run the tests
-	@python -m pytest
+	@python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: setup  ## Check style, types and who may import whom
 	@ruff check .

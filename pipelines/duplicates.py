@@ -13,9 +13,9 @@ other. On BUSI this finds all 187 pairs that measuring each of the 208,981 pairs
 The default similarity of 0.95 was set by eye and by counting, on copies of at most 256 px. On BUSI's lesions the first
 measure has its valley at 0.93 to 0.95; every pair above it shows the same lesion, the first that does not lies at
 0.941. The second leaves a gap between 0.94 and 0.976. On BUS-BRA, where patients are known, no two of 1,064 patients
-reach 0.95 in either. Slices of heads look more alike: in the brain MRI set the sampled pairs from 0.98 on are one picture,
-between 0.95 and 0.98 also lie neighbouring slices of one patient, which belong in one split as well. Plain thumbnails
-at 0.98, the rule under which BUSI's duplicates were first counted, find a subset of these pairs.
+reach 0.95 in either. Slices of heads look more alike: in the brain MRI set the sampled pairs from 0.98 on are one
+picture, between 0.95 and 0.98 also lie neighbouring slices of one patient, which belong in one split as well. Plain
+thumbnails at 0.98, the rule under which BUSI's duplicates were first counted, find a subset of these pairs.
 """
 
 from __future__ import annotations

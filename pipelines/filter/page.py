@@ -121,8 +121,8 @@ def sentence(quality: Quality) -> str:
     if not quality.ssi:
         return f"{settings}: none of the {quality.images} images has structure to measure."
     return (
-        f"{settings}: {100 * quality.ssi[2]:.0f} % of the speckle in homogeneous tissue is left and "
-        f"{100 * quality.epi[2]:.0f} % of the fine structure (medians of {quality.measured} images)."
+        f"{settings}. Medians of {quality.measured} images: {100 * quality.ssi[2]:.0f} % of the speckle in homogeneous "
+        f"tissue is left (SSI), and edges correlate to {quality.epi[2]:.2f} with the original's (EPI)."
     )
 
 

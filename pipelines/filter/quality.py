@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-TILE = 16
+TILE = 8
 """Side, in pixels, of the squares in which speckle is measured."""
 
 HOMOGENEOUS = 0.25
@@ -19,12 +19,12 @@ def speckle_suppression_index(before: UInt8[np.ndarray, "H W"], after: UInt8[np.
     SSI = (σ_f / μ_f) / (σ_o / μ_o), the ratio of the coefficients of variation of the filtered (f) and the original
     (o) image (Sheng and Xia, IGARSS 1996, "A comprehensive evaluation of filters for radar speckle suppression").
 
-    Where we differ: both coefficients are means over the quarter of 16x16 squares that vary least in the original,
-    since over a whole image structure outweighs speckle. Black and perfectly flat squares take no part. NaN if there
-    are no others.
+    Where we differ: structure and slopes of brightness outweigh speckle in a whole image. Both coefficients are means
+    over the quarter of its 8x8 squares that vary least in the original, and σ is taken around the plane that fits a
+    square best. Squares that are black, or flat but for a slope, take no part. NaN if there are no others.
     """
     original, filtered = _variations(before), _variations(after)
-    usable = np.isfinite(original) & (original > 0)
+    usable = original > 1e-9
     if not usable.any():
         return float("nan")
     homogeneous = usable & (original <= np.quantile(original[usable], HOMOGENEOUS))
@@ -45,12 +45,23 @@ def edge_preservation_index(before: UInt8[np.ndarray, "H W"], after: UInt8[np.nd
     return float((original * filtered).sum() / scale) if scale > 0 else float("nan")
 
 
-def _variations(image: UInt8[np.ndarray, "H W"]) -> Float[np.ndarray, "H//16 W//16"]:
-    """Standard deviation over mean of every square; NaN where it is black."""
+def _variations(image: UInt8[np.ndarray, "H W"]) -> Float[np.ndarray, " squares"]:
+    """Standard deviation around the best plane, over the mean, of every square; 0 where it is black."""
     rows, columns = (side // TILE for side in image.shape)
-    squares = image[: rows * TILE, : columns * TILE].reshape(rows, TILE, columns, TILE).astype(np.float64)
-    mean = squares.mean(axis=(1, 3))
-    return np.divide(squares.std(axis=(1, 3)), mean, out=np.full_like(mean, np.nan), where=mean > 0)
+    squares = image[: rows * TILE, : columns * TILE].reshape(rows, TILE, columns, TILE).swapaxes(1, 2)
+    pixels = squares.reshape(-1, TILE * TILE).astype(np.float64)
+    mean, deviation = pixels.mean(axis=1), (pixels - pixels @ PLANE).std(axis=1)
+    return np.divide(deviation, mean, out=np.zeros_like(mean), where=mean > 0)
+
+
+def _projection() -> Float[np.ndarray, "64 64"]:
+    """A square's pixels times this are those of the plane that fits it best."""
+    axes = np.indices((TILE, TILE)).reshape(2, -1)
+    basis = np.stack([np.ones(TILE * TILE), *axes], axis=1)
+    return basis @ np.linalg.pinv(basis)
+
+
+PLANE = _projection()
 
 
 def _laplacian(image: UInt8[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.catalogue import load_catalogue
+from pipelines.arrays import file_checksum
+from pipelines.audit.record import Duplicates, record_path, write_duplicates
+from pipelines.catalogue import DatasetEntry, load_catalogue
 from pipelines.console import StageError
 from pipelines.params import SplitParams
-from pipelines.readers import load_image
-from pipelines.split.table import COLUMNS, SplitTable, read_table, summary, table_path, write_table
+from pipelines.readers import Case, load_image, read_cases
+from pipelines.split.table import COLUMNS, SplitTable, read_table, split_dataset, summary, table_path, write_table
 from tests.pipelines.audited import audit_and_split
 
 BUSI = load_catalogue()["busi"]
@@ -219,3 +221,49 @@ def test_no_pair_of_busi_that_was_found_lies_across_splits(busi: tuple[Path, Spl
     assert all(home[pair.first] == home[pair.second] for pair in busi[1].pairs)
     plain = busi[1].table["random"]
     assert sum(plain[pair.first] != plain[pair.second] for pair in busi[1].pairs) > 50
+
+
+def unpacked(shared: Path, root: Path, name: str, archive: str) -> tuple[DatasetEntry, list[Case]]:
+    """A data set of the mirror below `root`, with an audit that has its checksums and looked for no duplicates."""
+    if not (shared / "data" / archive).is_file():
+        pytest.skip(f"{archive} is not there.")
+    with zipfile.ZipFile(shared / "data" / archive) as opened:
+        opened.extractall(root / "raw" / name)
+    entry = load_catalogue()[name]
+    cases = read_cases(entry, root / "raw" / name)
+    checksums = {case.name: file_checksum(root / "raw" / name / case.image) for case in cases}
+    write_duplicates(record_path(root, name), Duplicates(similarity=0.95, sha256=checksums, pairs=[]))
+    return entry, cases
+
+
+def test_no_patient_of_bus_bra_is_in_two_splits(shared: Path, tmp_path: Path) -> None:
+    """All 1,875 images of 1,064 patients, 1,622 of them of patients with several; 70/15/15 and fifths of each label."""
+    entry, cases = unpacked(shared, tmp_path, "bus_bra", "BUSBRA.zip")
+    table = split_dataset(entry, tmp_path, SplitParams()).table
+    patients = pd.Series([case.patient for case in sorted(cases, key=lambda case: case.name)])
+    assert (len(table), patients.nunique()) == (1875, 1064)
+    for column in ("grouped", "fold", "random", "stratified"):
+        most = table.groupby(patients)[column].nunique().max()
+        assert (most == 1) == (column in ("grouped", "fold")), column
+    for label, of_label in table.groupby("label"):
+        shares = of_label["grouped"].value_counts()
+        assert abs(shares["test"] - 0.15 * len(of_label)) <= 2, label
+        assert (of_label["fold"].value_counts() - len(of_label) / 5).abs().max() <= 2, label
+
+
+def test_the_official_test_set_of_the_brain_mri_stays_whole_and_loses_its_twins_in_train(
+    shared: Path, tmp_path: Path
+) -> None:
+    """Images that are in Training and in Testing byte for byte; near duplicates are the audit's to find."""
+    entry, cases = unpacked(shared, tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")
+    outcome = split_dataset(entry, tmp_path, SplitParams(method="official"))
+    table = outcome.table
+    tested = {case.name for case in cases if case.official_split == "test"}
+    assert set(table.loc[table["split"] == "test", "image"]) == tested
+    left_out = table[table["split"] == ""]
+    assert set(left_out["sha256"]) <= set(table.loc[table["split"] == "test", "sha256"])
+    assert not set(table.loc[table["split"].isin(["train", "val"]), "sha256"]) & set(
+        table.loc[table["split"] == "test", "sha256"]
+    )
+    assert len(left_out) > 0
+    assert f"`official` leaves out {len(left_out)} train and val images" in summary(entry.name, outcome)

@@ -1,10 +1,14 @@
-"""Bilateral filtering: this project (OpenCV) beside scikit-image on one core, and how threads share the work.
+"""Bilateral filtering: this project (OpenCV) beside scikit-image and kornia on one core, threads, memory of the stage.
 
     python -m benchmarks.filtering
 
-Prints two tables and writes benchmarks/results/filtering.json. The rivals take turns on the same images, and
-processor time is counted, so that whatever else the machine does matters little. scikit-image sums over the square
-around a pixel, OpenCV over the disc in it (about 0.8 of the pixels); both read the range kernel from a table.
+Prints three tables and writes benchmarks/results/filtering.json. The rivals take turns on the same images, each on one
+core; processor time is counted, so that whatever else the machine does matters little. OpenCV sums over the disc around
+a pixel, the others over the square (corners are further away than the radius, and weigh little where it is large
+against sigma_space); `off by` is the largest and the mean difference of their results from ours, in grey levels. The
+rows whose radius is 3.5 sigma_space and more compare like with like. kornia filters a batch of images at a time.
+
+The stage itself is measured as it is used: files in, arrays out, peak memory of its process by number of images.
 """
 
 from __future__ import annotations
@@ -14,28 +18,32 @@ import itertools
 import json
 import os
 import platform
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
+import kornia
 import numpy as np
 import skimage
+import torch
 from skimage.restoration import denoise_bilateral
 
+from benchmarks.filter_stage import speckle
 from pipelines.filter.bilateral import bilateral
 from pipelines.params import FilterParams
 
 RESULTS = Path(__file__).parent / "results" / "filtering.json"
-SIZES, DIAMETERS = (128, 256), (5, 9, 15)
-REPEATS = 15
+SIZES = (128, 256)
+NEIGHBOURHOODS = ((5, 3.0), (9, 3.0), (15, 3.0), (15, 2.0))
+"""Diameter and sigma_space, in pixels; the second is the default, the last reaches 3.5 sigma_space."""
 
-
-def speckle(size: int) -> np.ndarray:
-    """A step with Rayleigh speckle on it."""
-    step = np.where(np.arange(size) < size // 2, 40.0, 120.0)
-    return np.clip(step * np.random.default_rng(0).rayleigh(1.0, (size, size)), 0, 255).astype(np.uint8)
+REPEATS, BATCH = 9, 8
+COUNTS = (1_000, 5_000, 20_000)
 
 
 def by_scikit_image(image: np.ndarray, params: FilterParams) -> np.ndarray:
@@ -50,6 +58,13 @@ def by_scikit_image(image: np.ndarray, params: FilterParams) -> np.ndarray:
     return np.rint(smooth * 255).astype(np.uint8)
 
 
+def by_kornia(images: np.ndarray, params: FilterParams) -> np.ndarray:
+    """The same filter on (B, H, W) at once, in float32."""
+    batch = torch.from_numpy(images)[:, None].float()
+    kernel, sigma = (params.diameter, params.diameter), (params.sigma_space, params.sigma_space)
+    return kornia.filters.bilateral_blur(batch, kernel, params.sigma_range, sigma)[:, 0].round().byte().numpy()
+
+
 def milliseconds(run: Callable[..., object], *arguments: object, clock: Callable[[], float]) -> float:
     """Time of one call."""
     start = clock()
@@ -58,14 +73,42 @@ def milliseconds(run: Callable[..., object], *arguments: object, clock: Callable
 
 
 def one_core() -> list[dict[str, float]]:
-    """Processor milliseconds an image, the best of several turns, and how many times faster ours is."""
+    """Processor milliseconds an image, the best of several turns, how many times faster ours is, and differences."""
     rows, timed = [], functools.partial(milliseconds, clock=time.thread_time)
-    for size, diameter in itertools.product(SIZES, DIAMETERS):
-        task = speckle(size), FilterParams(diameter=diameter)
-        turns = [(timed(bilateral, *task), timed(by_scikit_image, *task)) for _ in range(REPEATS)]
-        ours, theirs = (min(times) for times in zip(*turns, strict=True))
-        row = {"size": size, "diameter": diameter, "opencv": ours, "scikit_image": theirs, "ratio": theirs / ours}
-        rows.append(row)
+    for size, (diameter, sigma) in itertools.product(SIZES, NEIGHBOURHOODS):
+        image, params = speckle(size), FilterParams(diameter=diameter, sigma_space=sigma)
+        batch = np.stack([image] * BATCH)
+        turns = [
+            (
+                timed(bilateral, image, params),
+                timed(by_scikit_image, image, params),
+                timed(by_kornia, batch, params) / BATCH,
+            )
+            for _ in range(REPEATS)
+        ]
+        ours, scikit, kornias = (min(times) for times in zip(*turns, strict=True))
+        result = bilateral(image, params).astype(int)
+        off = {
+            name: np.abs(result - other)
+            for name, other in (
+                ("scikit_image", by_scikit_image(image, params)),
+                ("kornia", by_kornia(image[None], params)[0]),
+            )
+        }
+        rows.append(
+            {
+                "size": size,
+                "diameter": diameter,
+                "sigma_space": sigma,
+                "opencv_ms": ours,
+                "scikit_image_ms": scikit,
+                "kornia_ms": kornias,
+                "times_scikit_image": scikit / ours,
+                "times_kornia": kornias / ours,
+                **{f"{name}_off_by_most": int(difference.max()) for name, difference in off.items()},
+                **{f"{name}_off_by_mean": float(difference.mean()) for name, difference in off.items()},
+            }
+        )
     return rows
 
 
@@ -82,19 +125,51 @@ def threads() -> list[dict[str, float]]:
     return [{"threads": workers, "images_per_second": 1000 * len(images) / best[workers]} for workers in best]
 
 
+def stage(count: int) -> dict[str, float]:
+    """Peak memory and images a second of the filter stage on `count` files, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks.filter_stage", str(count), folder]
+        run = subprocess.run(command, check=True, capture_output=True, text=True)
+    return {"images": count, **json.loads(run.stdout.splitlines()[-1])}
+
+
 def main() -> None:
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     single, pooled = one_core(), threads()
-    print(f"{'pixels':>6} {'diameter':>8} {'OpenCV ms':>10} {'scikit-image ms':>16} {'faster':>7}")
+    print(f"{'pixels':>6} {'d':>3} {'sigma':>6} {'ours ms':>8} {'scikit-image, off by':>26} {'kornia, off by':>21}")
     for row in single:
-        print("{size:6d} {diameter:8d} {opencv:10.2f} {scikit_image:16.2f} {ratio:6.1f}x".format(**row))
+        print(
+            "{size:6d} {diameter:3d} {sigma_space:6.1f} {opencv_ms:8.2f} {times_scikit_image:12.1f}x "
+            "{scikit_image_off_by_most:4d} {scikit_image_off_by_mean:7.2f} {times_kornia:7.1f}x "
+            "{kornia_off_by_most:4d} {kornia_off_by_mean:7.2f}".format(**row)
+        )
     print(f"\n{'threads':>7} {'images/s':>9}")
     for row in pooled:
         print("{threads:7d} {images_per_second:9.0f}".format(**row))
-    versions = {"python": platform.python_version(), "opencv": cv2.__version__, "scikit_image": skimage.__version__}
-    record = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions}
+    print(f"\n{'images':>7} {'peak MiB':>9} {'before':>8} {'arrays':>8} {'images/s':>9}")
+    stages = []
+    for count in COUNTS:
+        stages.append(stage(count))
+        print(
+            "{images:7d} {peak_mib:9.0f} {before_mib:8.0f} {arrays_mib:8.0f} {images_per_second:9.0f}".format(
+                **stages[-1]
+            )
+        )
+    versions = {
+        "python": platform.python_version(),
+        "opencv": cv2.__version__,
+        "scikit_image": skimage.__version__,
+        "kornia": kornia.__version__,
+        "torch": torch.__version__,
+    }
+    record = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load": os.getloadavg()[0],
+        "versions": versions,
+    }
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({**record, "one_core": single, "threads": pooled}, indent=2) + "\n")
+    RESULTS.write_text(json.dumps({**record, "one_core": single, "threads": pooled, "stage": stages}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

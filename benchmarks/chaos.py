@@ -125,7 +125,8 @@ def disturb(folder: Path, data: Path, server: Server, kills: int, pause: tuple[f
         chaos.look(folder)
         done = len(chaos.written)
         if victim == "worker":
-            for worker in chance.sample(workers_of(driver), k=min(1, len(workers_of(driver)))):
+            workers = workers_of(driver)  # none for a moment after the driver was killed
+            for worker in chance.sample(workers, k=min(1, len(workers))):
                 worker.kill()
         elif victim == "driver":
             driver.kill()

@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 from mlflow.tracking import MlflowClient
 
+from dmf.augment import as_float
 from dmf.data import SPLITS, TrialData, epoch_order
 from dmf.spec import TrialSpec
 from dmf.train import EpochReport, Trial
@@ -58,8 +59,8 @@ def seconds_a_step(trial: Trial) -> float:
 
 def seconds_on_device(trial: Trial, repeats: int = 200) -> float:
     """A call of the recorder, and a step's part of reading it out."""
-    images, target = trial.data.batch(trial.data.rows["train"][:8])
-    out = trial.fusion(trial.model(images), target)
+    rows = trial.data.rows["train"][:8]
+    out = trial.fusion(trial.model(as_float(trial.data.images[rows])), trial.data.targets[rows].long())
     begun = time.perf_counter()
     for _ in range(repeats // trial.steps_per_epoch):
         for _ in range(trial.steps_per_epoch):

@@ -124,7 +124,9 @@ class Mirror:
         trial = _read(folder / DONE)
         run = self._run(trial)
         history, epochs = (pd.read_parquet(folder / f"{kind}.parquet") for kind in ("history", "epochs"))
-        scores = [(f"test/{p}/{m}", v, 0) for p, metrics in trial["summary"].items() for m, v in metrics.items()]
+        scores = [
+            (f"test/{_allowed(p)}/{m}", v, 0) for p, metrics in trial["summary"].items() for m, v in metrics.items()
+        ]
         findings = (Finding(**values) for values in trial["diagnostics"])
         run.tags += [RunTag(finding.tag[0], finding.message) for finding in findings]
         new = history["epoch"] >= run.epochs, epochs["epoch"] >= run.epochs
@@ -216,6 +218,11 @@ def _read(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     except ValueError as error:
         raise StageError(f"{path} is damaged ({error}). Delete its folder and run the grid again.") from error
+
+
+def _allowed(protocol: str) -> str:
+    """`macro@noise=0.1` -> macro noise:0.1, as MLflow's names hold neither @ nor =."""
+    return protocol.replace("@", " ").replace("=", ":")
 
 
 def _columns(values: pd.DataFrame, steps: pd.Series[int]) -> Iterator[tuple[str, float, int]]:

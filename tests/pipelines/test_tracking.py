@@ -28,7 +28,7 @@ def description(identifier: str) -> dict[str, object]:
         "code_fingerprint": "c" * 12,
         "code_version": "abc+changes",
         "steps_per_epoch": STEPS_PER_EPOCH,
-        "summary": {"reference": {"dice": 0.5}, "per_image": {"dice": 0.25}},
+        "summary": {"reference": {"dice": 0.5}, "per_image": {"dice": 0.25}, "per_image@noise=0.1": {"dice": 0.125}},
         "diagnostics": [{"kind": "weight_collapse", "step": 7, "message": "All weight on dice.", "subject": "dice"}],
     }
 
@@ -70,6 +70,7 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     assert run.data.tags["code_version"] == "abc+changes"
     assert run.data.tags["diagnostics.weight_collapse.dice"] == "All weight on dice."
     assert run.data.metrics["test/per_image/dice"] == 0.25
+    assert run.data.metrics["test/per_image noise:0.1/dice"] == 0.125
     client = MlflowClient(uri)
     history = pd.read_parquet(trial / "history.parquet")
     assert 2 * len(history) > BATCH, "the history must need more than one request"

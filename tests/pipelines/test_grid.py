@@ -14,6 +14,8 @@ from pipelines.console import StageError
 from pipelines.grid.plan import plan
 from tests.pipelines.grids import finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
+pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+
 
 def test_every_trial_is_recorded_and_mirrored_once_and_never_run_again(tmp_path: Path, prepared_phantom: Path) -> None:
     study = tiny(tmp_path)

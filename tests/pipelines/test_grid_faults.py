@@ -25,6 +25,8 @@ from tests.pipelines.grids import finished, run, start, tiny, wait_for
 
 EPOCHS = 6
 
+pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+
 
 @pytest.fixture
 def save_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

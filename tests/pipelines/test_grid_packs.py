@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from tests.pipelines.grids import finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
 MEASURED = ["seconds"]
+
+pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
 
 
 def assert_same_records(one: Path, other: Path) -> None:

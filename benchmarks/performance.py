@@ -76,8 +76,31 @@ def packing(results: dict[str, Any]) -> Table:
     return Table(header, [*rows, (note, _load(results), "", "", "")])
 
 
+def loading(results: dict[str, Any]) -> Table:
+    header = (
+        "precision",
+        "batches from",
+        "ms to make a batch",
+        "of the quickest step",
+        "ms a step, fed by it",
+    )
+    rows = [
+        (
+            precision,
+            name,
+            f"{row['loading ms']:.1f}" if "loading ms" in row else "in other processes",
+            f"{row['share']:.2%}" if "share" in row else "",
+            f"{row['step ms']:.0f}",
+        )
+        for precision, cases in results["cases"].items()
+        for name, row in cases.items()
+    ]
+    return Table(header, [*rows, (_load(results), "", "", "", "")])
+
+
 TABLES = {
     "throughput": ("throughput.json", throughput),
+    "loading": ("loading.json", loading),
     "roofline": ("roofline.json", roofline),
     "packing-cpu": ("packing_cpu.json", packing),
     "packing-cuda": ("packing_cuda.json", packing),

@@ -89,7 +89,7 @@ def thousand_trials(root: Path, trials: int) -> dict[str, Any]:
     grid = time.perf_counter() - begun
     written = sorted((trial.folder / DONE).stat().st_mtime for trial in planned)
     begun = time.perf_counter()
-    data = load_inputs(root, "dot", filtered=True).tensors("default")
+    data = load_inputs(root, "dot", filtered=True).trial_data("default")
     for trial in planned[:PLAIN]:
         train(trial.spec, data)
     plain = (time.perf_counter() - begun) / PLAIN

@@ -25,10 +25,10 @@ class Inputs:
     classes: tuple[str, ...]
     cases: pd.DataFrame
 
-    def tensors(self, split: str) -> TrialData:
-        """The same as tensors, dealt as `split` says; copied, since what comes from the object store is read-only."""
+    def trial_data(self, split: str) -> TrialData:
+        """The same for a trial, dealt as `split` says; it copies what it keeps, so that large sets stay shared."""
         rows = {side: torch.from_numpy(index) for side, index in arrays.split_rows(self.cases, split).items()}
-        return TrialData(torch.tensor(self.images), torch.tensor(self.targets), rows, self.classes)
+        return TrialData(self.images, self.targets, rows, self.classes)
 
 
 def load_inputs(data: Path, dataset: str, filtered: bool) -> Inputs:

@@ -112,6 +112,6 @@ class TrialWorker(tune.Trainable):
         """The trial's images on the device; the last ones are kept, as a pack and mostly the next one need the same."""
         wanted = images_of(planned.spec)
         if self._loaded is None or self._loaded[0] != wanted:
-            data = self._inputs(planned).tensors(planned.spec.split)
+            data = self._inputs(planned).trial_data(planned.spec.split)
             self._loaded = wanted, build_loader(data, planned.spec.image_size, self._setting.device).data
         return self._loaded[1]

@@ -49,7 +49,7 @@ class Place:
             "tiny",
             "code",
             torch.device("cpu"),
-            lambda trial: inputs.tensors(trial.spec.split),
+            lambda trial: inputs.trial_data(trial.spec.split),
             lambda trial: inputs.cases,
         )
         attempt = Attempt(self.planned(name), setting)

@@ -110,18 +110,23 @@ def server_at(folder: Path) -> Iterator[Server]:
         server.kill()
 
 
-def disturb(folder: Path, data: Path, server: Server, kills: int, pause: tuple[float, float], seed: int) -> Chaos:
-    """Run the study "tiny" of a folder while killing; returns once every trial is done."""
+def disturb(
+    folder: Path, data: Path, server: Server, trials: int, kills: int, pause: tuple[float, float], seed: int
+) -> Chaos:
+    """Run the study "tiny" of a folder while killing; returns once every trial is done.
+
+    Kills are spread over the grid: the k-th of n comes a random pause after k / (n + 1) of the trials are done, so that
+    some are always in training, however fast the machine is.
+    """
     chance = random.Random(seed)
     victims = [VICTIMS[number % len(VICTIMS)] for number in range(kills)]
     chance.shuffle(victims)
     chaos, begun = Chaos(), time.monotonic()
     driver = start(data, folder, server.uri)
-    for victim in victims:
-        wait_for(lambda driver=driver: workers_of(driver) or driver.poll() is not None)
+    for number, victim in enumerate(victims):
+        due = trials * number // (kills + 1)
+        wait_for(lambda driver=driver, due=due: workers_of(driver) and len(finished(folder)) >= due)
         time.sleep(chance.uniform(*pause))
-        if driver.poll() is not None:
-            raise RuntimeError(f"The grid ended after {len(chaos.kills)} of {kills} kills; give it longer trials.")
         chaos.look(folder)
         done = len(chaos.written)
         if victim == "worker":
@@ -213,7 +218,8 @@ def main() -> None:
             raise RuntimeError("The undisturbed grid failed.")
         undisturbed, begun = time.monotonic() - begun, time.monotonic()
         with server_at(wild) as server:
-            chaos = disturb(wild, data, server, options.kills, pause=(2, 9), seed=0)
+            trials = 2 * options.seeds
+            chaos = disturb(wild, data, server, trials, options.kills, pause=(0, 3), seed=0)
             disturbed = time.monotonic() - begun
             found = find(wild, calm, chaos, server.uri)
     for name, value in found.items():

@@ -175,7 +175,7 @@ def test_chaos_loses_nothing_doubles_nothing_and_changes_nothing(prepared_phanto
         study = tiny(folder, seeds=3, trial={"epochs": 60})
     assert run(study, prepared_phantom, calm) == {}
     with server_at(wild) as server:
-        chaos = disturb(wild, prepared_phantom, server, kills=3, pause=(0.5, 2), seed=1)
+        chaos = disturb(wild, prepared_phantom, server, trials=6, kills=3, pause=(0, 1), seed=1)
         found = find(wild, calm, chaos, server.uri)
     assert found.pop("trials") == 6
     del found["resumed from an epoch"]  # how many depends on when the kills hit

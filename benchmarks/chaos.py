@@ -130,9 +130,7 @@ def disturb(
         chaos.look(folder)
         done = len(chaos.written)
         if victim == "worker":
-            workers = workers_of(driver)  # none for a moment after the driver was killed
-            for worker in chance.sample(workers, k=min(1, len(workers))):
-                worker.kill()
+            wait_for(lambda driver=driver: [worker.kill() for worker in workers_of(driver)[:1]])
         elif victim == "driver":
             driver.kill()
             driver.wait()

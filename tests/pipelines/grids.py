@@ -76,7 +76,10 @@ def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
         except psutil.Error:  # it ended meanwhile
             return False
 
-    return [*filter(trains, psutil.Process(driver.pid).children(recursive=True))]
+    try:
+        return [*filter(trains, psutil.Process(driver.pid).children(recursive=True))]
+    except psutil.Error:  # the driver itself has ended
+        return []
 
 
 def finished(folder: Path) -> dict[str, int]:

@@ -30,7 +30,7 @@ from pipelines.records import (
 )
 from pipelines.unfinished import Progress, Unfinished, unfinished_folder
 
-SHARE = 0.01
+SHARE = 0.005
 """Part of a trial's time that saving its state may take: it is saved after every epoch that is long enough for that."""
 
 FIRST_SAVE = 0.01

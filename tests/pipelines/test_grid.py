@@ -68,20 +68,6 @@ def test_a_split_that_a_data_set_does_not_have_is_named_before_anything_runs(
         plan(study, prepared_phantom, tmp_path / "trials")
 
 
-def test_a_killed_driver_keeps_what_was_finished_and_repeats_none_of_it(tmp_path: Path, prepared_phantom: Path) -> None:
-    tiny(tmp_path, seeds=4, trial={"epochs": 6})
-    driver = start(prepared_phantom, tmp_path)
-    wait_for(lambda: len(finished(tmp_path)) >= 2)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
-    kept = finished(tmp_path)
-    assert 2 <= len(kept) < 8, "the grid must have been killed in the middle"
-    assert start(prepared_phantom, tmp_path).wait() == 0
-    assert kept.items() <= finished(tmp_path).items()
-    assert len(finished(tmp_path)) == 8
-    assert mirrored(store(tmp_path)) == {(identifier, "FINISHED"): 1 for identifier in finished(tmp_path)}
-
-
 def test_ctrl_c_stops_within_seconds_and_keeps_what_was_finished(tmp_path: Path, prepared_phantom: Path) -> None:
     tiny(tmp_path, seeds=4, trial={"epochs": 40})
     driver = start(prepared_phantom, tmp_path)

@@ -81,8 +81,13 @@ def run_stage_cli(workplace: Path) -> RunStage:
 @pytest.fixture(scope="session")
 def prepared_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the phantom, prepared by the real stages."""
-    root = tmp_path_factory.mktemp("data")
-    for stage in ("fetch", "audit", "split", "filter"):
-        command = [sys.executable, "-m", f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root)]
+    root, pages = tmp_path_factory.mktemp("data"), str(tmp_path_factory.mktemp("pages"))
+    for stage, options in {
+        "fetch": [],
+        "audit": ["--reports", pages],
+        "split": [],
+        "filter": ["--reports", pages],
+    }.items():
+        command = [sys.executable, "-m", f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root), *options]
         subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
     return root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import platform
 import sys
 import time
@@ -84,7 +85,8 @@ class Attempt:
                 self._end()
                 return
             self._progress = self._unfinished.progress()
-            self._progress.attempts.append({"started": _now(), "node": platform.node(), "after_epochs": 0})
+            place = {"node": platform.node(), "process": os.getpid()}
+            self._progress.attempts.append({"started": _now(), **place, "after_epochs": 0})
             self.trial = self._new_trial()
             with _recording():
                 clear_failure(self.planned.folder)

@@ -21,7 +21,7 @@ from pipelines.grid.inputs import load_inputs
 from pipelines.grid.plan import PlannedTrial
 from pipelines.grid.progress import GridProgress
 from pipelines.grid.queue import TrialQueue
-from pipelines.grid.search import GridSearch
+from pipelines.grid.search import GridSearch, WorkerStarts
 from pipelines.grid.worker import Job, TrialWorker
 from pipelines.records import Failure, write_failure
 from pipelines.unfinished import Unfinished, unfinished_folder
@@ -78,7 +78,12 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
         search = GridSearch(queue, study.resources, on_failure=failed)
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(TrialWorker, job=job), resources),
-            tune_config=tune.TuneConfig(search_alg=search, reuse_actors=True, num_samples=len(waiting) * 1000),
+            tune_config=tune.TuneConfig(
+                search_alg=search,
+                scheduler=WorkerStarts(search),
+                reuse_actors=True,
+                num_samples=len(waiting) * 1000,
+            ),
             run_config=tune.RunConfig(
                 name=study.name,
                 storage_path=str(scratch.resolve()),

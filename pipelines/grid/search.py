@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from pipelines.grid.queue import TrialQueue
@@ -42,7 +44,7 @@ class GridSearch(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self.queue.exhausted or self.disk_full:
             return Searcher.FINISHED
-        if len(self._given) > self._places():
+        if len(self._given) > self.places():
             return None
         first = self.queue.take()
         if first is None:
@@ -69,6 +71,14 @@ class GridSearch(Searcher):
             else:
                 self.queue.finished(identifier)
 
+    def places(self) -> int:
+        """How many workers the cluster has room for."""
+        if time.monotonic() - self._looked > LOOK:
+            have = ray.cluster_resources()
+            self._slots = max(1, int(min(have.get(name, 0) / need for name, need in self._needs.items() if need)))
+            self._looked = time.monotonic()
+        return self._slots
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the queue is made anew from the finished trials on disk."""
 
@@ -83,9 +93,22 @@ class GridSearch(Searcher):
             if name in self.queue.failures:
                 self._on_failure(name, self.queue.failures[name])
 
-    def _places(self) -> int:
-        if time.monotonic() - self._looked > LOOK:
-            have = ray.cluster_resources()
-            self._slots = max(1, int(min(have.get(name, 0) / need for name, need in self._needs.items() if need)))
-            self._looked = time.monotonic()
-        return self._slots
+
+class WorkerStarts(FIFOScheduler):
+    """Gives a worker that has become free to the first pack that no worker is being started for.
+
+    Left to itself, Tune gives it to the first pack of all that wait, and stops the worker that is being started for
+    that one. Where trials are shorter than the start of a worker, no second worker would ever come to train.
+    """
+
+    def __init__(self, search: GridSearch) -> None:
+        super().__init__()
+        self._search = search
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Tune starts workers in the order of the packs: as many of those that wait have one as there is room for."""
+        trials = tune_controller.get_trials()
+        waiting = [trial for trial in trials if trial.status == Trial.PENDING]
+        running = sum(trial.status == Trial.RUNNING for trial in trials)
+        starting = self._search.places() - running - 1
+        return waiting[max(0, min(starting, len(waiting) - 1))] if waiting else None

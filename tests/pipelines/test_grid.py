@@ -44,6 +44,16 @@ def test_every_trial_is_recorded_and_mirrored_once_and_never_run_again(tmp_path:
     assert len(finished(tmp_path)) == 6
 
 
+def test_all_workers_train_even_if_trials_are_shorter_than_the_start_of_a_worker(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    study = tiny(tmp_path, seeds=12, trial={"epochs": 20})
+    assert run(study, prepared_phantom, tmp_path) == {}
+    attempts = [json.loads(path.read_text())["attempts"] for path in tmp_path.glob("trials/tiny/*/trial.json")]
+    assert len(attempts) == 24
+    assert len({one["process"] for trial in attempts for one in trial}) == 2
+
+
 def test_trials_of_several_splits_share_the_arrays_and_test_on_their_own_rows(
     tmp_path: Path, prepared_phantom: Path
 ) -> None:

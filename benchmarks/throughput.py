@@ -7,8 +7,9 @@ test at the end and bring every value of every step into an MLflow store on SQLi
 (benchmarks/obvious_script.py) is one process on two threads in float32. The platform is `pipelines.grid`: Ray, two
 workers of one thread, bfloat16 in the network, channels last, fused losses and optimiser, resident images, histories
 in Parquet and in batches in MLflow. They take turns and the best of each counts, since whatever else the machine does
-only slows them. The script's rate counts its training alone, without imports. The grid's is that of
-the second half of its trainings, when both workers are busy; starting Ray and its workers is given by itself. Prints a table and writes benchmarks/results/throughput.json. Needs prepared data: `dvc repro filter`.
+only slows them. The script's rate counts its training alone, without imports. The grid's is that of the second half of
+its trainings, when both workers are busy; starting Ray and its workers is given by itself. Prints a table and writes
+benchmarks/results/throughput.json. Needs prepared data: `dvc repro filter`.
 """
 
 from __future__ import annotations

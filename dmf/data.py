@@ -104,9 +104,17 @@ def _require_classes(targets: UInt8[Tensor, " b *spatial"], classes: tuple[str, 
 
 
 def channels_last(tensor: Tensor) -> Tensor:
-    """The same values, a pixel's channels side by side in memory, which convolutions are quicker on."""
+    """The same values, a pixel's channels side by side in memory, which convolutions are quicker on.
+
+    With one channel both orders are the same memory, and `contiguous` leaves the strides alone. But by the strides a
+    convolution decides in which order its output is; so they are written out.
+    """
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    return tensor.contiguous(memory_format=formats[tensor.ndim]) if tensor.ndim in formats else tensor
+    if tensor.ndim not in formats:
+        return tensor
+    ordered = tensor.contiguous(memory_format=formats[tensor.ndim])
+    strides = torch.empty_like(ordered, device="meta", memory_format=formats[tensor.ndim]).stride()
+    return ordered.as_strided(ordered.shape, strides)
 
 
 def epoch_order(rows: Int[Tensor, " n"], batch_size: int, seed: int, epoch: int) -> list[Int[Tensor, " b"]]:

@@ -13,6 +13,7 @@ from dmf.loading import build_loader
 from dmf.packed import images_of, train_epoch
 from pipelines.grid.attempt import Attempt, Setting
 from pipelines.grid.inputs import Inputs
+from pipelines.grid.memory import keep_freed_memory
 from pipelines.grid.plan import PlannedTrial
 from pipelines.records import Failure
 
@@ -55,6 +56,7 @@ class TrialWorker(tune.Trainable):
     def setup(self, config: dict[str, Any], job: Job) -> None:
         self.job = job
         torch.set_num_threads(job.threads)
+        keep_freed_memory()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._setting = Setting(
             job.study, job.code_version, device, self._data, lambda trial: self._inputs(trial).cases

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from toy import toy_data, toy_labels, toy_volumes
 
 from dmf.data import TrialData, channels_last, count_batches, epoch_order
@@ -65,6 +66,15 @@ def test_channels_last_changes_the_layout_and_no_value(shape: tuple[int, ...]) -
     laid_out = channels_last(tensor)
     assert torch.equal(laid_out, tensor)
     assert laid_out.stride(1) == 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_last_is_kept_by_the_layers_of_a_network(channels: int) -> None:
+    """With one channel both layouts are the same memory, and a convolution must be told by the strides."""
+    images = channels_last(torch.rand(2, channels, 8, 8))
+    features = nn.Conv2d(channels, 4, 3, padding=1)(images)
+    assert features.is_contiguous(memory_format=torch.channels_last)
+    assert nn.MaxPool2d(2)(features).is_contiguous(memory_format=torch.channels_last)
 
 
 @given(st.lists(st.integers(0, 23), min_size=1, max_size=30), st.sampled_from([8, 16]))

@@ -144,7 +144,8 @@ def train(spec: TrialSpec, data: TrialData) -> dict[str, float]:
             best, best_weights = validation["cb_dice"], copy.deepcopy(model.state_dict())
     model.load_state_dict(best_weights)
     tested = predict(model, loader(data.rows["test"].split(spec.batch_size)))
-    scores = tested.summary()["per_image"] | {"hd95": float(tested.images()["hd95"].mean())}
+    images = tested.images()
+    scores = tested.summary()["per_image"] | {name: float(images[name].mean()) for name in ("hd95", "hausdorff")}
     for name, value in scores.items():
         mlflow.log_metric(f"test/{name}", value)
     return scores

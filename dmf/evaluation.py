@@ -10,9 +10,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from dmf.metrics import confusion_counts, confusion_matrix, hd95, per_image, summarise
+from dmf.metrics import confusion_counts, confusion_matrix, hausdorff, hd95, per_image, summarise
 
 Summary = dict[str, dict[str, float]]
+
+DISTANCES = {"hd95": hd95, "hausdorff": hausdorff}
 
 # The first protocol of a task is the one that validates and selects.
 PROTOCOLS = {"segmentation": ("reference", "per_image", "pooled"), "classification": ("macro", "weighted")}
@@ -66,11 +68,11 @@ class Predictions:
         return {protocol: summarise(self.counts, protocol) for protocol in PROTOCOLS[self.task]}
 
     def images(self) -> dict[str, Float[np.ndarray, " n"]]:
-        """Values of each image: overlap metrics and `hd95`; `correct` (0 or 1) and the true class's `probability`."""
+        """Of each image: overlap metrics and `DISTANCES`; or `correct` (0 or 1) and the true class's `probability`."""
         if self.probabilities is None:
-            values = per_image(self.counts) | {
-                "hd95": hd95(self.classes, self.target, num_classes=self.counts.shape[1])
-            }
+            classes = self.counts.shape[1]
+            distances = {name: of(self.classes, self.target, num_classes=classes) for name, of in DISTANCES.items()}
+            values = per_image(self.counts) | distances
         else:
             true = self.probabilities.gather(1, self.target[:, None].long())[:, 0]
             values = {"correct": (self.classes == self.target).double(), "probability": true}

@@ -20,7 +20,7 @@ from dmf.build import build_fusion, build_network
 from dmf.checkpoint import require_same_trial
 from dmf.data import TrialData, channels_last, count_batches, epoch_order
 from dmf.diagnostics import Diagnostics, Finding
-from dmf.evaluation import Predictions
+from dmf.evaluation import DISTANCES, Predictions
 from dmf.graphs import ReplayedStep, Step
 from dmf.loading import Resident, build_loader
 from dmf.optimizers import LearningRate, build_optimizer
@@ -217,8 +217,8 @@ class Trial:
             validation, tested = self.predict("val"), self.predict("test")
             noisy = {noise: self.predict("test", noise).summary() for noise in self.spec.test_noise}
         images, test = tested.images(), tested.summary()
-        if "hd95" in images:
-            test["per_image"]["hd95"] = float(images["hd95"].mean())
+        for name in DISTANCES.keys() & images.keys():
+            test["per_image"][name] = float(images[name].mean())
         for noise, summary in noisy.items():
             test |= {f"{protocol}@noise={noise:g}": metrics for protocol, metrics in summary.items()}
         return TrialResult(

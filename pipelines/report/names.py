@@ -21,6 +21,7 @@ _PRINTED = {
     "adapt_exp": "Adapt Exp",
     "unet": "U-Net",
     "hd95": "HD95 (px)",
+    "hausdorff": "HD (px)",
     "f1": "F1",
     "model_params": "Model parameters",
     "loss_params": "Loss parameters",
@@ -57,7 +58,7 @@ class Metric:
 
     @property
     def is_distance(self) -> bool:
-        return self.name.startswith(("hd", "assd"))
+        return self.name.startswith(("hd", "hausdorff"))
 
     @property
     def scale(self) -> float:
@@ -102,7 +103,7 @@ PROTOCOLS = {
         ),
         "per_image": ProtocolText(
             "{foreground} scores, mean over images",
-            ("dice", "iou", "precision", "recall", "cb_dice", "hd95"),
+            ("dice", "iou", "precision", "recall", "cb_dice", "hd95", "hausdorff"),
             "The score of the {foreground} in each test image, then the mean over images (F1 is Dice here); "
             "CB-Dice takes the background in.",
         ),

@@ -91,7 +91,7 @@ def test_a_result_keeps_every_test_image(data) -> None:
     assert result.rows.tolist() == data.rows["test"].tolist()
     assert result.predictions.shape == (6, 16, 16)
     assert {len(values) for values in result.images.values()} == {6}
-    assert {"dice", "iou", "hd95"} <= set(result.images)
+    assert {"dice", "iou", "hd95", "hausdorff"} <= set(result.images)
 
 
 def test_a_result_tells_how_pixels_were_confused(data) -> None:

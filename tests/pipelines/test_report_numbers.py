@@ -59,9 +59,11 @@ class TestTables:
         assert not any(entry.best for entry in per_image.lines[1].entries)
 
     def test_of_distances_the_smallest_is_best_and_they_are_not_in_percent(self, per_image: Table) -> None:
-        assert per_image.metrics[-1].label == "HD95 (px)"
-        assert per_image.lines[0].entries[-1].mean == pytest.approx(30 * (1 - 0.83))
-        assert per_image.lines[0].entries[-1].best
+        assert [metric.label for metric in per_image.metrics[-2:]] == ["HD95 (px)", "HD (px)"]
+        hd95, hausdorff = per_image.lines[0].entries[-2:]
+        assert (hd95.mean, hausdorff.mean) == (pytest.approx(30 * (1 - 0.83)), pytest.approx(40 * (1 - 0.83)))
+        assert hd95.best
+        assert hausdorff.best
 
     def test_equal_printed_means_are_both_bold(self, tmp_path: Path) -> None:
         planned = plan_trials(tmp_path, two_configurations())

@@ -20,9 +20,13 @@ def main() -> None:
     """Parse the command line and build the report."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.report", description=__doc__)
     parser.add_argument("--study", required=True, help="name of a file in tune_spaces, without .yaml")
-    parser.add_argument("--trials", type=Path, default=Path("trials"))
-    parser.add_argument("--data", type=Path, default=Path("data"))
-    parser.add_argument("--reports", type=Path, default=Path("reports"))
+    parser.add_argument(
+        "--trials", type=Path, default=Path("trials"), help="folder that holds <study>/ (default: trials)"
+    )
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
+    parser.add_argument(
+        "--reports", type=Path, default=Path("reports"), help="where <study>/ is written (default: reports)"
+    )
     arguments = parser.parse_args()
     study = load_study(arguments.study)
     expansion = expand(study)

@@ -11,10 +11,11 @@ from pipelines.console import track
 from pipelines.files import replaced
 from pipelines.grid.plan import PlannedTrial
 from pipelines.report.confusion import draw_confusion, draw_gallery
+from pipelines.report.curves import draw_convergence, draw_validation
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import Picture
 from pipelines.report.forest import draw_forest
-from pipelines.report.histories import draw_losses, draw_validation, draw_weights
+from pipelines.report.histories import draw_losses, draw_weights
 from pipelines.report.layout import Layout, lay_out
 from pipelines.report.page import StudyFacts, render_page
 from pipelines.report.panel import draw_panel
@@ -57,16 +58,15 @@ def build_report(
 
 def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], folder: Path) -> list[Picture]:
     name = facts.name
-    spec = layout.rows[name][0].spec
-    watched = "dice" if spec.selection == "last" else spec.selection
     classified = facts.task == "classification"
     drawn = [
         draw_forest(layout, facts, comparisons, folder),
         draw_confusion(layout, facts, folder),
         draw_gallery(layout, facts, folder) if classified else draw_panel(layout, facts, folder),
+        draw_validation(layout, name, folder),
+        draw_convergence(layout, name, folder),
         *draw_weights(layout, name, folder),
         *draw_losses(layout, name, folder),
-        draw_validation(layout, name, folder, watched),
     ]
     return [picture for picture in drawn if picture is not None]
 

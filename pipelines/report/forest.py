@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.report.curves import divide
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import FAINT, INK, Picture, new_grid, save, styled
-from pipelines.report.histories import line_colours
 from pipelines.report.layout import Layout
 from pipelines.report.names import Metric
 from pipelines.report.statistics import Comparison
@@ -31,7 +31,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
     if not panels:
         return None
     rows = [row for row in layout.rows[dataset] if not row.baseline]
-    colours = line_colours(layout, rows)
+    lines = divide(layout, dataset)
     names = [" · ".join(row.labels) for row in rows]
     room = 0.07 * max(map(len, names)) / len(panels)
     figure, grid = new_grid(1, len(panels), width=2.9 + room, height=1.2 + 0.27 * len(rows), sharey=True)
@@ -41,7 +41,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
             comparison = found.get((protocol, metric, row.configuration))
             if comparison is None:
                 continue
-            colour = colours[row.configuration]
+            colour = lines.colours.get(lines.names[row.configuration], FAINT)
             axes.plot([comparison.low, comparison.high], [place, place], color=colour, linewidth=2.2, alpha=0.55)
             axes.plot(comparison.differences, [place] * comparison.seeds, "|", color=colour, markersize=8)
             axes.plot(comparison.mean, place, "o", color=colour, markersize=6)

@@ -1,20 +1,18 @@
-"""How weights and losses move during training (the paper's figures 4 and 5), and how validation scores rise."""
+"""How weights and losses move from step to step (figures 4 and 5 of the DMF paper)."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from pipelines.report.drawing import Picture, label_bottoms, label_ends, new_grid, save, styled
 from pipelines.report.layout import Layout, Row, value_label
-from pipelines.report.names import Metric, loss_colours, printed, weighting_colours
+from pipelines.report.names import loss_colours, printed
 
 POINTS = 150
 """Longer histories are averaged into this many stretches of equal length."""
@@ -43,60 +41,19 @@ def draw_weights(layout: Layout, dataset: str, folder: Path) -> list[Picture]:
 @styled
 def draw_losses(layout: Layout, dataset: str, folder: Path) -> list[Picture]:
     """Figure 5: every base loss at each step, rows by weighting, columns by auxiliary loss."""
+    several = [row for row in layout.rows[dataset] if len(row.spec.losses) > 1]
     return _draw_all(
         layout,
         dataset,
-        layout.rows[dataset],
+        several,
         folder,
         prefix="loss",
         heading="Loss histories",
         axis_label="Loss",
         caption=(
             "Value of each base loss on the training batches: mean over seeds (strong) and single seeds (faint). "
-            "The paper's figure 5."
+            "Trainings by one loss are left out. The paper's figure 5."
         ),
-    )
-
-
-@styled
-def draw_validation(layout: Layout, dataset: str, folder: Path, metric: str) -> Picture | None:
-    """Validation score by epoch: a panel for each block of the table, a line for each row, the baseline in all."""
-    rows = [row for row in layout.rows[dataset] if f"val/{metric}" in row.records[0].epoch_table]
-    if not rows:
-        return None
-    baseline = next((row for row in rows if row.baseline), None)
-    blocks: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        if row is not baseline or len(rows) == 1:
-            blocks.setdefault(row.block, []).append(row)
-    columns = min(len(blocks), 4)
-    lines = -(-len(blocks) // columns)
-    figure, grid = new_grid(lines, columns, width=3.1 if columns > 1 else 6.0, height=2.7, sharex=True, sharey=True)
-    colours = line_colours(layout, rows)
-    for axes, (block, members) in zip(grid.flat, blocks.items(), strict=False):
-        for row in [*members, *([baseline] if baseline and baseline not in members else [])]:
-            _draw_band(axes, row, f"val/{metric}", colours[row.configuration])
-        axes.set_title(_panel_title(layout, block, members[0]))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    for axes in grid.flat[len(blocks) :]:
-        axes.set_axis_off()
-    label_bottoms(grid, "Epoch")
-    for axes in grid[:, 0]:
-        axes.set_ylabel(f"Validation {Metric(metric).label} (%)")
-    key = {row.labels[-1] + (" (baseline)" if row.baseline else ""): row for row in rows}
-    handles = [
-        Line2D([], [], color=colours[row.configuration], linestyle="--" if row.baseline else "-")
-        for row in key.values()
-    ]
-    figure.legend(handles, list(key), loc="outside lower center", ncols=min(len(key), 6))
-    label = Metric(metric).label
-    return save(
-        figure,
-        folder,
-        f"{dataset}_validation",
-        heading="Validation curves",
-        caption=f"Validation {label} by epoch: mean over seeds, band from the lowest to the highest seed.",
-        alternative=f"Line charts of validation {label} by epoch on {dataset}, one panel for each block of the table.",
     )
 
 
@@ -199,30 +156,6 @@ def _thin(history: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     stretch = np.arange(count) * min(POINTS, count) // count
     sizes = np.bincount(stretch)
     return np.bincount(stretch, weights=place) / sizes, np.bincount(stretch, weights=values) / sizes
-
-
-def _draw_band(axes: Axes, row: Row, column: str, colour: str) -> None:
-    tables = [record.epoch_table for record in row.records]
-    length = min(len(table) for table in tables)
-    scores = 100 * np.array([table[column].to_numpy(dtype=float)[:length] for table in tables])
-    epochs = np.arange(1, length + 1)
-    line, marker = "--" if row.baseline else "-", "o" if length == 1 else ""
-    axes.plot(epochs, scores.mean(axis=0), color=colour, linestyle=line, marker=marker, linewidth=1.4)
-    axes.fill_between(epochs, scores.min(axis=0), scores.max(axis=0), color=colour, alpha=0.13, linewidth=0)
-
-
-def line_colours(layout: Layout, rows: Sequence[Row]) -> dict[str, str]:
-    """By weighting; where weighting does not vary, by the innermost label."""
-    keys = {row.configuration: row.spec.weighting if "weighting" in layout.axes else row.labels[-1] for row in rows}
-    colours = weighting_colours(keys.values())
-    return {configuration: colours[key] for configuration, key in keys.items()}
-
-
-def _panel_title(layout: Layout, block: tuple[str, ...], row: Row) -> str:
-    if row.baseline:
-        return row.configuration
-    title = ", ".join(f"{printed(axis)}: {value}" for axis, value in zip(layout.axes, block, strict=False))
-    return textwrap.fill(title or "All", 36)
 
 
 def _moves(row: Row) -> bool:

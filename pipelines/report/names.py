@@ -20,6 +20,18 @@ _PRINTED = {
     "smooth_l1": "Smooth L1",
     "adapt_exp": "Adapt Exp",
     "unet": "U-Net",
+    "unet_classic": "Classic U-Net",
+    "unet_classifier": "U-Net classifier",
+    "unet3d": "3D U-Net",
+    "attention_unet": "Attention U-Net",
+    "transunet": "TransUNet",
+    "swin_unet": "Swin-UNet",
+    "rfe_unet": "RFE U-Net",
+    "small_cnn": "Small CNN",
+    "smp": "smp",
+    "timm": "timm",
+    "torchjd": "TorchJD",
+    "mittag_leffler": "Mittag-Leffler",
     "hd95": "HD95 (px)",
     "hausdorff": "HD (px)",
     "f1": "F1",
@@ -44,9 +56,12 @@ _PRINTED = {
 
 
 def printed(name: str) -> str:
-    """`cb_dice` -> CB-Dice, `learning_rate` -> Learning rate; other text as it is."""
+    """`cb_dice` -> CB-Dice, `learning_rate` -> Learning rate, `timm:vgg16` -> timm vgg16; other text as it is."""
     if name in _PRINTED:
         return _PRINTED[name]
+    family, colon, member = name.partition(":")
+    if colon and family in _PRINTED:
+        return f"{_PRINTED[family]} {member}"
     return name.replace("_", " ").capitalize() if name.replace("_", "").isalnum() and name.islower() else name
 
 
@@ -149,7 +164,7 @@ _LOSS_COLOURS = {
     "cb_dice": "#117733",
     "binary_cross_entropy": "#88ccee",
 }
-_SPARE = ("#882255", "#ddaa33", "#004488", "#997700", "#6699cc", "#bb5566", "#000000")
+_SPARE = ("#882255", "#ddaa33", "#004488", "#997700", "#6699cc", "#bb5566", "#000000", "#228833", "#aa66cc", "#44bbaa")
 
 
 def weighting_colours(names: Iterable[str]) -> dict[str, str]:
@@ -160,6 +175,11 @@ def weighting_colours(names: Iterable[str]) -> dict[str, str]:
 def loss_colours(names: Iterable[str]) -> dict[str, str]:
     """A colour for each loss, the same in every figure and study."""
     return _assign(names, _LOSS_COLOURS)
+
+
+def line_colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each line of a figure whose lines are neither weightings nor losses."""
+    return _assign(names, {})
 
 
 def _assign(names: Iterable[str], known: dict[str, str]) -> dict[str, str]:

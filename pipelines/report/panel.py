@@ -77,15 +77,20 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
 
 
 def best_of_blocks(rows: Sequence[Row]) -> list[tuple[str, TrialRecord]]:
-    """Title and best trial of each block, in the table's order; of more than MOST_MODELS blocks the best ones."""
+    """Title and best trial of each block, in the table's order; of more than MOST_MODELS the baseline and the best.
+
+    Where the table has one column of labels, each of its rows counts as a block.
+    """
     blocks: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        blocks.setdefault(row.block, []).append(row)
+        blocks.setdefault(row.block or row.labels, []).append(row)
     best: list[tuple[str, TrialRecord]] = []
     for members in blocks.values():
         record = max((record for row in members for record in row.records), key=selection_score)
         best.append((_title(members[0]), record))
-    kept = sorted(best, key=lambda pair: -selection_score(pair[1]))[:MOST_MODELS]
+    baseline = [pair for pair, members in zip(best, blocks.values(), strict=True) if members[0].baseline]
+    others = sorted((pair for pair in best if pair not in baseline), key=lambda pair: -selection_score(pair[1]))
+    kept = [*baseline, *others][:MOST_MODELS]
     return [pair for pair in best if pair in kept]
 
 
@@ -98,8 +103,8 @@ def selection_score(record: TrialRecord) -> float:
 
 def _title(row: Row) -> str:
     if row.baseline:
-        return " ".join(label for label in row.labels[::-1] if label != "None").lower() or "baseline"
-    label = " ".join(row.block) or row.labels[-1]
+        return " ".join([*(label for label in row.labels if label != "None"), "(baseline)"])
+    label = " ".join(row.block or row.labels)
     return "no auxiliary" if label == "None" else label
 
 

@@ -217,7 +217,7 @@ class TestFigures:
                 for row in layout.rows["phantom"]
                 for record in row.records
                 if record.spec.auxiliary == chosen.spec.auxiliary
-                and (record.spec.weighting == "fixed") == (title == "fixed")
+                and (record.spec.weighting == "fixed") == (title == "Fixed (baseline)")
             ]
             best = max(record.validation["reference"]["cb_dice"] for record in rivals)
             assert chosen.validation["reference"]["cb_dice"] == best

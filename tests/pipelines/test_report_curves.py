@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.report.curves import NAMED, still_to_fall, divide, draw_convergence
+from pipelines.report.curves import NAMED, divide, draw_convergence, still_to_fall
 from pipelines.report.layout import Layout, lay_out
 from pipelines.report.records import read_trials
 from tests.pipelines.report_trials import BASE, make_facts, plan_trials, write_trials

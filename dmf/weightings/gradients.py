@@ -21,7 +21,9 @@ class TorchJDWeighting(Weighting):
     Gramian would be another one; that of the shared features is the usual economy (MGDA-UB, Sener and Koltun 2018).
     The total is Σ_i w_i L_i with detached weights. They have no sum in common and may have no fixed one.
 
-    Where we differ: a Gramian that is not finite gives each loss 1/N. Under `torch.distributed` the Gramian is averaged
+    Where we differ: the Gramian is divided by its mean diagonal first, since TorchJD takes entries below 1e-4 for zero.
+    Those of mean losses over the logits are: UPGrad would give equal weights for ever, and CAGrad none. One that is
+    zero or not finite gives each loss 1/N. Under `torch.distributed` the Gramian is averaged
     over the ranks. The solvers run on the CPU, so a step waits for the device, and it is not for CUDA graphs. What
     draws at random (PCGrad) draws from torch's generator. Nash-MTL weighs no Gramian and TorchJD has no GradNorm, so
     neither is here.
@@ -56,8 +58,9 @@ class TorchJDWeighting(Weighting):
         rows = [torch.autograd.grad(loss, shared, retain_graph=True)[0].flatten() for loss in losses]
         jacobian = torch.stack(rows).double()
         gramian = mean_across_ranks(jacobian @ jacobian.T)
-        finite = bool(gramian.isfinite().all())
-        found = self.solver(gramian) if finite else torch.full_like(gramian[0], 1 / self.num_losses)
+        gramian = gramian / gramian.diagonal().mean()
+        usable = bool(gramian.isfinite().all())
+        found = self.solver(gramian) if usable else torch.full_like(gramian[0], 1 / self.num_losses)
         weights = found.detach().to(losses.dtype)
         return Combination((weights * losses).sum(), weights)
 

@@ -21,6 +21,9 @@ from pipelines.report.names import Metric, line_colours, printed, weighting_colo
 NAMED = 10
 """Lines that a figure tells apart by colour; of more, those that end best, and the others in grey."""
 
+KEY_LINE = 0.2
+"""Height of a line of the key, in inches."""
+
 Curve = Callable[[pd.DataFrame], np.ndarray]
 
 
@@ -167,7 +170,9 @@ def _add_key(figure: Figure, colours: Mapping[str, str], baseline: str) -> None:
     if len(figure.axes) == 1:
         figure.legend(artists, names, loc="outside right upper")
     else:
-        columns = max(1, min(6, int(12 * figure.get_figwidth()) // (max(map(len, names)) + 8)))
+        width, height = figure.get_size_inches()
+        columns = max(1, min(6, int(12 * width) // (max(map(len, names)) + 8)))
+        figure.set_size_inches(width, height + KEY_LINE * -(-len(names) // columns))
         figure.legend(artists, names, loc="outside lower center", ncols=columns)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.report.curves import divide
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import FAINT, INK, Picture, new_grid, save, styled
 from pipelines.report.layout import Layout
-from pipelines.report.names import Metric
+from pipelines.report.names import Metric, weighting_colours
 from pipelines.report.statistics import Comparison
 
 # The lesion score readers expect first, then what the paper ranks by.
@@ -31,7 +30,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
     if not panels:
         return None
     rows = [row for row in layout.rows[dataset] if not row.baseline]
-    lines = divide(layout, dataset)
+    colours = weighting_colours(row.spec.weighting for row in rows)
     names = [" · ".join(row.labels) for row in rows]
     room = 0.07 * max(map(len, names)) / len(panels)
     figure, grid = new_grid(1, len(panels), width=2.9 + room, height=1.2 + 0.27 * len(rows), sharey=True)
@@ -41,7 +40,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
             comparison = found.get((protocol, metric, row.configuration))
             if comparison is None:
                 continue
-            colour = lines.colours.get(lines.names[row.configuration], FAINT)
+            colour = colours[row.spec.weighting]
             axes.plot([comparison.low, comparison.high], [place, place], color=colour, linewidth=2.2, alpha=0.55)
             axes.plot(comparison.differences, [place] * comparison.seeds, "|", color=colour, markersize=8)
             axes.plot(comparison.mean, place, "o", color=colour, markersize=6)

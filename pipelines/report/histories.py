@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pipelines.report.drawing import Picture, label_bottoms, label_ends, new_grid, save, styled
-from pipelines.report.layout import Layout, Row, value_label
+from pipelines.report.layout import Layout, Row
 from pipelines.report.names import loss_colours, printed
 
 POINTS = 150
@@ -72,7 +72,8 @@ def _draw_all(
     outer = [axis for axis in layout.axes if axis not in ("weighting", "auxiliary")]
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(value_label(row.spec, axis) for axis in outer), []).append(row)
+        labels = dict(zip(layout.axes, row.labels, strict=True))
+        groups.setdefault(tuple(labels[axis] for axis in outer), []).append(row)
     pictures = []
     for number, (values, members) in enumerate(list(groups.items())[:MOST_FIGURES]):
         named = ", ".join(f"{printed(axis)} {value}" for axis, value in zip(outer, values, strict=True))

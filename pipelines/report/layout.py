@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dmf.spec import TrialSpec
 from pipelines.report.names import printed
@@ -46,10 +47,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Layout:
-    """Axes (spec fields that vary, outermost first) and the rows of each data set, in print order."""
+    """Which fields make the columns of labels, and which configurations the rows.
+
+    Attributes:
+        axes: spec fields that vary, outermost first.
+        rows: those of each data set, in print order.
+        common: of axes that hold parameters, those that all rows have in common and no label repeats.
+    """
 
     axes: tuple[str, ...]
     rows: Mapping[str, tuple[Row, ...]]
+    common: Mapping[str, Mapping[str, Any]]
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -63,20 +71,27 @@ class Layout:
 def lay_out(records: Sequence[TrialRecord], baseline: str) -> Layout:
     """Arrange finished trials, given in the study's order, into rows; `baseline` is the name of a configuration."""
     axes = _axes([record.spec for record in records])
-    order = {axis: list(dict.fromkeys(value_label(record.spec, axis) for record in records)) for axis in axes}
+    common = {axis: _common([getattr(record.spec, axis) for record in records]) for axis in axes}
+
+    def labels(spec: TrialSpec) -> tuple[str, ...]:
+        return tuple(value_label(spec, axis, without=common[axis]) for axis in axes)
+
+    by_axis = zip(*(labels(record.spec) for record in records), strict=True)
+    order = dict(zip(axes, (list(dict.fromkeys(found)) for found in by_axis), strict=True))
     by_dataset: dict[str, dict[str, list[TrialRecord]]] = {}
     for record in records:
         by_dataset.setdefault(record.spec.dataset, {}).setdefault(record.configuration, []).append(record)
     return Layout(
         axes,
-        {dataset: _rows(dataset, members, axes, order, baseline) for dataset, members in by_dataset.items()},
+        {dataset: _rows(dataset, members, labels, order, baseline) for dataset, members in by_dataset.items()},
+        {axis: parameters for axis, parameters in common.items() if parameters},
     )
 
 
 def _rows(
     dataset: str,
     configurations: Mapping[str, list[TrialRecord]],
-    axes: tuple[str, ...],
+    labels: Callable[[TrialSpec], tuple[str, ...]],
     order: Mapping[str, list[str]],
     baseline: str,
 ) -> tuple[Row, ...]:
@@ -84,7 +99,7 @@ def _rows(
         Row(
             dataset=dataset,
             configuration=configuration,
-            labels=tuple(value_label(members[0].spec, axis) for axis in axes),
+            labels=labels(members[0].spec),
             records=tuple(sorted(members, key=lambda record: repeat_of(record.spec))),
             baseline=configuration == baseline,
         )
@@ -92,7 +107,7 @@ def _rows(
     ]
 
     def place(row: Row) -> tuple[bool, list[int]]:
-        return row.baseline, [order[axis].index(label) for axis, label in zip(axes, row.labels, strict=True)]
+        return row.baseline, [known.index(label) for known, label in zip(order.values(), row.labels, strict=True)]
 
     return tuple(sorted(rows, key=place))
 
@@ -110,16 +125,23 @@ def repeats_text(specs: Sequence[TrialSpec]) -> str:
     return f"{len(seeds)} seeds x {len(folds)} folds" if len(seeds) > 1 else f"{len(folds)} folds"
 
 
-def value_label(spec: TrialSpec, axis: str) -> str:
-    """The printed value of a field: `cb_dice` -> CB-Dice, None -> None, mappings as `name=value`."""
+def value_label(spec: TrialSpec, axis: str, without: Collection[str] = ()) -> str:
+    """The printed value of a field: `cb_dice` -> CB-Dice, None -> None, mappings as `name=value`, `without` some."""
     value = getattr(spec, axis)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={value[name]}" for name in sorted(value)) or "defaults"
+        return ", ".join(f"{name}={value[name]}" for name in sorted(value) if name not in without) or "defaults"
     if isinstance(value, tuple):
         return " + ".join(printed(str(item)) for item in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return printed(value) if isinstance(value, str) else "None" if value is None else f"{value:g}"
+
+
+def _common(values: Sequence[Any]) -> dict[str, Any]:
+    """What all of these mappings hold alike: it tells nothing apart."""
+    if not all(isinstance(value, Mapping) for value in values):
+        return {}
+    return {name: one for name, one in values[0].items() if all(value.get(name) == one for value in values)}
 
 
 def _axes(specs: Sequence[TrialSpec]) -> tuple[str, ...]:

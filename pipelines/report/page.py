@@ -146,6 +146,8 @@ def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
     machines = len({record.environment.get("node") for record in records})
     fields = [f.name for f in dataclasses.fields(TrialSpec) if f.name not in ("dataset", "seed", *layout.axes)]
     shared = {printed(name): [value_label(record.spec, name) for record in records] for name in fields}
+    for axis, parameters in layout.common.items():
+        shared[f"{printed(axis)}, in common"] = [", ".join(f"{name}={value}" for name, value in parameters.items())]
     shared["Code version"] = [record.code_version for record in records]
     for name in (key for key in records[0].environment if key != "node"):
         shared[printed(name)] = [str(record.environment.get(name, "unknown")) for record in records]

@@ -44,6 +44,18 @@ def test_the_gradient_is_that_of_torchjds_aggregator(method: str) -> None:
     torch.testing.assert_close(weights @ jacobian, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_small_gradients_weigh_as_large_ones(method: str) -> None:
+    """Those of a mean over many pixels are small, and TorchJD alone would take them for none."""
+    weights = []
+    for size in (1.0, 1e-6):
+        weighting = build(method)
+        shared = torch.tensor([0.4, 0.5], requires_grad=True)
+        torch.manual_seed(0)
+        weights.append(weighting.combine(size * two_losses(shared), shared).weights)
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
+
+
 def test_mgda_finds_the_balance_of_opposed_gradients() -> None:
     weighting = build("MGDA", scale="sum1")
     shared = torch.tensor([0.5, 0.0], requires_grad=True)
@@ -65,6 +77,11 @@ def test_in_a_fusion_the_shared_tensor_is_the_logits() -> None:
 def test_a_gramian_that_is_not_finite_leaves_equal_weights() -> None:
     shared = torch.tensor([float("nan"), 0.0], requires_grad=True)
     assert build("MGDA").combine(two_losses(shared), shared).weights.tolist() == [0.5, 0.5]
+
+
+def test_no_gradient_at_all_leaves_equal_weights() -> None:
+    shared = torch.tensor([0.5, 0.0], requires_grad=True)
+    assert build("CAGrad").combine(0 * two_losses(shared), shared).weights.tolist() == [0.5, 0.5]
 
 
 def test_wrong_use_is_named() -> None:

@@ -67,3 +67,11 @@ def test_convergence_is_drawn_where_losses_are_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("loss", "share"), [([3, 2, 1, 1.5], [1, 0.5, 0, 0.25]), ([-1, -3], [1, 0]), ([1, 2], [1, 1])])
 def test_losses_of_any_scale_fall_from_one_to_zero(loss: list[float], share: list[float]) -> None:
     np.testing.assert_allclose(still_to_fall(pd.DataFrame({"train_total": loss})), share)
+
+
+def test_parameters_that_all_rows_have_in_common_are_said_once(tmp_path: Path) -> None:
+    equal, unequal = {"scale": "sum1"}, {"scale": "sum1", "weights": [2, 1, 1]}
+    layout = layout_of(tmp_path, {"weighting_params": equal}, {"weighting_params": unequal})
+    assert layout.axes == ("weighting_params",)
+    assert [row.labels for row in layout.rows["phantom"]] == [("weights=[2, 1, 1]",), ("defaults",)]
+    assert layout.common == {"weighting_params": {"scale": "sum1"}}

@@ -29,6 +29,7 @@ STUDY = {
     "grid": [{"weighting": "mad", "weighting_params": {"history_size": 3}}, {"weighting": "fixed", "auxiliary": None}],
     "baseline": {"weighting": "fixed"},
 }
+LONG = 200  # epochs of a trial that takes seconds wherever it runs: its state is saved after two of them
 DRIVER = """
 import sys
 from pathlib import Path

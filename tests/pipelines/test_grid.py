@@ -12,7 +12,7 @@ import pytest
 from pipelines import arrays
 from pipelines.console import StageError
 from pipelines.grid.plan import plan
-from tests.pipelines.grids import finished, mirrored, run, start, store, tiny, wait_for, workers_of
+from tests.pipelines.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
 pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
 
@@ -79,7 +79,7 @@ def test_a_split_that_a_data_set_does_not_have_is_named_before_anything_runs(
 
 
 def test_ctrl_c_stops_within_seconds_and_keeps_what_was_finished(tmp_path: Path, prepared_phantom: Path) -> None:
-    tiny(tmp_path, seeds=4, trial={"epochs": 40})
+    tiny(tmp_path, seeds=4, trial={"epochs": LONG})
     driver = start(prepared_phantom, tmp_path)
     wait_for(lambda: len(finished(tmp_path)) >= 1)
     driver.send_signal(signal.SIGINT)
@@ -88,7 +88,7 @@ def test_ctrl_c_stops_within_seconds_and_keeps_what_was_finished(tmp_path: Path,
 
 
 def test_a_killed_worker_loses_nothing(tmp_path: Path, prepared_phantom: Path) -> None:
-    tiny(tmp_path, seeds=3, trial={"epochs": 20})
+    tiny(tmp_path, seeds=3, trial={"epochs": LONG})
     driver = start(prepared_phantom, tmp_path)
     wait_for(lambda: finished(tmp_path))
     wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]])

@@ -21,7 +21,7 @@ from pipelines.grid.inputs import load_inputs
 from pipelines.grid.plan import PlannedTrial, plan
 from pipelines.records import read_failure
 from pipelines.unfinished import Unfinished, unfinished_folder
-from tests.pipelines.grids import finished, run, start, tiny, wait_for
+from tests.pipelines.grids import LONG, finished, run, start, tiny, wait_for
 
 EPOCHS = 6
 
@@ -152,7 +152,7 @@ def test_a_configuration_that_cannot_work_costs_one_trial_and_the_other_rows_not
 
 
 def test_a_lost_node_loses_nothing(prepared_phantom: Path, tmp_path: Path) -> None:
-    tiny(tmp_path, seeds=2, trial={"epochs": 60})
+    tiny(tmp_path, seeds=2, trial={"epochs": LONG})
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         second = cluster.add_node(num_cpus=1)

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.pipelines.grids import finished, mirrored, run, start, store, tiny, wait_for, workers_of
+from tests.pipelines.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
 MEASURED = ["seconds"]
-EPOCHS = 200  # a pack of such trials trains for seconds, and its state is saved after two of them
 
 pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
 
@@ -35,8 +34,8 @@ def test_a_pack_whose_worker_is_killed_ends_with_the_records_of_single_trials(
     alone, packed = tmp_path / "alone", tmp_path / "packed"
     for folder in (alone, packed):
         folder.mkdir()
-    assert run(tiny(alone, trial={"epochs": EPOCHS}), prepared_phantom, alone) == {}
-    tiny(packed, trial={"epochs": EPOCHS}, resources={"pack": 2})
+    assert run(tiny(alone, trial={"epochs": LONG}), prepared_phantom, alone) == {}
+    tiny(packed, trial={"epochs": LONG}, resources={"pack": 2})
     driver = start(prepared_phantom, packed)
     wait_for(
         lambda: list(packed.glob("trials/.unfinished/tiny/*/checkpoint.pt"))

@@ -24,6 +24,11 @@ NAMED = 10
 KEY_LINE = 0.2
 """Height of a line of the key, in inches."""
 
+BANDS = 5
+"""Lines of a panel that have a band each; those of more would cover one another."""
+
+BAND = f"band from the lowest to the highest, in panels of up to {BANDS} lines"
+
 Curve = Callable[[pd.DataFrame], np.ndarray]
 
 
@@ -40,7 +45,7 @@ def draw_validation(layout: Layout, dataset: str, folder: Path) -> Picture:
         name="validation",
         heading="Validation curves",
         axis_label=f"Validation {label} (%)",
-        caption=f"Validation {label} by epoch: mean over repeats, band from the lowest to the highest.",
+        caption=f"Validation {label} by epoch: mean over repeats; {BAND}.",
     )
 
 
@@ -59,7 +64,7 @@ def draw_convergence(layout: Layout, dataset: str, folder: Path) -> Picture | No
         axis_label="Loss still to fall",
         caption=(
             "Mean training loss of each epoch, as a share of its way from the first epoch (1) to its lowest one (0), "
-            "since losses have scales of their own: mean over repeats, band from the lowest to the highest. "
+            f"since losses have scales of their own: mean over repeats; {BAND}. "
             "The Adapt Exp paper's figures 8 to 10."
         ),
     )
@@ -138,10 +143,11 @@ def _draw(
     down = -(-len(lines.panels) // columns)
     figure, grid = new_grid(down, columns, width=width, height=height, sharex=True, sharey=True)
     for axes, (values, members) in zip(grid.flat, lines.panels.items(), strict=False):
+        bands = len(members) <= BANDS
         for row in members:
-            _draw_band(axes, row, curve, lines.colours.get(lines.names[row.configuration]))
+            _draw_line(axes, row, curve, lines.colours.get(lines.names[row.configuration]), band=bands)
         if baseline not in members:
-            _draw_band(axes, baseline, curve, INK)
+            _draw_line(axes, baseline, curve, INK, band=bands)
         axes.set_title(_title(lines.axes, values))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     for axes in grid.flat[len(lines.panels) :]:
@@ -176,8 +182,8 @@ def _add_key(figure: Figure, colours: Mapping[str, str], baseline: str) -> None:
         figure.legend(artists, names, loc="outside lower center", ncols=columns)
 
 
-def _draw_band(axes: Axes, row: Row, curve: Curve, colour: str | None) -> None:
-    """A line of its own colour with its band, or a thin grey one."""
+def _draw_line(axes: Axes, row: Row, curve: Curve, colour: str | None, *, band: bool) -> None:
+    """A line of its own colour, or a thin grey one, over its band."""
     curves = [curve(record.epoch_table) for record in row.records]
     length = min(map(len, curves))
     values = np.array([one[:length] for one in curves])
@@ -188,7 +194,8 @@ def _draw_band(axes: Axes, row: Row, curve: Curve, colour: str | None) -> None:
         return
     line = "--" if row.baseline else "-"
     axes.plot(epochs, values.mean(axis=0), color=colour, linestyle=line, marker=marker, linewidth=1.4)
-    axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.13, linewidth=0)
+    if band:
+        axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.13, linewidth=0)
 
 
 def still_to_fall(epochs: pd.DataFrame) -> np.ndarray:

@@ -30,7 +30,7 @@ def draw_confusion(layout: Layout, facts: DataFacts, folder: Path) -> Picture | 
     figure, grid = new_grid(-(-len(chosen) // columns), columns, width=side, height=side)
     for axes, (title, record) in zip(grid.flat, chosen, strict=False):
         _draw_matrix(axes, record.confusion, facts.classes)
-        axes.set_title(textwrap.fill(title, 26), fontsize=8.5)
+        axes.set_title(textwrap.fill(textwrap.shorten(title, 130, placeholder=" ..."), 26), fontsize=8.5)
     for axes in grid.flat[len(chosen) :]:
         axes.set_axis_off()
     unit = "images" if facts.task == "classification" else "pixels"

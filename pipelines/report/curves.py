@@ -21,8 +21,8 @@ from pipelines.report.names import Metric, line_colours, printed, weighting_colo
 NAMED = 10
 """Lines that a figure tells apart by colour; of more, those that end best, and the others in grey."""
 
-KEY_LINE = 0.2
-"""Height of a line of the key, in inches."""
+KEY_LINE, KEY_WIDTH = 0.2, 44
+"""Height of a line of the key in inches, and its most characters."""
 
 BANDS = 5
 """Lines of a panel that have a band each; those of more would cover one another."""
@@ -170,15 +170,16 @@ def _draw(
 
 def _add_key(figure: Figure, colours: Mapping[str, str], baseline: str) -> None:
     """Beside a single panel, below several."""
-    handles = {name: Line2D([], [], color=colour) for name, colour in colours.items()}
-    handles[baseline] = Line2D([], [], color=INK, linestyle="--")
+    handles = {textwrap.fill(name, KEY_WIDTH): Line2D([], [], color=colour) for name, colour in colours.items()}
+    handles[textwrap.fill(baseline, KEY_WIDTH)] = Line2D([], [], color=INK, linestyle="--")
     names, artists = list(handles), list(handles.values())
     if len(figure.axes) == 1:
         figure.legend(artists, names, loc="outside right upper")
     else:
         width, height = figure.get_size_inches()
-        columns = max(1, min(6, int(12 * width) // (max(map(len, names)) + 8)))
-        figure.set_size_inches(width, height + KEY_LINE * -(-len(names) // columns))
+        columns = max(1, min(6, int(12 * width) // (min(KEY_WIDTH, max(map(len, names))) + 8)))
+        lines = -(-len(names) // columns) * max(1 + name.count("\n") for name in names)
+        figure.set_size_inches(width, height + KEY_LINE * lines)
         figure.legend(artists, names, loc="outside lower center", ncols=columns)
 
 

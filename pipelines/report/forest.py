@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,9 @@ _PANELS = (
     ("weighted", "f1"),
 )
 
+NAME_WIDTH = 60
+"""Characters of a configuration's name before it is broken."""
+
 
 @styled
 def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], folder: Path) -> Picture | None:
@@ -31,9 +35,10 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
         return None
     rows = [row for row in layout.rows[dataset] if not row.baseline]
     colours = weighting_colours(row.spec.weighting for row in rows)
-    names = [" · ".join(row.labels) for row in rows]
-    room = 0.07 * max(map(len, names)) / len(panels)
-    figure, grid = new_grid(1, len(panels), width=2.9 + room, height=1.2 + 0.27 * len(rows), sharey=True)
+    names = [textwrap.fill(" · ".join(row.labels), NAME_WIDTH) for row in rows]
+    room = 0.07 * min(NAME_WIDTH, max(map(len, names))) / len(panels)
+    line = 0.27 + 0.13 * max(name.count("\n") for name in names)
+    figure, grid = new_grid(1, len(panels), width=2.9 + room, height=1.2 + line * len(rows), sharey=True)
     for axes, (protocol, metric) in zip(grid[0], panels, strict=True):
         axes.axvline(0, color=INK, linewidth=0.9)
         for place, row in enumerate(rows):

@@ -15,6 +15,7 @@ from pipelines.report.records import TrialRecord
 _INNER = ("gamma0", "tau", "tick", "auxiliary", "weighting", "weighting_params")
 # A column whenever they vary; other fields only when they are needed to tell two configurations apart.
 _ESSENTIAL = ("model", "losses", "fidelity", "auxiliary", "weighting")
+NONE = {"activation": "The network's own"}
 _NEVER = ("dataset", "seed")
 _FOLD = "fold:"
 
@@ -126,15 +127,26 @@ def repeats_text(specs: Sequence[TrialSpec]) -> str:
 
 
 def value_label(spec: TrialSpec, axis: str, without: Collection[str] = ()) -> str:
-    """The printed value of a field: `cb_dice` -> CB-Dice, None -> None, mappings as `name=value`, `without` some."""
+    """The printed value of a field: `cb_dice` -> CB-Dice, mappings as `name=value`, `without` some."""
     value = getattr(spec, axis)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={value[name]}" for name in sorted(value) if name not in without) or "defaults"
+        return ", ".join(_items({name: value[name] for name in sorted(value) if name not in without})) or "defaults"
+    if value is None:
+        return NONE.get(axis, "None")
     if isinstance(value, tuple):
         return " + ".join(printed(str(item)) for item in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return printed(value) if isinstance(value, str) else "None" if value is None else f"{value:g}"
+    return printed(value) if isinstance(value, str) else f"{value:g}"
+
+
+def _items(values: Mapping[str, Any], path: str = "") -> list[str]:
+    """`name=value` of each entry, in mappings of mappings `outer.name=value`."""
+    items: list[str] = []
+    for name, value in values.items():
+        inner = isinstance(value, Mapping)
+        items += _items(value, f"{path}{name}.") if inner else [f"{path}{name}={value}"]
+    return items
 
 
 def _common(values: Sequence[Any]) -> dict[str, Any]:

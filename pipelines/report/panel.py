@@ -53,7 +53,7 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
             _note(axes, f"Dice {100 * _dice(record)[facts.cases[index]]:.0f}")
     titles = ["original", "filtered", "truth", *(title for title, _ in chosen)]
     for axes, letter, title in zip(grid[0], "abcdefghijklmnop", titles, strict=False):
-        axes.set_title(textwrap.fill(f"{letter}  {title}", 17), fontsize=7.5)
+        axes.set_title(textwrap.fill(textwrap.shorten(f"{letter}  {title}", 66, placeholder=" ..."), 17), fontsize=7.5)
     models = "; ".join(
         f"({letter}) {record.configuration}, seed {record.spec.seed}"
         for letter, (_, record) in zip("defghijklmnop", chosen, strict=False)

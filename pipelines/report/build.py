@@ -11,7 +11,7 @@ from pipelines.console import track
 from pipelines.files import replaced
 from pipelines.grid.plan import PlannedTrial
 from pipelines.report.confusion import draw_confusion, draw_gallery
-from pipelines.report.curves import draw_convergence, draw_validation
+from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
 from pipelines.report.drawing import Picture
 from pipelines.report.forest import draw_forest
@@ -63,6 +63,7 @@ def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], f
         draw_forest(layout, facts, comparisons, folder),
         draw_confusion(layout, facts, folder),
         draw_gallery(layout, facts, folder) if classified else draw_panel(layout, facts, folder),
+        draw_noise(layout, facts, folder),
         draw_validation(layout, name, folder),
         draw_convergence(layout, name, folder),
         *draw_weights(layout, name, folder),

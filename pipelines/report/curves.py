@@ -1,4 +1,4 @@
-"""Scores and losses by epoch: how they rise in validation, and how soon they fall in training."""
+"""Scores and losses by epoch, how they rise in validation and fall in training; and scores by noise on the images."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from pipelines.report.data import DataFacts
 from pipelines.report.drawing import FAINT, INK, Picture, label_bottoms, new_grid, save, styled
 from pipelines.report.layout import Layout, Row
 from pipelines.report.names import Metric, line_colours, printed, weighting_colours
+from pipelines.report.records import TrialRecord
 
 NAMED = 10
 """Lines that a figure tells apart by colour; of more, those that end best, and the others in grey."""
@@ -29,7 +31,7 @@ BANDS = 5
 
 BAND = f"band from the lowest to the highest, in panels of up to {BANDS} lines"
 
-Curve = Callable[[pd.DataFrame], np.ndarray]
+Curve = Callable[[TrialRecord], np.ndarray]
 
 
 @styled
@@ -41,7 +43,7 @@ def draw_validation(layout: Layout, dataset: str, folder: Path) -> Picture:
         layout,
         dataset,
         folder,
-        lambda epochs: 100 * epochs[column].to_numpy(dtype=float),
+        lambda record: 100 * record.epoch_table[column].to_numpy(dtype=float),
         name="validation",
         heading="Validation curves",
         axis_label=f"Validation {label} (%)",
@@ -58,7 +60,7 @@ def draw_convergence(layout: Layout, dataset: str, folder: Path) -> Picture | No
         layout,
         dataset,
         folder,
-        still_to_fall,
+        lambda record: still_to_fall(record.epoch_table),
         name="convergence",
         heading="Convergence of the training loss",
         axis_label="Loss still to fall",
@@ -67,6 +69,32 @@ def draw_convergence(layout: Layout, dataset: str, folder: Path) -> Picture | No
             f"since losses have scales of their own: mean over repeats; {BAND}. "
             "The Adapt Exp paper's figures 8 to 10."
         ),
+    )
+
+
+@styled
+def draw_noise(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None:
+    """Test score against the noise on the test images, where the study asks for it: the Adapt Exp paper's table 10."""
+    levels = (0.0, *layout.rows[facts.name][0].spec.test_noise)
+    if len(levels) == 1:
+        return None
+    protocol, metric = ("per_image", "dice") if facts.task == "segmentation" else ("macro", "f1")
+    names = [protocol, *(f"{protocol}@noise={level:g}" for level in levels[1:])]
+    label = Metric(metric).label
+    return _draw(
+        layout,
+        facts.name,
+        folder,
+        lambda record: 100 * np.array([record.test[name][metric] for name in names]),
+        name="noise",
+        heading="Scores under noise",
+        axis_label=f"Test {label} (%)",
+        caption=(
+            f"Test {label} ({facts.protocols[protocol].title}) against the standard deviation of Gaussian noise on the "
+            f"test images, in units of their range; trained without noise. Mean over repeats; {BAND}."
+        ),
+        across=levels,
+        across_label="Noise (standard deviation)",
     )
 
 
@@ -136,6 +164,8 @@ def _draw(
     heading: str,
     axis_label: str,
     caption: str,
+    across: Sequence[float] | None = None,
+    across_label: str = "Epoch",
 ) -> Picture:
     lines, baseline = divide(layout, dataset), layout.baseline(dataset)
     columns = min(len(lines.panels), 4)
@@ -145,14 +175,14 @@ def _draw(
     for axes, (values, members) in zip(grid.flat, lines.panels.items(), strict=False):
         bands = len(members) <= BANDS
         for row in members:
-            _draw_line(axes, row, curve, lines.colours.get(lines.names[row.configuration]), band=bands)
+            _draw_line(axes, row, curve, across, lines.colours.get(lines.names[row.configuration]), band=bands)
         if baseline not in members:
-            _draw_line(axes, baseline, curve, INK, band=bands)
+            _draw_line(axes, baseline, curve, across, INK, band=bands)
         axes.set_title(_title(lines.axes, values))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=across is None, nbins=6))
     for axes in grid.flat[len(lines.panels) :]:
         axes.set_axis_off()
-    label_bottoms(grid, "Epoch")
+    label_bottoms(grid, across_label)
     for axes in grid[:, 0]:
         axes.set_ylabel(axis_label)
     _add_key(figure, lines.colours, f"{lines.names[baseline.configuration]} (baseline)")
@@ -164,7 +194,9 @@ def _draw(
         f"{dataset}_{name}",
         heading=heading,
         caption=caption + grey,
-        alternative=f"Line charts of {heading.lower()} by epoch on {dataset}, {len(lines.panels)} panels.",
+        alternative=(
+            f"Line charts of {axis_label.lower()} by {across_label.lower()} on {dataset}, {len(lines.panels)} panels."
+        ),
     )
 
 
@@ -183,20 +215,22 @@ def _add_key(figure: Figure, colours: Mapping[str, str], baseline: str) -> None:
         figure.legend(artists, names, loc="outside lower center", ncols=columns)
 
 
-def _draw_line(axes: Axes, row: Row, curve: Curve, colour: str | None, *, band: bool) -> None:
-    """A line of its own colour, or a thin grey one, over its band."""
-    curves = [curve(record.epoch_table) for record in row.records]
+def _draw_line(
+    axes: Axes, row: Row, curve: Curve, across: Sequence[float] | None, colour: str | None, *, band: bool
+) -> None:
+    """A line of its own colour, or a thin grey one, over its band; against `across` or the number of the epoch."""
+    curves = [curve(record) for record in row.records]
     length = min(map(len, curves))
     values = np.array([one[:length] for one in curves])
-    epochs = np.arange(1, length + 1)
-    marker = "o" if length == 1 else ""
+    x = np.arange(1, length + 1) if across is None else np.array(across)
+    marker = "o" if length == 1 or across is not None else ""
     if colour is None:
-        axes.plot(epochs, values.mean(axis=0), color=FAINT, alpha=0.4, marker=marker, linewidth=0.8, zorder=1)
+        axes.plot(x, values.mean(axis=0), color=FAINT, alpha=0.4, marker=marker, linewidth=0.8, zorder=1)
         return
     line = "--" if row.baseline else "-"
-    axes.plot(epochs, values.mean(axis=0), color=colour, linestyle=line, marker=marker, linewidth=1.4)
+    axes.plot(x, values.mean(axis=0), color=colour, linestyle=line, marker=marker, markersize=4, linewidth=1.4)
     if band:
-        axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.13, linewidth=0)
+        axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.13, linewidth=0)
 
 
 def still_to_fall(epochs: pd.DataFrame) -> np.ndarray:

@@ -102,8 +102,10 @@ def test_what_differs_between_data_sets_only_is_no_axis(tmp_path: Path) -> None:
     assert lay_out(read_trials(planned), "fixed · none").axes == ("auxiliary", "weighting")
 
 
-def test_noisy_test_sets_have_tables_of_their_own(tmp_path: Path) -> None:
+def test_noisy_test_sets_have_tables_of_their_own_and_a_figure(tmp_path: Path) -> None:
     report = build(tmp_path, specs(test_noise=(0.1, 0.2)), make_facts())
     text = (report / "tables" / "phantom_per_image_noise_0.1.md").read_text()
     assert "under Gaussian noise of standard deviation 0.1" in text
     assert re.search(r"phantom_pooled_noise_0\.2\.tex", (report / "tables" / "all_tables.tex").read_text())
+    assert (report / "figures" / "phantom_noise.png").is_file()
+    assert "Scores under noise" in (report / "index.html").read_text()

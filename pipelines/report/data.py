@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.arrays import PreparedData
+from pipelines.report.layout import FOLD
 from pipelines.report.names import PROTOCOLS, ProtocolText
 
 
@@ -52,9 +53,11 @@ class DataFacts:
 
     @property
     def split_sentence(self) -> str:
-        """Such as: grouped split (168 training, 36 validation, 36 test images)."""
+        """Such as: grouped split (168 training, 36 validation, 36 test images); 5-fold cross-validation."""
         names = {"train": "training", "val": "validation", "test": "test"}
         counts = ", ".join(f"{self.images[split]} {name}" for split, name in names.items() if split in self.images)
+        if self.split.endswith("cross-validation"):
+            return self.split
         return f"{self.split} split ({counts} images)" if counts else f"{self.split} splits"
 
     @property
@@ -68,6 +71,7 @@ def describe_data(title: str, prepared: PreparedData, splits: Collection[str] = 
     """What the report needs of a prepared data set, on which trials used `splits` (`TrialSpec.split`)."""
     meta, cases = prepared.meta, prepared.cases
     names = sorted({meta.split.method if split == "default" else split for split in splits})
+    folds = len(names) > 1 and all(name.startswith(FOLD) for name in names)
     rows = prepared.rows(next(iter(splits))) if len(names) == 1 else {}
     return DataFacts(
         name=meta.dataset,
@@ -78,7 +82,7 @@ def describe_data(title: str, prepared: PreparedData, splits: Collection[str] = 
         terms=meta.terms,
         citation=meta.citation,
         reduced=meta.reduced or "",
-        split=", ".join(names),
+        split=f"{len(names)}-fold cross-validation" if folds else ", ".join(names),
         images={side: len(index) for side, index in rows.items()},
         size=meta.size,
         checksum=meta.checksum,

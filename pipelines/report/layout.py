@@ -17,7 +17,7 @@ _INNER = ("gamma0", "tau", "tick", "auxiliary", "weighting", "weighting_params")
 _ESSENTIAL = ("model", "losses", "fidelity", "auxiliary", "weighting")
 NONE = {"activation": "The network's own"}
 _NEVER = ("dataset", "seed")
-_FOLD = "fold:"
+FOLD = "fold:"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _rows(
 
 def repeat_of(spec: TrialSpec) -> tuple[int, str]:
     """What tells trials of one configuration apart: the seed and, in a cross-validation, the fold."""
-    return spec.seed, spec.split if spec.split.startswith(_FOLD) else ""
+    return spec.seed, spec.split if spec.split.startswith(FOLD) else ""
 
 
 def repeats_text(specs: Sequence[TrialSpec]) -> str:
@@ -157,7 +157,7 @@ def _common(values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _axes(specs: Sequence[TrialSpec]) -> tuple[str, ...]:
-    folds = all(spec.split.startswith(_FOLD) for spec in specs)
+    folds = all(spec.split.startswith(FOLD) for spec in specs)
     never = (*_NEVER, "split") if folds else _NEVER
     names = [field.name for field in dataclasses.fields(TrialSpec) if field.name not in never]
     ordered = [name for name in names if name not in _INNER] + list(_INNER)

@@ -156,8 +156,13 @@ def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
         f"{len(layout.rows[layout.datasets[0]])} configurations × {repeats}",
         "Training time": f"{_duration(sum(record.seconds for record in records))} summed over trials on {machines} "
         f"machine{'s' if machines > 1 else ''}, started between {first} and {last} (UTC)",
-        "Pairing": "a seed fixes initial weights and order of batches for all configurations alike; the split is the "
-        "same in all trials, so the spread does not tell how much another split would change",
+        "Pairing": "a seed fixes initial weights and order of batches for all configurations alike; "
+        + (
+            "each fold tests on images of its own, the same for all configurations"
+            if any(repeat_of(record.spec)[1] for record in records)
+            else "the split is the same in all trials of a configuration, so the spread does not tell how much another "
+            "split would change"
+        ),
         **{name: "; ".join(dict.fromkeys(values)) for name, values in shared.items()},
     }
 

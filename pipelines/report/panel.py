@@ -36,7 +36,7 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
     if not all((record.folder / "predictions.npz").is_file() for row in rows for record in row.records):
         return None
     chosen = best_of_blocks(rows)
-    samples = _samples(rows, facts)
+    samples = _samples(rows, [record for _, record in chosen], facts)
     columns = 3 + len(chosen)
     figure, grid = new_grid(len(samples), columns, width=1.25, height=1.27)
     for line, index in zip(grid, samples, strict=True):
@@ -48,9 +48,12 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
         _fill(line[2], truth, TRUTH)
         for axes, (_, record) in zip(line[3:], chosen, strict=True):
             show(axes, original)
-            _fill(axes, middle(record.predictions[index] > 0), FOUND)
             _outline(axes, truth)
-            _note(axes, f"Dice {100 * _dice(record)[facts.cases[index]]:.0f}")
+            if index in record.predictions:
+                _fill(axes, middle(record.predictions[index] > 0), FOUND)
+                _note(axes, f"Dice {100 * _dice(record)[facts.cases[index]]:.0f}")
+            else:
+                _note(axes, "not a test image")
     titles = ["original", "filtered", "truth", *(title for title, _ in chosen)]
     for axes, letter, title in zip(grid[0], "abcdefghijklmnop", titles, strict=False):
         axes.set_title(textwrap.fill(textwrap.shorten(f"{letter}  {title}", 66, placeholder=" ..."), 17), fontsize=7.5)
@@ -79,14 +82,16 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
 def best_of_blocks(rows: Sequence[Row]) -> list[tuple[str, TrialRecord]]:
     """Title and best trial of each block, in the table's order; of more than MOST_MODELS the baseline and the best.
 
-    Where the table has one column of labels, each of its rows counts as a block.
+    Where the table has one column of labels, each of its rows counts as a block. In a cross-validation the trials of
+    the first fold stand for all, so that the models are asked about the same images.
     """
     blocks: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         blocks.setdefault(row.block or row.labels, []).append(row)
     best: list[tuple[str, TrialRecord]] = []
     for members in blocks.values():
-        record = max((record for row in members for record in row.records), key=selection_score)
+        candidates = (r for row in members for r in row.records if r.spec.split == row.spec.split)
+        record = max(candidates, key=selection_score)
         best.append((_title(members[0]), record))
     baseline = [pair for pair, members in zip(best, blocks.values(), strict=True) if members[0].baseline]
     others = sorted((pair for pair in best if pair not in baseline), key=lambda pair: -selection_score(pair[1]))
@@ -108,10 +113,12 @@ def _title(row: Row) -> str:
     return "no auxiliary" if label == "None" else label
 
 
-def _samples(rows: Sequence[Row], facts: DataFacts) -> list[int]:
+def _samples(rows: Sequence[Row], chosen: Sequence[TrialRecord], facts: DataFacts) -> list[int]:
+    """Places of images that all chosen models were tested on; of any, where their test sets share none."""
     dice = pd.DataFrame([_dice(record) for row in rows for record in row.records]).mean()
     index = {name: place for place, name in enumerate(facts.cases)}
-    ranked = sorted(dice.index, key=lambda name: (dice[name], name))
+    shared = [name for name in dice.index if all(index[name] in record.predictions for record in chosen)]
+    ranked = sorted(shared or dice.index, key=lambda name: (dice[name], name))
     count = min(SAMPLES, len(ranked))
     return [index[ranked[int((place + 0.5) / count * len(ranked))]] for place in range(count)]
 

@@ -36,6 +36,11 @@ def name_of(spec: TrialSpec) -> str:
     return f"{spec.weighting} · {spec.auxiliary or 'none'}"
 
 
+def fold_of(spec: TrialSpec) -> int:
+    """Each fold tests on images of its own."""
+    return int(spec.split.removeprefix("fold:")) if spec.split.startswith("fold:") else 0
+
+
 def plausible(spec: TrialSpec) -> float:
     """A Dice that depends on configuration and seed the way real ones do."""
     luck = _generator("score", name_of(spec), spec.seed, spec.dataset).normal()
@@ -99,7 +104,7 @@ def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float) -> None:
     spec, folder = trial.spec, trial.folder
     folder.mkdir(parents=True)
     rng = _generator("trial", name_of(spec), spec.seed, spec.dataset)
-    tested = np.arange(len(facts.cases))[-facts.images["test"] :]
+    tested = np.roll(np.arange(len(facts.cases)), fold_of(spec) * facts.images["test"])[-facts.images["test"] :]
     predicted, images, confusion = (_found if facts.task == "segmentation" else _named)(facts, tested, rng)
     _history(spec, rng).to_parquet(folder / "history.parquet", index=False)
     _epochs(spec, dice, rng).to_parquet(folder / "epochs.parquet", index=False)

@@ -63,6 +63,7 @@ def test_folds_are_repeats_of_one_configuration(tmp_path: Path) -> None:
     report = build(tmp_path, wanted, make_facts())
     summary = pd.read_csv(report / "tables" / "summary.csv")
     assert set(summary["repeats"]) == {5}
+    assert (report / "figures" / "phantom_panel.png").is_file(), "models of one fold are asked about its test images"
     assert "over 5 folds, in percent" in (report / "tables" / "phantom_per_image.md").read_text()
     scores = pd.read_csv(report / "tables" / "scores.csv")
     assert set(scores["fold"]) == {f"fold:{fold}" for fold in range(5)}
@@ -76,6 +77,12 @@ def test_folds_are_compared_fold_by_fold(tmp_path: Path) -> None:
     layout = lay_out(read_trials(planned), "fixed · none")
     found = next(c for c in compare(layout, {"phantom": facts}) if (c.protocol, c.metric) == ("per_image", "dice"))
     assert found.differences == pytest.approx((1, 3, 5))
+
+
+def test_a_model_that_was_not_tested_on_an_image_is_not_drawn_on_it(tmp_path: Path) -> None:
+    one, other = specs()
+    report = build(tmp_path, [dataclasses.replace(one, split="fold:1"), other], make_facts())
+    assert (report / "figures" / "phantom_panel.png").is_file()
 
 
 @pytest.mark.parametrize(

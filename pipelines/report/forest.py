@@ -53,7 +53,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
         axes.set_xlabel("Difference to the baseline\n(percentage points)")
         axes.grid(axis="y", visible=False)
     grid[0, 0].set_yticks(range(len(rows)), names)
-    grid[0, 0].invert_yaxis()
+    grid[0, 0].set_ylim(len(rows) - 0.4, -0.6)
     for axes in grid[0]:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_color(FAINT)

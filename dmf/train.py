@@ -217,8 +217,8 @@ class Trial:
             validation, tested = self.predict("val"), self.predict("test")
             noisy = {noise: self.predict("test", noise).summary() for noise in self.spec.test_noise}
         images, test = tested.images(), tested.summary()
-        for name in DISTANCES.keys() & images.keys():
-            test["per_image"][name] = float(images[name].mean())
+        if self.data.task == "segmentation":
+            test["per_image"] |= {name: float(images[name].mean()) for name in DISTANCES}
         for noise, summary in noisy.items():
             test |= {f"{protocol}@noise={noise:g}": metrics for protocol, metrics in summary.items()}
         return TrialResult(

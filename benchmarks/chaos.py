@@ -33,7 +33,7 @@ import torch
 from mlflow.tracking import MlflowClient
 
 from pipelines.sync import bring_level
-from tests.pipelines.grids import finished, mirrored, start, store, tiny, wait_for, workers_of
+from tests.pipelines.grids import LONG, finished, mirrored, start, store, tiny, wait_for, workers_of
 
 RESULTS = Path(__file__).parent / "results" / "chaos.json"
 VICTIMS = ("worker", "driver", "server")
@@ -202,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the prepared phantom")
     parser.add_argument("--seeds", type=int, default=20, help="trials of each of two configurations (default: 20)")
-    parser.add_argument("--epochs", type=int, default=60, help="of each trial (default: 60)")
+    parser.add_argument("--epochs", type=int, default=LONG, help=f"of each trial (default: {LONG})")
     parser.add_argument("--kills", type=int, default=20)
     options = parser.parse_args()
     data = options.data.resolve()

@@ -172,7 +172,7 @@ def test_chaos_loses_nothing_doubles_nothing_and_changes_nothing(prepared_phanto
     calm, wild = tmp_path / "calm", tmp_path / "wild"
     for folder in (calm, wild):
         folder.mkdir()
-        study = tiny(folder, seeds=3, trial={"epochs": 60})
+        study = tiny(folder, seeds=3, trial={"epochs": LONG})
     assert run(study, prepared_phantom, calm) == {}
     with server_at(wild) as server:
         chaos = disturb(wild, prepared_phantom, server, trials=6, kills=3, pause=(0, 1), seed=1)

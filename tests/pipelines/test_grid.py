@@ -47,7 +47,7 @@ def test_every_trial_is_recorded_and_mirrored_once_and_never_run_again(tmp_path:
 def test_all_workers_train_even_if_trials_are_shorter_than_the_start_of_a_worker(
     tmp_path: Path, prepared_phantom: Path
 ) -> None:
-    study = tiny(tmp_path, seeds=12, trial={"epochs": 20})
+    study = tiny(tmp_path, seeds=12, trial={"epochs": 40})
     assert run(study, prepared_phantom, tmp_path) == {}
     attempts = [json.loads(path.read_text())["attempts"] for path in tmp_path.glob("trials/tiny/*/trial.json")]
     assert len(attempts) == 24

@@ -5,11 +5,11 @@
 The U-Net of the DMF paper at 128 pixels, batches of 32 and the losses of the paper. "no loading" takes its step on one
 batch that lies ready; each loader then feeds the same step, plain or augmented (flips, rotation and scale, contrast and
 brightness, noise). The DataLoader works on single images, by torchvision's transforms of the same kinds, in the same
-process or in two workers. All take turns and the best of each counts, since whatever else the machine does only slows
-them. `loading ms` is the time of making a batch and nothing else, `share` its ratio to the quickest step of all. A
-DataLoader's workers hide theirs where cores are free, and show what they take from the step where none are. Prints a
-table and writes benchmarks/results/loading.json. The GPU is used where there is one; steps are then taken one kernel at
-a time, not by the CUDA graphs of an epoch.
+process or in two workers. Freed memory is kept, as in a worker of the grid. All take turns and the best of each counts,
+since whatever else the machine does only slows them. `loading ms` is the time of making a batch and nothing else,
+`share` its ratio to the quickest step of all. A DataLoader's workers hide theirs where cores are free, and show what
+they take from the step where none are. Prints a table and writes benchmarks/results/loading.json. The GPU is used where
+there is one; steps are then taken one kernel at a time, not by the CUDA graphs of an epoch.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from dmf.data import TrialData, epoch_order
 from dmf.loading import Loader, Resident, Streamed
 from dmf.spec import TrialSpec
 from dmf.train import Trial
+from pipelines.grid.memory import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results" / "loading.json"
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -172,6 +173,7 @@ def synthetic() -> TrialData:
 
 def main() -> None:
     """Measures, prints, writes."""
+    keep_freed_memory()
     data = synthetic()
     results = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,6 +21,7 @@ from dmf.registry import refuse_unknown
 
 Images = UInt8[Tensor, "b C *spatial"]
 Targets = UInt8[Tensor, " b *spatial"]
+Mirrored = dict[int, Bool[Tensor, " b"]]  # for an axis, which images are mirrored along it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,7 @@ class Augmentation:
 
 # One column of draws for each setting, in the order of the class: adding one at the end leaves the others' draws.
 _COLUMNS = {field.name: column for column, field in enumerate(fields(Augmentation))}
+_FLIPS = {"horizontal_flip": -1, "vertical_flip": -2, "depth_flip": -3}
 
 
 class Augmenter:
@@ -109,24 +111,18 @@ class Augmenter:
             return as_float(images), targets
         drawn = draws.uniform(self._seed, rows[:, None], torch.arange(len(_COLUMNS), device=rows.device))
         even = {name: drawn[:, column] for name, column in _COLUMNS.items()}
-        images, targets = self._flip(images, targets, even)
+        mirrored: Mirrored = {
+            axis: even[name] < probability for name, axis in _FLIPS.items() if (probability := getattr(settings, name))
+        }
+        turning = bool(settings.rotation or settings.scale)
+        on_the_way: Mirrored = {axis: mirrored.pop(axis) for axis in (-1, -2) if turning and axis in mirrored}
+        images, targets = _flipped(images, targets, mirrored)
         pictures = self._intensities(images, even)
-        if settings.rotation or settings.scale:
-            pictures, targets = self._turn(pictures, targets, even)
+        if turning:
+            pictures, targets = self._turn(pictures, targets, even, on_the_way)
         if settings.noise:
             pictures = add_noise(pictures, (settings.noise * even["noise"]).float(), self._seed, rows)
         return pictures, targets
-
-    def _flip(self, images: Images, targets: Targets, even: dict[str, Tensor]) -> tuple[Images, Targets]:
-        for name, axis in (("horizontal_flip", -1), ("vertical_flip", -2), ("depth_flip", -3)):
-            if probability := getattr(self.settings, name):
-                if images.ndim + axis < 2:
-                    raise ValueError(f"Parameter `{name}` of the augmentation needs volumes. Found flat images.")
-                chosen = even[name] < probability
-                images = torch.where(_per_image(chosen, images), images.flip(axis), images)
-                if targets.ndim > 1:
-                    targets = torch.where(_per_image(chosen, targets), targets.flip(axis), targets)
-        return images, targets
 
     def _intensities(self, images: Images, even: dict[str, Tensor]) -> Float[Tensor, "b C *spatial"]:
         """Contrast, brightness and gamma by a table of 256 intensities for each image."""
@@ -144,12 +140,12 @@ class Augmenter:
         return table.float().gather(1, flat.long()).view(images.shape)
 
     def _turn(
-        self, pictures: Float[Tensor, "b C *spatial"], targets: Targets, even: dict[str, Tensor]
+        self, pictures: Float[Tensor, "b C *spatial"], targets: Targets, even: dict[str, Tensor], mirrored: Mirrored
     ) -> tuple[Float[Tensor, "b C *spatial"], Targets]:
-        """Rotate and scale about the centre."""
+        """Mirror in the plane, then rotate and scale about the centre: one look-up for each pixel."""
         angle = math.radians(self.settings.rotation) * _signed(even["rotation"])
         size = 1 + self.settings.scale * _signed(even["scale"])
-        grid = _grid(angle, size, *pictures.shape[-2:])
+        grid = _grid(angle, size, mirrored, *pictures.shape[-2:])
         pictures = _sampled(pictures, grid, "bilinear")
         if targets.ndim > 1:
             targets = _sampled(targets.float(), grid, "nearest").to(torch.uint8)
@@ -177,20 +173,41 @@ def _signed(even: Float[Tensor, " b"]) -> Float[Tensor, "b 1"]:
     return (2 * even - 1)[:, None]
 
 
+def _flipped(images: Images, targets: Targets, mirrored: Mirrored) -> tuple[Images, Targets]:
+    for axis, chosen in mirrored.items():
+        if images.ndim + axis < 2:
+            raise ValueError("Parameter `depth_flip` of the augmentation needs volumes. Found flat images.")
+        images = torch.where(_per_image(chosen, images), images.flip(axis), images)
+        if targets.ndim > 1:
+            targets = torch.where(_per_image(chosen, targets), targets.flip(axis), targets)
+    return images, targets
+
+
 def _per_image(chosen: Tensor, images: Tensor) -> Tensor:
     return chosen.view(-1, *[1] * (images.ndim - 1))
 
 
-def _grid(angle: Float[Tensor, "b 1"], size: Float[Tensor, "b 1"], height: int, width: int) -> Float[Tensor, "b H W 2"]:
+def _grid(
+    angle: Float[Tensor, "b 1"], size: Float[Tensor, "b 1"], mirrored: Mirrored, height: int, width: int
+) -> Float[Tensor, "b H W 2"]:
     """Where each pixel of the turned image comes from, in `grid_sample`'s coordinates of pixel centres.
 
-    By products and sums alone, not by a matrix product, whose last bits depend on the size of the batch.
+    By products and sums alone, not by a matrix product, whose last bits depend on the size of the batch. The two
+    coordinates lie in planes of their own, which is quicker to write and to read than pairs of them.
     """
     cosine, sine = ((f(angle) / size).float()[:, None] for f in (torch.cos, torch.sin))
     x, y = (torch.arange(n, device=angle.device) - (n - 1) / 2 for n in (width, height))
     x, y = x[None, None, :], y[None, :, None]
-    across, down = x * cosine + y * sine, y * cosine - x * sine
-    return torch.stack([across * (2 / width), down * (2 / height)], dim=-1)
+    unit_x, unit_y = (2 / n * _direction(axis, mirrored) for axis, n in ((-1, width), (-2, height)))
+    planes = torch.empty(2, len(angle), height, width, device=angle.device)
+    torch.add(x * (unit_x * cosine), y * (unit_x * sine), out=planes[0])
+    torch.add(y * (unit_y * cosine), x * (-unit_y * sine), out=planes[1])
+    return planes.permute(1, 2, 3, 0)
+
+
+def _direction(axis: int, mirrored: Mirrored) -> Float[Tensor, "b 1 1"] | float:
+    """-1 for images that are mirrored along the axis, 1 for the others."""
+    return 1 - 2 * mirrored[axis].float()[:, None, None] if axis in mirrored else 1.0
 
 
 def _sampled(values: Float[Tensor, "b *channels H W"], grid: Float[Tensor, "b H W 2"], mode: str) -> Tensor:

@@ -63,7 +63,7 @@ class TrialData:
             ValueError: if a target of them is no class; those of arrays are looked at when they are read.
         """
         if isinstance(self.images, Tensor) and isinstance(self.targets, Tensor):
-            return self.images[rows], self.targets[rows]
+            return self.images.index_select(0, rows), self.targets.index_select(0, rows)
         index = rows.numpy()
         images, targets = (torch.from_numpy(np.array(array[index])) for array in (self.images, self.targets))
         _require_classes(targets, self.classes)

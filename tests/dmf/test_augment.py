@@ -79,6 +79,16 @@ def test_a_certain_flip_mirrors_image_and_mask(name: str, axis: int) -> None:
     assert torch.equal(targets, data.targets.flip(axis))
 
 
+@pytest.mark.parametrize("kind", ["flat", "volumes"])
+@pytest.mark.parametrize(("name", "axis"), [("horizontal_flip", -1), ("vertical_flip", -2)])
+def test_flips_come_before_the_turn(kind: str, name: str, axis: int) -> None:
+    data, rows = of_every_kind()[kind], torch.arange(24)
+    found = augmenter(4, rotation=40, scale=0.3, **{name: 1.0})(*data.read(rows), rows)
+    expected = augmenter(4, rotation=40, scale=0.3)(data.images.flip(axis), data.targets.flip(axis), rows)
+    torch.testing.assert_close(found[0], expected[0], atol=1e-5, rtol=0)
+    assert torch.equal(found[1], expected[1])
+
+
 def test_flat_images_have_no_depth_to_flip() -> None:
     data, rows = toy_data(), torch.arange(24)
     with pytest.raises(ValueError, match="`depth_flip` of the augmentation needs volumes"):
@@ -141,6 +151,23 @@ def test_noise_is_normal_and_independent() -> None:
     assert np.abs(np.corrcoef(halves) - np.eye(16)).max() < 5 / math.sqrt(20_000)
     assert np.abs(noise.mean(1)).max() < 5 / math.sqrt(40_000)
     assert noise.std(1) == pytest.approx(np.ones(8), abs=0.02)
+
+
+def test_draws_are_those_of_the_hash_in_whole_numbers() -> None:
+    def mix(value: int) -> int:
+        value &= 0xFFFFFFFF
+        value = (value ^ value >> 16) * 0x21F0AAAD & 0xFFFFFFFF
+        value = (value ^ value >> 15) * 0x735A2D97 & 0xFFFFFFFF
+        return value ^ value >> 15
+
+    seed, steps = 2**63 - 25, [0, 7, 2**31, 2**40 + 1]
+    keys = [mix(mix(seed) + step) for step in steps]
+    even = draws.uniform(torch.tensor(seed), torch.tensor(steps)[:, None], torch.arange(5))
+    assert even.tolist() == [[(mix(key + index) + 0.5) / 2**32 for index in range(5)] for key in keys]
+    hashed = [[mix(key ^ mix(pair)) for pair in range(3)] for key in keys]
+    levels = [[value & 0xFFFF for value in row] + [value >> 16 for value in row[:2]] for row in hashed]
+    quantiles = stats.norm.ppf((np.array(levels) + 0.5) / 65536)
+    np.testing.assert_allclose(draws.noise(torch.tensor(seed), torch.tensor(steps), 5), quantiles, rtol=1e-5)
 
 
 def test_noise_has_the_deviation_that_was_asked_for_and_stays_in_range() -> None:

@@ -40,7 +40,7 @@ from pipelines.grid.memory import keep_freed_memory
 RESULTS = Path(__file__).parent / "results" / "loading.json"
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 IMAGES, SIDE, BATCH = 453, 128, 32  # the training images of the DMF paper
-TURNS, STEPS = 6, 1
+TURNS, STEPS = 10, 1
 AUGMENTATION = {
     "horizontal_flip": 0.5,
     "vertical_flip": 0.5,

@@ -129,15 +129,15 @@ class Augmenter:
         settings = self.settings
         if not (settings.contrast or settings.brightness or settings.gamma):
             return as_float(images)
-        flat = images.flatten(1)
+        flat = images.flatten(1).long()
         table = torch.arange(256, dtype=torch.float64, device=images.device)[None] / 255
         if settings.contrast:
-            mean = flat.sum(1, dtype=torch.int64)[:, None] / (255 * flat.shape[1])
+            mean = flat.sum(1)[:, None] / (255 * flat.shape[1])
             table = (table - mean) * (1 + settings.contrast * _signed(even["contrast"])) + mean
         table = (table + settings.brightness * _signed(even["brightness"])).clamp(0, 1)
         if settings.gamma:
             table = table ** (1 + settings.gamma) ** _signed(even["gamma"])
-        return table.float().gather(1, flat.long()).view(images.shape)
+        return table.float().gather(1, flat).view(images.shape)
 
     def _turn(
         self, pictures: Float[Tensor, "b C *spatial"], targets: Targets, even: dict[str, Tensor], mirrored: Mirrored

@@ -26,10 +26,15 @@ def noise(seed: Int[Tensor, ""], step: Int[Tensor, " b"], size: int) -> Float[Te
 
     Every hash of 32 bits picks two of 65,536 quantiles.
     """
-    pairs = _mix(torch.arange(-(-size // 2), device=step.device))
+    pairs = _pairs(-(-size // 2), step.device)
     hashed = _mix(_mix(_mix(seed) + step)[:, None] ^ pairs)
-    entries = torch.cat([hashed & 0xFFFF, _shifted(hashed, 16)], dim=1)[:, :size]
+    entries = hashed.view(torch.uint16).int()[:, :size]
     return _normal_quantiles(step.device).index_select(0, entries.flatten()).view(entries.shape)
+
+
+@lru_cache
+def _pairs(count: int, device: torch.device) -> Int32[Tensor, " {count}"]:
+    return _mix(torch.arange(count, device=device))
 
 
 @lru_cache

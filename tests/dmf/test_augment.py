@@ -165,7 +165,7 @@ def test_draws_are_those_of_the_hash_in_whole_numbers() -> None:
     even = draws.uniform(torch.tensor(seed), torch.tensor(steps)[:, None], torch.arange(5))
     assert even.tolist() == [[(mix(key + index) + 0.5) / 2**32 for index in range(5)] for key in keys]
     hashed = [[mix(key ^ mix(pair)) for pair in range(3)] for key in keys]
-    levels = [[value & 0xFFFF for value in row] + [value >> 16 for value in row[:2]] for row in hashed]
+    levels = [[half for value in row for half in (value & 0xFFFF, value >> 16)][:5] for row in hashed]
     quantiles = stats.norm.ppf((np.array(levels) + 0.5) / 65536)
     np.testing.assert_allclose(draws.noise(torch.tensor(seed), torch.tensor(steps), 5), quantiles, rtol=1e-5)
 

@@ -34,7 +34,7 @@ def noise(seed: Int[Tensor, ""], step: Int[Tensor, " b"], size: int) -> Float[Te
 
 @lru_cache
 def _pairs(count: int, device: torch.device) -> Int32[Tensor, " {count}"]:
-    return _mix(torch.arange(count, device=device))
+    return _mix(torch.arange(count)).to(device)
 
 
 @lru_cache

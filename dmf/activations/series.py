@@ -1,6 +1,8 @@
 """Truncated series with constant coefficients, whose derivatives are series of the same kind.
 
-Only the argument is kept for the backward pass, whatever the number of terms, and derivatives of any order exist.
+Only the argument is kept for the backward pass, whatever the number of terms, and derivatives of any order exist. What
+a function returns comes of an operation that makes a new tensor: torch 2.11 compiles one that was last written in place
+to a gradient of zero.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ class _Polynomial(torch.autograd.Function):
 
     @staticmethod
     def forward(z: Tensor, coefficients: Coefficients) -> Tensor:
-        total = torch.full_like(z, coefficients[-1])
-        for coefficient in coefficients[-2::-1]:
-            total.mul_(z).add_(coefficient)
-        return total
+        total = torch.zeros_like(z)
+        for coefficient in coefficients[:0:-1]:
+            total.add_(coefficient).mul_(z)
+        return total + coefficients[0]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Coefficients], output: Tensor) -> None:
@@ -48,7 +50,7 @@ class _Waves(torch.autograd.Function):
         wave = torch.sin if order % 2 else torch.cos
         total = torch.zeros_like(x)
         for amplitude, frequency in zip(amplitudes, frequencies, strict=True):
-            total.add_(wave(frequency * x), alpha=sign * amplitude)
+            total = torch.add(total, wave(frequency * x), alpha=sign * amplitude)
         return total
 
     @staticmethod

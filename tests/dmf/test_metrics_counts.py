@@ -7,8 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
-from sklearn.metrics import multilabel_confusion_matrix
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dmf.metrics import confusion_counts, confusion_matrix
@@ -46,12 +44,13 @@ def test_ignored_pixels_count_nowhere() -> None:
 @pytest.mark.parametrize("shape", [(3, 50), (2, 9, 7), (2, 3, 4, 5)])
 @pytest.mark.parametrize("classes", [2, 5])
 def test_it_agrees_with_scikit_learn(shape: tuple[int, ...], classes: int) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
     target, prediction = labels(0, classes, *shape), labels(1, classes, *shape)
     counts = confusion_counts(prediction, target, classes)
     for image, expected in enumerate(zip(target.flatten(1), prediction.flatten(1), strict=True)):
-        tn_fp_fn_tp = multilabel_confusion_matrix(*expected, labels=range(classes)).reshape(classes, 4)
+        tn_fp_fn_tp = sklearn.multilabel_confusion_matrix(*expected, labels=range(classes)).reshape(classes, 4)
         np.testing.assert_array_equal(counts[image], tn_fp_fn_tp[:, [3, 1, 2, 0]])
-    matrix = sklearn_confusion_matrix(target.flatten(), prediction.flatten(), labels=range(classes))
+    matrix = sklearn.confusion_matrix(target.flatten(), prediction.flatten(), labels=range(classes))
     np.testing.assert_array_equal(confusion_matrix(prediction, target, classes), matrix)
 
 

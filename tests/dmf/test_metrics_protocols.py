@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-import segmentation_models_pytorch as smp
-import sklearn.metrics
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.metrics import compute_dice, compute_iou
 
 from dmf.metrics import METRICS, PROTOCOLS, confusion_counts, empty_masks, per_image, summarise
 from dmf.registry import UnknownName
@@ -205,12 +202,13 @@ def test_a_perfect_prediction_scores_one_throughout(seed: int, classes: int, pix
 @given(seed=st.integers(0, 2**31), classes=st.integers(2, 4), share=st.sampled_from([0.0, 0.05, 0.5]))
 def test_per_image_agrees_with_monai(seed: int, classes: int, share: float) -> None:
     """Its `ignore_empty=False` scores an empty target 1 only if the prediction is empty, too."""
+    monai = pytest.importorskip("monai.metrics")
     generator = torch.Generator().manual_seed(seed)
     prediction, target = torch.randint(1, classes, (2, 3, 8, 8), generator=generator)
     prediction, target = (m * (torch.rand(m.shape, generator=generator) < share) for m in (prediction, target))
     scores = per_image(confusion_counts(prediction, target, classes))
     hot = [torch.nn.functional.one_hot(m, classes).movedim(-1, 1) for m in (prediction, target)]
-    for name, theirs in (("dice", compute_dice), ("iou", compute_iou)):
+    for name, theirs in (("dice", monai.compute_dice), ("iou", monai.compute_iou)):
         expected = theirs(*hot, include_background=False, ignore_empty=False)
         torch.testing.assert_close(scores[name], expected.double().mean(1), rtol=1e-6, atol=1e-6)
 
@@ -218,6 +216,7 @@ def test_per_image_agrees_with_monai(seed: int, classes: int, share: float) -> N
 @settings(max_examples=25, deadline=None)
 @given(counts=any_counts)
 def test_per_image_and_pooled_agree_with_segmentation_models_pytorch(counts: torch.Tensor) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
     stats = counts[:, 1:].unbind(-1)
     pooled = [stat.sum(0, keepdim=True) for stat in stats]
     for name, theirs in (("dice", smp.metrics.f1_score), ("iou", smp.metrics.iou_score)):
@@ -231,13 +230,14 @@ def test_per_image_and_pooled_agree_with_segmentation_models_pytorch(counts: tor
 @given(seed=st.integers(0, 2**31), classes=st.integers(2, 5), images=st.integers(1, 40))
 @pytest.mark.parametrize("average", ["macro", "weighted"])
 def test_classification_agrees_with_scikit_learn(average: str, seed: int, classes: int, images: int) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
     prediction, target = torch.randint(0, classes, (2, images), generator=torch.Generator().manual_seed(seed))
     summary = summarise(confusion_counts(prediction, target, classes), average)
-    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
+    precision, recall, f1, _ = sklearn.precision_recall_fscore_support(
         target, prediction, average=average, zero_division=0
     )
-    iou = sklearn.metrics.jaccard_score(target, prediction, average=average, zero_division=0)
-    accuracy = sklearn.metrics.accuracy_score(target, prediction)
+    iou = sklearn.jaccard_score(target, prediction, average=average, zero_division=0)
+    accuracy = sklearn.accuracy_score(target, prediction)
     found = [summary[name] for name in ("precision", "recall", "f1", "iou", "accuracy")]
     assert found == pytest.approx([precision, recall, f1, iou, accuracy])
 

@@ -105,6 +105,7 @@ def test_a_result_tells_how_pixels_were_confused(data) -> None:
 
 
 def classify(**changes: object) -> TrialResult:
+    pytest.importorskip("timm")
     return train(toy_spec(model="timm:test_resnet", model_params={}, image_size=32, **changes), toy_labels(size=32))
 
 

@@ -59,6 +59,8 @@ class FocalLoss(TrueClassLoss):
     Source: DMF (BSPC 111:108388, 2026), equation (19).
     """
 
+    table: Float[Tensor, " C"]
+
     def __init__(
         self,
         num_classes: int,
@@ -73,6 +75,7 @@ class FocalLoss(TrueClassLoss):
         if not gamma >= 0:
             raise ValueError(f"Parameter `gamma` must be >= 0. Found {gamma}.")
         self.alpha = class_weights("alpha", alpha, num_classes)
+        self.register_buffer("table", torch.tensor(self.alpha, dtype=torch.float64), persistent=False)
         self.gamma = gamma
 
     def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
@@ -96,7 +99,7 @@ class FocalLoss(TrueClassLoss):
         """Values times minus the weight of each pixel's class."""
         if isinstance(self.alpha, float):
             return values.mul(-self.alpha)
-        return values * -truth.select(torch.tensor(self.alpha, device=values.device, dtype=values.dtype))
+        return values * -truth.select(self.table)
 
 
 @LOSSES.register("exponential")

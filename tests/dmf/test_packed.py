@@ -7,9 +7,7 @@ import pytest
 import torch
 from toy import toy_data, toy_spec
 
-from dmf.graphs import NoCudaGraph, ReplayedStep
 from dmf.packed import PackedTrials, packable, train_epoch
-from dmf.seeding import reproducible
 from dmf.spec import TrialSpec
 from dmf.train import EpochReport, TrainingDiverged, Trial, TrialResult, train
 
@@ -108,44 +106,6 @@ def test_packs_keep_the_order_of_their_first_trials() -> None:
         packable(specs, 0)
     with pytest.raises(ValueError, match="at least one trial"):
         PackedTrials([], toy_data())
-
-
-@pytest.mark.parametrize("weighting", ["variance", "mad", "bayesian", "uncertainty", "random", "famo", "dwa"])
-def test_a_step_has_no_state_but_its_tensors(data, weighting: str) -> None:
-    """What a graph needs: with its tensors put back, the same step changes them in the same way."""
-    trial = Trial(toy_spec(weighting=weighting, weighting_params={}, schedule="poly"), data)
-    trial.epoch()
-    rows = data.rows["train"][:4]
-
-    def take() -> list[torch.Tensor]:
-        with reproducible(0):
-            trial.step(rows)
-        return [tensor.clone() for tensor in trial._tensors()]
-
-    trial.model.train()
-    before = [tensor.clone() for tensor in trial._tensors()]
-    once = take()
-    for tensor, value in zip(trial._tensors(), before, strict=True):
-        tensor.copy_(value)
-    torch.testing.assert_close(take(), once, rtol=0, atol=0, equal_nan=True)
-    assert not all(torch.equal(one, other) for one, other in zip(once, before, strict=True))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_step_that_waits_for_the_device_goes_on_without_graph() -> None:
-    total = torch.zeros((), device="cuda")
-
-    def step(rows: torch.Tensor) -> None:
-        total.add_(float(rows.sum()))
-
-    replayed = ReplayedStep(step, lambda: [total])
-    rows = torch.ones(3, dtype=torch.int64, device="cuda")
-    with torch.cuda.stream(torch.cuda.Stream()):
-        replayed(rows)
-        with pytest.warns(NoCudaGraph, match="its capture failed"):
-            replayed(rows)
-        replayed(rows)
-    assert float(total) == 9
 
 
 def test_a_pack_of_nothing_trains_nothing() -> None:

@@ -41,7 +41,11 @@ def roofline(results: dict[str, Any]) -> Table:
         f"a step: {step['gflop']:.0f} GFLOP, {step['gigabytes']:.1f} GB, {step['kernels']:.0f} kernels",
         *(row["gpu"] for row in results["bounds"]),
     )
+    kernels = step["kernels_of_losses_and_weighting"]
     rows = [
+        (f"kernels of losses, weighting and recording: {kernels:.0f}", *("" for _ in results["bounds"])),
+    ]
+    rows += [
         (
             f"bound by {name}",
             *(f"{row[f'{name}_ms']:.2f} ms; the grid {row[f'{name}_minutes']:.1f} min" for row in results["bounds"]),
@@ -98,12 +102,32 @@ def loading(results: dict[str, Any]) -> Table:
     return Table(header, [*rows, (_load(results), "", "", "", "")])
 
 
+def graphs(results: dict[str, Any]) -> Table:
+    header = ("weighting", "a step, taken", "ms", "losses and weighting, ms", "share", "s until it runs")
+    rows = [
+        (
+            row["weighting"],
+            row["way"],
+            f"{row['step_ms']:.2f}",
+            f"{row['losses_and_weighting_ms']:.2f}",
+            f"{row['share']:.1%}",
+            f"{row['until_it_runs_s']:.1f}",
+        )
+        for row in results["rows"]
+    ]
+    size, machine = results["setting"], results["machine"]
+    note = f"{size['image_size']} pixels, {size['base_filters']} filters, batches of {size['batch_size']}"
+    return Table(header, [*rows, (note, f"{machine['device']}; {_load(results)}", "", "", "", "")])
+
+
 TABLES = {
     "throughput": ("throughput.json", throughput),
     "loading": ("loading.json", loading),
     "roofline": ("roofline.json", roofline),
     "packing-cpu": ("packing_cpu.json", packing),
     "packing-cuda": ("packing_cuda.json", packing),
+    "graphs-cpu": ("graphs_cpu.json", graphs),
+    "graphs-cuda": ("graphs_cuda.json", graphs),
 }
 
 

@@ -3,9 +3,10 @@
     python -m benchmarks.roofline
 
 Takes a step of the paper's size on the CPU and counts what a GPU would be asked for: floating-point operations of the
-convolutions, bytes that each operator reads and writes, and operators that are a kernel (views are not). From published
-peaks follow lower bounds of a step's time, for the device and for the host that asks for the kernels one by one, and of
-the paper's grid. Prints a table and writes benchmarks/results/roofline.json.
+convolutions, bytes that each operator reads and writes, and operators that are a kernel (views are not), those of
+losses, weighting and recording also by themselves. From published peaks follow lower bounds of a step's time, for the
+device and for the host that asks for the kernels one by one, and of the paper's grid. Prints a table and writes
+benchmarks/results/roofline.json.
 """
 
 from __future__ import annotations
@@ -62,7 +63,19 @@ def demand() -> dict[str, float]:
         trial.step(rows)
     with count:
         trial.step(rows)
-    return {"gflop": flops.get_total_flops() / 1e9, "gigabytes": count.bytes / 1e9, "kernels": count.kernels}
+    trial._recorder.drain()
+    images, target = trial._augment(*trial._loader.batch(rows))
+    logits = trial._logits(images).detach().requires_grad_()
+    with Count() as fusing:
+        out = trial.fusion(logits, target)
+        out.total.backward()
+        trial._recorder.record(out)
+    return {
+        "gflop": flops.get_total_flops() / 1e9,
+        "gigabytes": count.bytes / 1e9,
+        "kernels": count.kernels,
+        "kernels_of_losses_and_weighting": fusing.kernels,
+    }
 
 
 def bounds(step: dict[str, float]) -> list[dict[str, Any]]:
@@ -82,7 +95,10 @@ def bounds(step: dict[str, float]) -> list[dict[str, Any]]:
 def main() -> None:
     step = demand()
     rows = bounds(step)
-    print(f"one step: {step['gflop']:.0f} GFLOP, {step['gigabytes']:.2f} GB, {step['kernels']:.0f} kernels")
+    print(
+        f"one step: {step['gflop']:.0f} GFLOP, {step['gigabytes']:.2f} GB, {step['kernels']:.0f} kernels, "
+        f"{step['kernels_of_losses_and_weighting']:.0f} of them for losses, weighting and recording"
+    )
     for row in rows:
         print("  ".join(f"{key} {value:.3g}" if isinstance(value, float) else value for key, value in row.items()))
     assumed = {"share_of_peak": SHARE, "seconds_a_launch": LAUNCH}

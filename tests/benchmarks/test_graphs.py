@@ -1,0 +1,30 @@
+"""The benchmark of a step takes the step that a trial takes, and the part of it that it says."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from benchmarks.graphs import WAYS, WEIGHTINGS, Rival
+from benchmarks.packing import draw
+from dmf.train import Trial
+
+SETTING = {"device": "cpu", "precision": "fp32", "image_size": 16, "base_filters": 4, "batch_size": 4}
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_a_rival_takes_the_steps_of_a_trial(weighting: str) -> None:
+    data = draw(20, 16)
+    rival = Rival(weighting, WAYS["cpu"][0], data, SETTING)
+    spec = rival.trial.spec
+    assert (spec.weighting, spec.auxiliary) == (weighting, "cb_dice")
+    rival.turn()
+    assert math.isfinite(rival.step + rival.part + rival.until_it_runs)
+    assert rival.graphs == 0, "there are none on a CPU"
+    trial = Trial(spec, data)
+    trial.model.train()
+    images, target, _ = trial._loader.batch(rival.rows)
+    assert torch.equal(rival._logits, trial._logits(images / 255))
+    assert torch.equal(rival._target, target.long())

@@ -29,13 +29,12 @@ CASES, META = "cases.csv", "meta.json"
 COLUMNS = ("image", "label", "group", "split", *METHODS, "fold")
 
 
-class Meta(BaseModel):
-    """What meta.json says about prepared data.
+class Preparation(BaseModel):
+    """What prepared data are and how they were made; every trial keeps that of its own.
 
     Attributes:
         channels, spatial: of every image; `spatial` is (height, width) or (depth, height, width).
-        sha256: of each array file and of cases.csv, by file name.
-        checksum: of those; two prepared data sets with the same checksum train the same.
+        from_volumes: whether the images are volumes or slices of them.
         reduced: how a mirror's copy differs from what was published, if it does.
         terms, citation: of the data set, carried into the report.
     """
@@ -48,10 +47,9 @@ class Meta(BaseModel):
     labels: tuple[str, ...]
     channels: int
     spatial: tuple[int, ...]
+    from_volumes: bool
     split: SplitParams
     filter: FilterParams
-    sha256: dict[str, str]
-    checksum: str
     reduced: str | None
     terms: str
     citation: str
@@ -60,6 +58,23 @@ class Meta(BaseModel):
     def size(self) -> int:
         """The last side; that of all sides of a square image."""
         return self.spatial[-1]
+
+
+class Meta(Preparation):
+    """What meta.json says about prepared data.
+
+    Attributes:
+        sha256: of each array file and of cases.csv, by file name.
+        checksum: of those; two prepared data sets with the same checksum train the same.
+    """
+
+    sha256: dict[str, str]
+    checksum: str
+
+    @property
+    def preparation(self) -> Preparation:
+        """All but the checksums."""
+        return Preparation(**self.model_dump(exclude={"sha256", "checksum"}))
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def prepare(entry: DatasetEntry, root: Path, params: Params) -> Meta:
             labels=entry.labels,
             channels=entry.channels,
             spatial=spatial_shape(entry, params),
+            from_volumes=entry.volume is not None,
             split=params.split,
             filter=params.filter,
             sha256=sha256,

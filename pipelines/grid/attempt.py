@@ -200,6 +200,7 @@ class Attempt:
             "configuration": planned.configuration,
             "spec": planned.spec.to_dict(),
             "data_checksum": planned.data_checksum,
+            "preparation": planned.preparation.model_dump(mode="json"),
             "code_fingerprint": planned.code_fingerprint,
             "code_version": self._setting.code_version,
             "started": self._progress.attempts[0]["started"] if self._progress.attempts else _now(),

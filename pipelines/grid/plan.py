@@ -9,6 +9,7 @@ from pathlib import Path
 from dmf.fingerprint import code_fingerprint
 from dmf.spec import TrialSpec
 from pipelines import arrays
+from pipelines.arrays import Preparation
 from pipelines.records import is_done
 from tune_spaces import Study
 from tune_spaces.expand import expand
@@ -24,6 +25,7 @@ class PlannedTrial:
     data_checksum: str
     code_fingerprint: str
     folder: Path
+    preparation: Preparation
 
     @property
     def row(self) -> tuple[str, str]:
@@ -50,13 +52,24 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     prepared = {name: arrays.load(data, name) for name in study.datasets}
     for dataset, split in sorted({(cell.spec.dataset, cell.spec.split) for cell in cells}):
         prepared[dataset].rows(split)
+    preparations = {name: data.meta.preparation for name, data in prepared.items()}
     fingerprint_of = _remembering_fingerprints()
     planned = []
     for cell in cells:
-        checksum, fingerprint = prepared[cell.spec.dataset].checksum, fingerprint_of(cell.spec)
-        identifier = cell.spec.identifier(checksum, fingerprint)
+        meta, fingerprint = prepared[cell.spec.dataset].meta, fingerprint_of(cell.spec)
+        identifier = cell.spec.identifier(meta.checksum, fingerprint)
         folder = trials.resolve() / study.name / identifier  # workers have another working directory
-        planned.append(PlannedTrial(identifier, cell.configuration, cell.spec, checksum, fingerprint, folder))
+        planned.append(
+            PlannedTrial(
+                identifier,
+                cell.configuration,
+                cell.spec,
+                meta.checksum,
+                fingerprint,
+                folder,
+                preparations[cell.spec.dataset],
+            )
+        )
     return planned
 
 

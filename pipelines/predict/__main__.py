@@ -29,14 +29,11 @@ def main() -> None:
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="pictures, or folders of pictures")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: predictions/<identifier>")
     parser.add_argument("--trials", type=Path, default=Path("trials"), metavar="FOLDER", help="default: %(default)s")
-    parser.add_argument("--root", type=Path, default=Path("data"), metavar="FOLDER", help="default: %(default)s")
     options = parser.parse_args()
     pictures = find_pictures(options.images)
-    predictor = load_predictor(options.trials, options.trial, options.root)
+    predictor = load_predictor(options.trials, options.trial)
     spec, name = predictor.spec, predictor.folder.name
     say(f"Trial {name}: {spec.model} on {spec.dataset}, seed {spec.seed}")
-    if not predictor.same_data:
-        say(f"{spec.dataset} was prepared anew since; pictures are prepared as it is now.")
     out = options.out or Path("predictions") / name
     for relative, path in track(pictures.items(), "pictures", total=len(pictures), unit="pictures"):
         say(f"{path}: {predict(predictor, path, out / relative)}")
@@ -76,8 +73,8 @@ def predict(predictor: Predictor, path: Path, target: Path) -> str:
     """One picture: writes what there is to write beside `target`, and returns one line about it."""
     picture = load_image(path)
     probabilities = predictor.probabilities(picture)
-    classes = predictor.meta.classes
-    if predictor.meta.task == "classification":
+    classes = predictor.preparation.classes
+    if predictor.preparation.task == "classification":
         order = np.argsort(-probabilities, kind="stable")
         return ", ".join(f"{classes[index]} {probabilities[index]:.3f}" for index in order)
     mask = probabilities.argmax(0).astype(np.uint8)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +17,7 @@ from torch.nn import functional as F
 from dmf.data import channels_last, resize
 from dmf.spec import TrialSpec
 from dmf.train import build_network
-from pipelines import arrays
-from pipelines.arrays import Meta
-from pipelines.catalogue import find_entries
+from pipelines.arrays import Preparation
 from pipelines.console import StageError
 from pipelines.filter.convert import filtered, square_planes
 from pipelines.pictures import as_channels
@@ -33,19 +30,17 @@ LISTED = 10
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trial's network with its selected weights, and how its data set's pictures were prepared.
+    """A trial's network with its selected weights, and how the pictures were prepared that it was trained on.
 
     Attributes:
         folder: of the trial.
         spec: of the trial.
-        meta: of the prepared data.
-        same_data: whether those are still the data that the trial was trained on.
+        preparation: of its data, whatever has been prepared since.
     """
 
     folder: Path
     spec: TrialSpec
-    meta: Meta
-    same_data: bool
+    preparation: Preparation
     network: nn.Module
     device: torch.device
 
@@ -60,40 +55,37 @@ class Predictor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16"):
             logits = self.network(channels_last(images))
         probabilities = logits.float().softmax(1)
-        if self.meta.task == "segmentation":
+        if self.preparation.task == "segmentation":
             probabilities = F.interpolate(probabilities, picture.shape[:2], mode="bilinear", align_corners=False)
         return probabilities[0].cpu().numpy()
 
     def _prepared(self, picture: np.ndarray) -> torch.Tensor:
-        channels = self.meta.channels
-        planes = square_planes(as_channels(picture, channels), self.meta.size)
+        channels = self.preparation.channels
+        planes = square_planes(as_channels(picture, channels), self.preparation.size)
         if self.spec.filtered:
-            planes = filtered(planes, self.meta.filter, together=channels == 3)
+            planes = filtered(planes, self.preparation.filter, together=channels == 3)
         images = torch.tensor(planes, device=self.device)[None]
         return resize(images, torch.zeros(1, dtype=torch.uint8), self.spec.image_size)[0]
 
 
-def load_predictor(trials: Path, identifier: str, data: Path) -> Predictor:
+def load_predictor(trials: Path, identifier: str) -> Predictor:
     """The predictor of the trial under `trials` whose identifier begins with `identifier`.
 
     Raises:
         StageError: if there is none, or more than one, if it has not finished, if a file of it is missing or spoilt,
-            if its data set is not prepared or is not one of pictures, or if its code has changed too much.
+            if its data set is not one of pictures, or if its code has changed too much.
     """
     folder = find_trial(trials, identifier)
-    description = _read(folder / DONE)
-    spec = TrialSpec.from_dict(description["spec"])
-    meta = arrays.load(data, spec.dataset).meta
-    (entry,) = find_entries([spec.dataset], data)
-    if entry.volume is not None or meta.channels not in (1, 3):
-        kind = "volumes" if entry.volume is not None else f"images of {meta.channels} channels"
+    spec, preparation = _read(folder / DONE)
+    if preparation.from_volumes or preparation.channels not in (1, 3):
+        kind = "volumes" if preparation.from_volumes else f"images of {preparation.channels} channels"
         raise StageError(
             f"Trial {folder.name} was trained on {spec.dataset}, which holds {kind}. Only networks for pictures, grey "
             "or in colour, can be shown pictures."
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = _load_network(folder, spec, meta).to(device).eval()
-    return Predictor(folder, spec, meta, meta.checksum == description.get("data_checksum"), network, device)
+    network = _load_network(folder, spec, preparation).to(device).eval()
+    return Predictor(folder, spec, preparation, network, device)
 
 
 def find_trial(trials: Path, identifier: str) -> Path:
@@ -128,25 +120,28 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + more
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[TrialSpec, Preparation]:
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise StageError(f"{path}: no readable record ({error}). Delete the folder and run `dvc repro grid`.") from None
+        record = json.loads(path.read_text())
+        return TrialSpec.from_dict(record["spec"]), Preparation.model_validate(record["preparation"])
+    except (ValueError, KeyError) as error:
+        cause = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        raise StageError(f"{path}: no readable record ({cause}). Delete the folder and run `dvc repro grid`.") from None
 
 
-def _load_network(folder: Path, spec: TrialSpec, meta: Meta) -> nn.Module:
+def _load_network(folder: Path, spec: TrialSpec, preparation: Preparation) -> nn.Module:
     path = folder / "model.pt"
     if not path.is_file():
         raise StageError(f"{path} is missing. Delete {folder} and run `dvc repro grid`, or copy the file there.")
     params = {name: FRESH.get(name, value) for name, value in spec.model_params.items()}
-    network = build_network(dataclasses.replace(spec, model_params=params), meta.channels, len(meta.classes))
+    channels, classes = preparation.channels, len(preparation.classes)
+    network = build_network(dataclasses.replace(spec, model_params=params), channels, classes)
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         cause = str(error).strip().splitlines()[0]
         raise StageError(
-            f"{path} does not fit the network {spec.model!r} of today's code for {meta.channels} channels and "
-            f"{len(meta.classes)} classes ({cause}). Check out the code of the trial's `code_version`, or train again."
+            f"{path} does not fit the network {spec.model!r} of today's code for {channels} channels and "
+            f"{classes} classes ({cause}). Check out the code of the trial's `code_version`, or train again."
         ) from None
     return network

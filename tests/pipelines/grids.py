@@ -15,8 +15,10 @@ import psutil
 import yaml
 from mlflow.tracking import MlflowClient
 
+from pipelines.arrays import Preparation
 from pipelines.grid.plan import plan
 from pipelines.grid.run import run_grid
+from pipelines.params import FilterParams, SplitParams
 from pipelines.records import Failure
 from tune_spaces import Study, load_study
 
@@ -29,6 +31,11 @@ STUDY = {
     "grid": [{"weighting": "mad", "weighting_params": {"history_size": 3}}, {"weighting": "fixed", "auxiliary": None}],
     "baseline": {"weighting": "fixed"},
 }
+PREPARATION = Preparation(
+    dataset="phantom", task="segmentation", classes=("background", "lesion"), labels=("benign",), channels=1,
+    spatial=(16, 16), from_volumes=False, split=SplitParams(), filter=FilterParams(), reduced=None, terms="free",
+    citation="none",
+)  # fmt: skip
 LONG = 200  # epochs of a trial that takes seconds wherever it runs: its state is saved after two of them
 DRIVER = """
 import sys

@@ -14,6 +14,7 @@ import pandas as pd
 from dmf.spec import TrialSpec
 from pipelines.grid.plan import PlannedTrial
 from pipelines.report.data import DataFacts
+from tests.pipelines.grids import PREPARATION
 
 SIDE = 64
 BASE = TrialSpec(
@@ -53,7 +54,13 @@ def plausible(spec: TrialSpec) -> float:
 def plan_trials(root: Path, specs: Iterable[TrialSpec]) -> list[PlannedTrial]:
     return [
         PlannedTrial(
-            identifier := spec.identifier("data", "code"), name_of(spec), spec, "data", "code", root / "s" / identifier
+            identifier := spec.identifier("data", "code"),
+            name_of(spec),
+            spec,
+            "data",
+            "code",
+            root / "s" / identifier,
+            PREPARATION,
         )
         for spec in specs
     ]
@@ -122,6 +129,7 @@ def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float) -> None:
         "spec": spec.to_dict(),
         "status": "done",
         "data_checksum": trial.data_checksum,
+        "preparation": trial.preparation.model_dump(mode="json"),
         "code_fingerprint": trial.code_fingerprint,
         "code_version": "abc123",
         "started": f"2026-01-01T00:0{spec.seed}:00+00:00",

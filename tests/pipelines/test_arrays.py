@@ -33,8 +33,8 @@ def save(root: Path, task: str, channels: int, spatial: tuple[int, ...], targets
     sha256 = {name: file_checksum(folder / name) for name in (*FILES, CASES)}
     meta = Meta(
         dataset="tiny", task=task, classes=("background", "lesion"), labels=("NA",), channels=channels,
-        spatial=spatial, split=SplitParams(), filter=FilterParams(), sha256=sha256, checksum=joint_checksum(sha256),
-        reduced=None, terms="free", citation="none",
+        spatial=spatial, from_volumes=len(spatial) > 2, split=SplitParams(), filter=FilterParams(), sha256=sha256,
+        checksum=joint_checksum(sha256), reduced=None, terms="free", citation="none",
     )  # fmt: skip
     (folder / META).write_text(meta.model_dump_json())
 

@@ -55,7 +55,8 @@ def run_trial(workplace: Path, spec: TrialSpec, entry: DatasetEntry = BUSI) -> P
     result = train(spec, TrialData(images, torch.tensor(data.targets), rows, data.meta.classes))
     identifier = spec.identifier(data.checksum, "code")
     folder = workplace / "trials" / "tiny" / identifier
-    description = {"identifier": identifier, "spec": spec.to_dict(), "data_checksum": data.checksum}
+    preparation = data.meta.preparation.model_dump(mode="json")
+    description = {"identifier": identifier, "spec": spec.to_dict(), "preparation": preparation}
     write_trial(folder, description, result, pd.DataFrame(), pd.DataFrame(), data.cases)
     return folder
 
@@ -76,8 +77,7 @@ def predict(workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 @pytest.mark.parametrize("filtered", [True, False])
 def test_test_images_are_segmented_as_the_trial_segmented_them(workplace: Path, filtered: bool) -> None:
     folder = run_trial(workplace, dataclasses.replace(SEGMENTATION, filtered=filtered))
-    predictor = load_predictor(workplace / "trials", folder.name, workplace / "data")
-    assert predictor.same_data
+    predictor = load_predictor(workplace / "trials", folder.name)
     stored = np.load(folder / "predictions.npz")
     cases = arrays.load(workplace / "data", "busi").cases
     for row, expected in zip(stored["index"], stored["masks"], strict=True):
@@ -131,10 +131,14 @@ def test_a_classifier_prints_the_classes_with_their_probabilities(workplace: Pat
     assert not (workplace / "predictions").exists()
 
 
-def test_prepared_anew_is_said(workplace: Path, predict: Callable[..., str]) -> None:
+def test_pictures_are_prepared_as_they_were_in_training(workplace: Path, predict: Callable[..., str]) -> None:
     folder = run_trial(workplace, SEGMENTATION)
-    prepare(BUSI, workplace / "data", Params.model_validate({"study": "quickstart", "arrays": {"size": 16}}))
-    assert "busi was prepared anew since" in predict(folder, f"{RAW}/benign (2).png")
+    said = predict(folder, f"{RAW}/benign (2).png")
+    other = {"study": "quickstart", "arrays": {"size": 16}, "filter": {"sigma_range": 90.0}}
+    prepare(BUSI, workplace / "data", Params.model_validate(other))
+    assert predict(folder, f"{RAW}/benign (2).png") == said
+    shutil.rmtree(workplace / "data" / "arrays")
+    assert predict(folder, f"{RAW}/benign (2).png") == said
 
 
 def test_weights_that_are_known_are_not_fetched_first(workplace: Path, recwarn: pytest.WarningsRecorder) -> None:
@@ -146,7 +150,7 @@ def test_weights_that_are_known_are_not_fetched_first(workplace: Path, recwarn: 
     record["spec"]["model_params"]["pretrained"] = True
     (folder / "trial.json").write_text(json.dumps(record))
     recwarn.clear()
-    load_predictor(workplace / "trials", folder.name, workplace / "data")
+    load_predictor(workplace / "trials", folder.name)
     assert not [warning for warning in recwarn if "Pretrained" in str(warning.message)]
 
 
@@ -189,6 +193,12 @@ def spoil_record(folder: Path) -> None:
     (folder / "trial.json").write_text("{")
 
 
+def older_record(folder: Path) -> None:
+    record = json.loads((folder / "trial.json").read_text())
+    del record["preparation"]
+    (folder / "trial.json").write_text(json.dumps(record))
+
+
 def remove_weights(folder: Path) -> None:
     (folder / "model.pt").unlink()
 
@@ -205,6 +215,7 @@ def other_weights(folder: Path) -> None:
     ("spoil", "message"),
     [
         (spoil_record, r"trial\.json: no readable record"),
+        (older_record, r"trial\.json: no readable record \(KeyError: 'preparation'\)\. Delete the folder"),
         (remove_weights, r"model\.pt is missing\. Delete"),
         (cut_weights, r"model\.pt does not fit the network 'unet' of today's code"),
         (other_weights, r"model\.pt does not fit the network 'unet' of today's code for 1 channels and 2 classes"),
@@ -214,24 +225,16 @@ def test_a_spoilt_trial_is_one_message(workplace: Path, spoil: Callable[[Path], 
     folder = run_trial(workplace, dataclasses.replace(SEGMENTATION, epochs=1))
     spoil(folder)
     with pytest.raises(StageError, match=message):
-        load_predictor(workplace / "trials", folder.name, workplace / "data")
-
-
-def test_the_data_set_must_be_prepared(workplace: Path) -> None:
-    folder = run_trial(workplace, dataclasses.replace(SEGMENTATION, epochs=1))
-    shutil.rmtree(workplace / "data" / "arrays")
-    with pytest.raises(StageError, match=r"is missing\. Prepare the data set with `dvc repro filter`"):
-        load_predictor(workplace / "trials", folder.name, workplace / "data")
+        load_predictor(workplace / "trials", folder.name)
 
 
 def test_networks_for_volumes_are_not_shown_pictures(workplace: Path) -> None:
     folder = run_trial(workplace, dataclasses.replace(SEGMENTATION, epochs=1))
     record = json.loads((folder / "trial.json").read_text())
-    record["spec"]["dataset"] = "brats2018"
+    record["preparation"]["from_volumes"] = True
     (folder / "trial.json").write_text(json.dumps(record))
-    shutil.copytree(workplace / "data" / "arrays" / "busi", workplace / "data" / "arrays" / "brats2018")
-    with pytest.raises(StageError, match=r"was trained on brats2018, which holds volumes\. Only networks for pictures"):
-        load_predictor(workplace / "trials", folder.name, workplace / "data")
+    with pytest.raises(StageError, match=r"was trained on busi, which holds volumes\. Only networks for pictures"):
+        load_predictor(workplace / "trials", folder.name)
 
 
 def test_pictures_that_cannot_be_had_are_one_message(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,9 @@ from tune_spaces.strict_yaml import ConfigError, StrictModel, did_you_mean, read
 
 FOLDER = Path(__file__).parent
 """Where studies live: one YAML file each, named like the study."""
+
+RESERVED = ("data", "filter")
+"""Folders of `reports/` that belong to stages, where a study of that name would put its own."""
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -106,6 +110,9 @@ def load_study(name: str, folder: Path = FOLDER) -> Study:
         ConfigError: naming file, key, value and what is allowed.
     """
     content = _resolve(name, folder, ())
+    if name in RESERVED or not re.fullmatch(r"\w[\w.-]*", name):
+        allowed = f"letters, digits, `_`, `-` and `.`, and none of {', '.join(RESERVED)}, which `reports/` holds already"
+        raise ConfigError(f"{folder / name}.yaml: a study cannot be called {name!r}. Rename the file; allowed: {allowed}.")
     return validate(folder / f"{name}.yaml", {**content, "name": name}, Study)
 
 

@@ -188,6 +188,13 @@ def test_an_unknown_study_lists_those_there_are() -> None:
         load_study("quikstart")
 
 
+@pytest.mark.parametrize("name", ["data", "filter", "my study", "-v"])
+def test_a_name_that_collides_or_no_command_could_take_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name)
+    with pytest.raises(ConfigError, match=rf"{name}\.yaml: a study cannot be called '{name}'\. Rename the file"):
+        load_study(name, tmp_path)
+
+
 @pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "", "seeds: 1\nseeds: 2\n"])
 def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "broken.yaml").write_text(text)

@@ -111,8 +111,10 @@ def load_study(name: str, folder: Path = FOLDER) -> Study:
     """
     content = _resolve(name, folder, ())
     if name in RESERVED or not re.fullmatch(r"\w[\w.-]*", name):
-        allowed = f"letters, digits, `_`, `-` and `.`, and none of {', '.join(RESERVED)}, which `reports/` holds already"
-        raise ConfigError(f"{folder / name}.yaml: a study cannot be called {name!r}. Rename the file; allowed: {allowed}.")
+        raise ConfigError(
+            f"{folder / name}.yaml: a study cannot be called {name!r}. Rename the file; allowed are letters, digits, "
+            f"`_`, `-` and `.`, but not {' or '.join(RESERVED)}, which `reports/` holds already."
+        )
     return validate(folder / f"{name}.yaml", {**content, "name": name}, Study)
 
 

@@ -39,10 +39,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a table. `opens` marks the first row of a block, whose outer labels are printed."""
+    """One row of a table.
+
+    Attributes:
+        repeated: how many of the labels, from the outermost on, are those of the row above and need no printing.
+        opens: whether a block begins here: rows whose outermost label is the same.
+    """
 
     labels: tuple[str, ...]
     entries: tuple[Entry, ...]
+    repeated: int
     opens: bool
     baseline: bool
 
@@ -130,17 +136,22 @@ def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: Protocol
     rows = layout.rows[facts.name]
     metrics = metrics_of(text, protocol, rows[0])
     columns = [_column(rows, protocol, metric) for metric in metrics]
-    lines = tuple(
-        Line(
-            labels=row.labels,
-            entries=tuple(column[place] for column in columns),
-            opens=place == 0 or rows[place - 1].block != row.block,
-            baseline=row.baseline,
-        )
-        for place, row in enumerate(rows)
-    )
+    lines = []
+    for place, row in enumerate(rows):
+        above = rows[place - 1] if place else None
+        repeated = _repeated(row, above)
+        opens = above is None or row.baseline or (len(row.labels) > 1 and not repeated)
+        lines.append(Line(row.labels, tuple(column[place] for column in columns), repeated, opens, row.baseline))
     caption = _caption(rows, protocol, text, facts, metrics)
-    return Table(facts.name, protocol, layout.axes, metrics, lines, text.title, caption)
+    return Table(facts.name, protocol, layout.axes, metrics, tuple(lines), text.title, caption)
+
+
+def _repeated(row: Row, above: Row | None) -> int:
+    """Outer labels, from the outermost on, that are those of the row above; the baseline stands alone."""
+    if above is None or row.baseline:
+        return 0
+    same = [one == other for one, other in zip(row.labels[:-1], above.labels[:-1], strict=True)]
+    return [*same, False].index(False)
 
 
 def _column(rows: Sequence[Row], protocol: str, metric: Metric) -> list[Entry]:

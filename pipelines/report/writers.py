@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from pipelines.report.names import printed
 from pipelines.report.tables import Entry, Line, Table
+
+LABEL = 34
+"""Characters of a label that stand in one line of a LaTeX table."""
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -37,24 +41,25 @@ def escape_latex(text: str) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A `table` environment that needs the package booktabs only; \\label is tab:<dataset>_<protocol>."""
+    """A `table` environment, no wider than a line and no taller than a page; \\label is tab:<dataset>_<protocol>."""
     columns = "l" * len(table.axes) + "r" * len(table.metrics)
     heads = [printed(axis) for axis in table.axes] + [metric.label for metric in table.metrics]
     body: list[str] = []
     for number, line in enumerate(table.lines):
         if line.opens and number:
             body.append(r"\midrule" if line.baseline else r"\addlinespace")
-        cells = [escape_latex(label) for label in labels_to_print(line)] + [_latex_entry(e) for e in line.entries]
+        cells = [_latex_label(label) for label in labels_to_print(line)] + [_latex_entry(e) for e in line.entries]
         body.append(" & ".join(cells) + r" \\")
     return "\n".join(
         [
-            "% Needs \\usepackage{booktabs}. Written by pipelines.report; edits are lost.",
+            r"% Needs \usepackage{booktabs,adjustbox}. Written by pipelines.report; edits are lost.",
             r"\begin{table}[htbp]",
             r"\centering",
             rf"\caption{{{escape_latex(table.caption)}}}",
             rf"\label{{tab:{table.name}}}",
             r"\footnotesize\vspace{4pt}",
             r"\setlength{\tabcolsep}{3pt}",
+            r"\begin{adjustbox}{max width=\linewidth, max totalheight=0.8\textheight}",
             rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
             r"\toprule",
             " & ".join(escape_latex(head) for head in heads) + r" \\",
@@ -62,6 +67,7 @@ def to_latex(table: Table) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
+            r"\end{adjustbox}",
             r"\end{table}",
             "",
         ]
@@ -73,7 +79,7 @@ def to_latex_document(tables: Sequence[Table]) -> str:
     inputs = "\n".join(rf"\input{{{table.name}.tex}}" for table in tables)
     return (
         "\\documentclass[a4paper]{article}\n\\usepackage[margin=20mm]{geometry}\n"
-        f"\\usepackage{{booktabs}}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
+        f"\\usepackage{{booktabs,adjustbox}}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
     )
 
 
@@ -90,9 +96,16 @@ def to_markdown(table: Table) -> str:
 
 
 def labels_to_print(line: Line) -> list[str]:
-    """Outer labels only where a block opens."""
-    *outer, inner = line.labels
-    return [*(label if line.opens else "" for label in outer), f"{inner} (baseline)" if line.baseline else inner]
+    """Labels that the row above does not have already."""
+    shown = [""] * line.repeated + list(line.labels[line.repeated :])
+    return [*shown[:-1], f"{shown[-1]} (baseline)" if line.baseline else shown[-1]]
+
+
+def _latex_label(label: str) -> str:
+    """A long label in lines of its own."""
+    lines = textwrap.wrap(label, LABEL, break_long_words=False, break_on_hyphens=False)
+    text = r" \\ ".join(escape_latex(line) for line in lines)
+    return rf"\begin{{tabular}}[t]{{@{{}}l@{{}}}}{text}\end{{tabular}}" if len(lines) > 1 else text
 
 
 def _pipe(cells: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from pipelines.report.layout import Layout, lay_out
 from pipelines.report.records import read_trials
 from pipelines.report.statistics import caveat, compare, holm, smallest_wilcoxon_p
 from pipelines.report.tables import Table, build_tables, score_table, summary_table
-from pipelines.report.writers import escape_latex, to_latex, to_markdown
+from pipelines.report.writers import escape_latex, labels_to_print, to_latex, to_markdown
 from tests.pipelines.report_trials import BASE, make_facts, paper_specs, plan_trials, write_trials
 
 FACTS = make_facts()
@@ -112,6 +112,7 @@ class TestTables:
             ("None", "Fixed")
         ]
         assert [line.opens for line in table.lines] == [True, False, False] * 4 + [True]
+        assert [line.repeated for line in table.lines] == [0, 1, 1] * 4 + [0]
 
     def test_rows_come_from_the_fields_that_vary_whatever_they_are(self, tmp_path: Path) -> None:
         specs = [
@@ -129,6 +130,29 @@ class TestTables:
             ("Dice + Focal", "Paper"),
             ("Dice + Focal", "Reference"),
             ("Dice", "Paper"),
+        ]
+
+    def test_a_label_is_printed_where_it_or_one_further_out_changes(self, tmp_path: Path) -> None:
+        specs = [
+            dataclasses.replace(BASE, weighting=weighting, auxiliary=auxiliary, fidelity=fidelity)
+            for fidelity in ("paper", "stable")
+            for auxiliary in ("focal", "tversky")
+            for weighting in ("mad", "variance")
+        ]
+        planned = plan_trials(tmp_path, specs)
+        planned = [
+            dataclasses.replace(t, configuration=f"{t.spec.fidelity} {t.spec.auxiliary} {t.spec.weighting}")
+            for t in planned
+        ]
+        write_trials(planned, FACTS)
+        table = build_tables(lay_out(read_trials(planned), "stable tversky variance"), {"phantom": FACTS})[0]
+        assert table.axes == ("fidelity", "auxiliary", "weighting")
+        assert [line.repeated for line in table.lines] == [0, 2, 1, 2, 0, 2, 1, 0]
+        assert [line.opens for line in table.lines] == [True, False, False, False, True, False, False, True]
+        assert [labels_to_print(line) for line in table.lines][1:4] == [
+            ["", "", "Variance"],
+            ["", "Tversky", "MAD"],
+            ["", "", "Variance"],
         ]
 
 
@@ -156,6 +180,14 @@ class TestText:
         assert all(
             rule in text for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\label{tab:phantom_per_image}")
         )
+
+    def test_a_long_label_is_broken_where_it_has_spaces(self, per_image: Table) -> None:
+        first = dataclasses.replace(
+            per_image.lines[0], labels=("Cross entropy + Smooth L1 + Focal + Dice", "alpha=0.25, gamma=2.0")
+        )
+        text = to_latex(dataclasses.replace(per_image, lines=(first,)))
+        assert r"\begin{tabular}[t]{@{}l@{}}Cross entropy + Smooth L1 + Focal \\ + Dice\end{tabular} &" in text
+        assert "& alpha=0.25, gamma=2.0 &" in text
 
     def test_latex_specials_are_escaped(self, per_image: Table) -> None:
         assert escape_latex("a_b & 50 % of {x} #1 ~ ^ \\ $") == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html.parser
 import itertools
 import json
@@ -22,9 +23,11 @@ from pipelines.report import page, panel
 from pipelines.report.build import build_report
 from pipelines.report.drawing import spread
 from pipelines.report.layout import lay_out
-from pipelines.report.names import loss_colours, weighting_colours
+from pipelines.report.names import Metric, loss_colours, weighting_colours
 from pipelines.report.page import StudyFacts
 from pipelines.report.records import TrialRecord, read_trials
+from pipelines.report.tables import Entry, Line, Table
+from pipelines.report.writers import to_latex, to_latex_document
 from tests.pipelines.report_trials import make_facts, paper_specs, plan_trials, write_trials
 
 FACTS = make_facts()
@@ -128,15 +131,37 @@ class TestDeterminism:
         assert [path.name for path in (tmp_path / "reports").iterdir()] == ["s"]
 
 
+latex = pytest.mark.skipif(not (shutil.which("tectonic") or shutil.which("pdflatex")), reason="no LaTeX installed")
+
+
 class TestLatex:
-    @pytest.mark.skipif(not (shutil.which("tectonic") or shutil.which("pdflatex")), reason="no LaTeX installed")
-    def test_all_tables_compile_within_the_page(self, report: Path, tmp_path: Path) -> None:
-        shutil.copytree(report / "tables", tmp_path / "tables")
+    def compile(self, folder: Path) -> None:
+        """Typeset `all_tables.tex`; nothing may stand over the edge of a page."""
         command = [shutil.which("tectonic")] if shutil.which("tectonic") else ["pdflatex", "-interaction=nonstopmode"]
-        ran = subprocess.run([*command, "all_tables.tex"], cwd=tmp_path / "tables", capture_output=True, text=True)
+        ran = subprocess.run([*command, "all_tables.tex"], cwd=folder, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout
         assert "Overfull" not in ran.stdout
-        assert (tmp_path / "tables" / "all_tables.pdf").stat().st_size > 10_000
+        assert "Float too large" not in ran.stdout
+        assert (folder / "all_tables.pdf").stat().st_size > 10_000
+
+    @latex
+    def test_all_tables_compile_within_the_page(self, report: Path, tmp_path: Path) -> None:
+        shutil.copytree(report / "tables", tmp_path / "tables")
+        self.compile(tmp_path / "tables")
+
+    @latex
+    def test_many_rows_and_long_labels_stay_within_the_page(self, tmp_path: Path) -> None:
+        loss = "Cross entropy + Smooth L1 + Paced focal + Dice"
+        params = "paced_focal.adaptive_gamma=True, paced_focal.epoch_scaling_factor=0.1, smooth_l1.beta=0.5"
+        entry = Entry(mean=82.75, std=1.05, n=3, best=False)
+        metrics = tuple(Metric(name) for name in ("dice", "iou", "precision", "recall", "cb_dice", "hd95", "hausdorff"))
+        first = Line((loss, params, "MAD"), (entry,) * len(metrics), repeated=0, opens=True, baseline=False)
+        lines = (first, *(dataclasses.replace(first, repeated=2, opens=False) for _ in range(62)))
+        axes = ("losses", "loss_params", "weighting")
+        table = Table("phantom", "per_image", axes, metrics, lines, "scores", "A caption of one line.")
+        (tmp_path / f"{table.name}.tex").write_text(to_latex(table))
+        (tmp_path / "all_tables.tex").write_text(to_latex_document([table]))
+        self.compile(tmp_path)
 
 
 class TestFaults:

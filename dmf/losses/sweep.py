@@ -18,8 +18,8 @@ from dmf.losses.base import PixelLoss
 from dmf.losses.truth import Truth
 from dmf.losses.views import SoftmaxView, Sums, view_of
 
-SLAB = 2**18
-"""Elements (pixels x classes) that a processor takes at a time: a megabyte in float32."""
+SLAB = 2**19
+"""Elements (pixels x classes) that a processor takes at a time: two megabytes in float32."""
 
 Statistics = Callable[[Tensor, Truth, Sequence[PixelLoss]], tuple[Tensor, Tensor]]
 

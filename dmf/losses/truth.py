@@ -39,9 +39,16 @@ class Truth:
     def one_hot(self) -> Float[Tensor, "B C S"]:
         """1 at the true class, 0 elsewhere and at ignored pixels."""
         labels = self.map.flatten(1).unsqueeze(1)
-        classes = torch.arange(self.num_classes, device=labels.device).unsqueeze(1)
+        if self.num_classes < 255:  # bytes compare four times as fast; what is no class stays none
+            labels = labels.clamp(-1, self.num_classes).to(torch.uint8)
+        classes = torch.arange(self.num_classes, device=labels.device, dtype=labels.dtype).unsqueeze(1)
         hot = torch.empty(len(labels), self.num_classes, labels.shape[2], dtype=self.dtype, device=labels.device)
         return torch.eq(labels, classes, out=hot)
+
+    @cached_property
+    def index(self) -> Int[Tensor, "B 1 S"]:
+        """Where each pixel's class is found; that of some class where the label is none."""
+        return self.map.flatten(1).clamp(0, self.num_classes - 1).long().unsqueeze(1)
 
     @cached_property
     def class_pixels(self) -> Float[Tensor, "B C"]:
@@ -72,7 +79,12 @@ class Truth:
 
     def select(self, table: Float[Tensor, "*B C"]) -> Float[Tensor, "B S"]:
         """The entry of each pixel's true class in a table `(C,)` or, image by image, `(B, C)`; 0 at ignored pixels."""
-        return (self.one_hot * table.to(self.one_hot).unsqueeze(-1)).sum(1)
+        return self.at(table.to(self.dtype).unsqueeze(-1).expand(len(self.map), -1, self.index.shape[2]))
+
+    def at(self, values: Float[Tensor, "B C S"]) -> Float[Tensor, "B S"]:
+        """The value of each pixel's true class; 0 at ignored pixels."""
+        found = values.gather(1, self.index).squeeze(1)
+        return found if self.valid is None else found * self.valid
 
     def total(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, ""]:
         """Sum over the valid pixels."""

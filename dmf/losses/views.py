@@ -24,32 +24,33 @@ class Sums(NamedTuple):
 
 @dataclass(frozen=True)
 class SoftmaxView:
-    """Any number of classes. `p` is 0 at ignored pixels, `hits = p y`.
+    """Any number of classes. `p` is 0 at ignored pixels.
 
     With `P_c` the derivative of all losses with respect to `log p_c` at a pixel, `h` the part of it that concerns the
     true class alone, the gradient of the logits is `y h + P − p (h + Σ_c P_c)`. Region losses enter `P_c` as
-    `p_c (a_c y_c + b_c)`, two numbers a class.
+    `p_c (a_c y_c + b_c)`, two numbers a class, so that without other losses on all classes `P` need not be written
+    down: with `e = h + a_t p_t`, t the true class, the gradient is `p (b − e − Σ_c b_c p_c) + y e`.
     """
 
     log_p: Float[Tensor, "B C S"]
     p: Float[Tensor, "B C S"]
-    hits: Float[Tensor, "B C S"]
     truth: Truth
 
     @classmethod
     def of(cls, z: Float[Tensor, "B C S"], truth: Truth) -> SoftmaxView:
         """The view of these logits, in operations that autograd can differentiate."""
         log_p = z.log_softmax(1)
-        p = log_p.exp() if truth.valid is None else log_p.exp() * truth.valid.unsqueeze(1)
-        return cls(log_p, p, p * truth.one_hot, truth)
+        return cls(log_p, log_p.exp() if truth.valid is None else log_p.exp() * truth.valid.unsqueeze(1), truth)
 
     def pixels(self) -> Pixels:
         """The true class of every pixel."""
-        return Pixels(self.hits.sum(1), lambda: (self.log_p * self.truth.one_hot).sum(1))
+        log_p = self.truth.at(self.log_p)
+        p = log_p.exp() if self.truth.valid is None else log_p.exp() * self.truth.valid
+        return Pixels(p, lambda: log_p)
 
     def sums(self, losses: Sequence[PixelLoss]) -> Sums:
         """What the values of all losses follow from."""
-        tp, present = self.hits.sum(2).sum(0), self.truth.class_pixels.sum(0)
+        tp, present = (self.p * self.truth.one_hot).sum(2).sum(0), self.truth.class_pixels.sum(0)
         pixels = self.pixels()
         values = [
             loss.value(pixels, self.truth)
@@ -64,19 +65,21 @@ class SoftmaxView:
         self, losses: Sequence[PixelLoss], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
     ) -> None:
         """Writes the gradient of the logits, from the derivatives by counts and by summed pixelwise losses."""
-        y, p = self.truth.one_hot, self.p
-        d_tp, d_fp, d_fn = per_count.unsqueeze(-1)
-        every = torch.addcmul(d_fp, y, d_tp - d_fp - d_fn).mul_(p)
-        pixels = self.pixels()
-        true = torch.zeros_like(pixels.p)
+        d_tp, d_fp, d_fn = per_count
+        pixels, y, p = self.pixels(), self.truth.one_hot, self.p
+        true = self.truth.select(d_tp - d_fp - d_fn).mul_(pixels.p)
+        every = []
         for loss, weight in zip(losses, per_value, strict=True):
             if isinstance(loss, TrueClassLoss):
                 true.addcmul_(loss.slope(pixels, self.truth), weight)
             else:
-                every.addcmul_(loss.slope(p, y), weight / loss.num_classes)
-        pull = every.sum(1).add_(true)
-        every.addcmul_(p, pull.unsqueeze(1), value=-1)
-        torch.addcmul(every, y, true.unsqueeze(1), out=out)
+                every.append(loss.slope(p, y) * (weight / loss.num_classes))
+        pull = torch.matmul(d_fp, p).add_(true)
+        for slope in every:
+            pull.add_(slope.sum(1))
+        torch.sub(d_fp.unsqueeze(1), pull.unsqueeze(1), out=out).mul_(p).addcmul_(y, true.unsqueeze(1))
+        for slope in every:
+            out.add_(slope)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class BinaryView:
         y = truth.map.flatten(1).to(truth.dtype)
         if valid is not None:
             y = y * valid
-        sign = y.mul(2).sub_(1)
+        sign = torch.rsub(y, -1, alpha=-2)  # 2y − 1
         margin = (z[:, 1] - z[:, 0]).mul_(sign)
         p = margin.clamp(min=cls.lowest).sigmoid_()
         q = 1 - p

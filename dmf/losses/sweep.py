@@ -18,8 +18,8 @@ from dmf.losses.base import PixelLoss
 from dmf.losses.truth import Truth
 from dmf.losses.views import SoftmaxView, Sums, view_of
 
-SLAB = 2**19
-"""Elements (pixels x classes) that a processor takes at a time: two megabytes in float32."""
+SLAB = 2**17
+"""Pixels that a processor takes at a time: half a megabyte a class in float32."""
 
 Statistics = Callable[[Tensor, Truth, Sequence[PixelLoss]], tuple[Tensor, Tensor]]
 
@@ -39,7 +39,7 @@ def swept_statistics(z: Tensor, truth: Truth, losses: Sequence[PixelLoss]) -> tu
 def slabs(z: Float[Tensor, "B C S"]) -> Iterator[slice]:
     """The batch in parts that fit the cache."""
     whole = z.device.type != "cpu" or torch.compiler.is_compiling()
-    step = max(1, len(z) if whole else SLAB // max(1, z[0].numel()))
+    step = max(1, len(z) if whole else SLAB // max(1, z.shape[2]))
     return (slice(start, start + step) for start in range(0, len(z), step))
 
 

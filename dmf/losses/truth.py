@@ -40,7 +40,7 @@ class Truth:
         """1 at the true class, 0 elsewhere and at ignored pixels."""
         labels = self.map.flatten(1).unsqueeze(1)
         if self.num_classes < 255:  # bytes compare four times as fast; what is no class stays none
-            labels = labels.clamp(-1, self.num_classes).to(torch.uint8)
+            labels = labels.long().clamp(-1, self.num_classes).to(torch.uint8)
         classes = torch.arange(self.num_classes, device=labels.device, dtype=labels.dtype).unsqueeze(1)
         hot = torch.empty(len(labels), self.num_classes, labels.shape[2], dtype=self.dtype, device=labels.device)
         return torch.eq(labels, classes, out=hot)
@@ -48,7 +48,7 @@ class Truth:
     @cached_property
     def index(self) -> Int[Tensor, "B 1 S"]:
         """Where each pixel's class is found; that of some class where the label is none."""
-        return self.map.flatten(1).clamp(0, self.num_classes - 1).long().unsqueeze(1)
+        return self.map.flatten(1).long().clamp(0, self.num_classes - 1).unsqueeze(1)
 
     @cached_property
     def class_pixels(self) -> Float[Tensor, "B C"]:

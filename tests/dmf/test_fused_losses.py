@@ -110,6 +110,21 @@ def test_one_batch_backward_twice() -> None:
     assert torch.equal(first, torch.autograd.grad(values.sum(), logits)[0])
 
 
+@pytest.mark.parametrize("classes", [254, 255, 300])
+def test_as_many_classes_as_labels_do_not_fit_a_byte(classes: int) -> None:
+    logits, _ = example((2, classes, 30, 30))
+    target = torch.arange(2 * 30 * 30).view(2, 30, 30) % classes
+    cross_entropy, dice = FusedLosses(build(("cross_entropy", "dice"), classes))(logits, target)
+    torch.testing.assert_close(cross_entropy, torch.nn.functional.cross_entropy(logits, target))
+    p, y = logits.softmax(1), torch.nn.functional.one_hot(target, classes).movedim(-1, 1)
+    tp, both = (p * y).sum((0, 2, 3)), p.sum((0, 2, 3)) + y.sum((0, 2, 3))
+    torch.testing.assert_close(dice, 1 - (2 * tp / both).mean())
+    for label in (-1, classes, 256 + classes, 2**40):
+        spoilt = target.clone()
+        spoilt[0, 0, 0] = label
+        assert FusedLosses(build(("cross_entropy", "dice"), classes))(logits, spoilt).isnan().all()
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_compiles_without_a_change(classes: int) -> None:
     logits, target = example((3, classes, 6, 6))

@@ -208,7 +208,7 @@ def test_half_precision_is_accumulated_in_float32(fidelity: str, name: str, clas
 def test_integer_types_of_labels_agree(fidelity: str, name: str) -> None:
     logits, target = example((2, 2, 6, 6))
     loss = build_loss(name, 2, fidelity)
-    for dtype in (torch.uint8, torch.int32, torch.bool):
+    for dtype in (torch.uint8, torch.int8, torch.int32, torch.bool):
         assert torch.equal(loss(logits, target.to(dtype)), loss(logits, target))
 
 

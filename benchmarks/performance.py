@@ -102,6 +102,34 @@ def loading(results: dict[str, Any]) -> Table:
     return Table(header, [*rows, (_load(results), "", "", "", "")])
 
 
+def losses(results: dict[str, Any]) -> Table:
+    names = list(results["cases"][0]["rivals"])
+    rows = [
+        (
+            f"{case['batch']}, {case['classes']} classes, {case['logits'].replace('_format', '').replace('_', ' ')}",
+            *(f"{row['milliseconds']:.1f} ({row['times cross-entropy']:.1f})" for row in case["rivals"].values()),
+            " / ".join(f"{case['rivals'][name]['megabytes']:.0f}" for name in ("six fused", names[0])),
+        )
+        for case in results["cases"]
+    ]
+    header = ("logits", *names, f"MB: six fused / {names[0]}")
+    return Table(header, [*rows, (_load(results), *[""] * (len(header) - 1))])
+
+
+def weightings(results: dict[str, Any]) -> Table:
+    (shares,) = (rows for name, rows in results.items() if name.startswith("share_of_a_unet_step"))
+    share = {row["weighting"]: f"{row['share']:.2%}" for row in shares}
+    spent: dict[str, dict[str, str]] = {}
+    for row in results["by_history_length"]:
+        name, _, length = row["weighting"].rpartition(" ")
+        if not length.isdigit():
+            name, length = row["weighting"], "no history"
+        spent.setdefault(name, {})[length] = f"{row['microseconds']:.0f}"
+    lengths = list(dict.fromkeys(length for row in spent.values() for length in row))
+    rows = [(name, *(row.get(length, "") for length in lengths), share.get(name, "")) for name, row in spent.items()]
+    return Table(("µs a step of", *lengths, "of the U-Net's step"), rows)
+
+
 def graphs(results: dict[str, Any]) -> Table:
     header = ("weighting", "a step, taken", "ms", "losses and weighting, ms", "share", "s until it runs")
     rows = [
@@ -122,6 +150,8 @@ def graphs(results: dict[str, Any]) -> Table:
 
 TABLES = {
     "throughput": ("throughput.json", throughput),
+    "losses": ("losses.json", losses),
+    "weightings": ("weightings.json", weightings),
     "loading": ("loading.json", loading),
     "roofline": ("roofline.json", roofline),
     "packing-cpu": ("packing_cpu.json", packing),

@@ -165,7 +165,8 @@ def test_reference_of_a_class_that_is_nowhere() -> None:
     """Its Dice and IoU are 0, its Tversky index 1, its focal term infinite; cross-entropy stops at −log 1e-7."""
     logits = torch.tensor([40.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(2, 3, 4, 4)
     target = torch.zeros(2, 4, 4, dtype=torch.long)
-    values = {name: build_loss(name, 3, "reference")(logits, target).item() for name in ("dice", "iou", "tversky", "focal", "cb_dice")}
+    names = ("dice", "iou", "tversky", "focal", "cb_dice")
+    values = {name: build_loss(name, 3, "reference")(logits, target).item() for name in names}
     assert values["dice"] == values["iou"] == pytest.approx(2 / 3)
     assert values["tversky"] == pytest.approx(0, abs=1e-6)
     assert values["focal"] == math.inf
@@ -177,6 +178,9 @@ def test_reference_of_a_class_that_is_nowhere() -> None:
 def test_reference_takes_the_first_of_equal_classes() -> None:
     tied = torch.zeros(1, 2, 2, 2)
     assert build_loss("iou", 2, "reference")(tied, torch.zeros_like(TARGET)).item() == pytest.approx(0.5)
+
+
+# Wrong use.
 
 
 def test_names_and_fidelities() -> None:

@@ -86,6 +86,3 @@ def test_agrees_with_monai(classes: int) -> None:
     focal = monai.FocalLoss(gamma=2.0, use_softmax=True, to_onehot_y=True)(logits, target.unsqueeze(1))
     ours = build_loss("focal", classes, alpha=1.0)(logits, target)
     torch.testing.assert_close(ours, (classes * focal).double(), rtol=1e-6, atol=1e-6)
-
-
-# Wrong use.

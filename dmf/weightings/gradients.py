@@ -23,10 +23,9 @@ class TorchJDWeighting(Weighting):
 
     Where we differ: the Gramian is divided by its mean diagonal first, since TorchJD takes entries below 1e-4 for zero.
     Those of mean losses over the logits are: UPGrad would give equal weights for ever, and CAGrad none. One that is
-    zero or not finite gives each loss 1/N. Under `torch.distributed` the Gramian is averaged
-    over the ranks. The solvers run on the CPU, so a step waits for the device, and it is not for CUDA graphs. What
-    draws at random (PCGrad) draws from torch's generator. Nash-MTL weighs no Gramian and TorchJD has no GradNorm, so
-    neither is here.
+    zero or not finite gives each loss 1/N. Under `torch.distributed` the Gramian is averaged over the ranks. The
+    solvers run on the CPU, so a step waits for the device, and it is not for CUDA graphs. What draws at random (PCGrad)
+    draws from torch's generator. Nash-MTL weighs no Gramian and TorchJD has no GradNorm, so neither is here.
 
     Args:
         num_losses: N.

@@ -21,8 +21,8 @@ class DataFacts:
         classes: names of the classes of a pixel or of an image, in the order of their index.
         foreground: name of the class or classes that are no background, such as "lesion".
         reduced: how the copy differs from the published one; empty if it does not.
-        split: how the split was made, such as "grouped"; of trials on several splits, all of them.
-        images: number of images of each split, by "train", "val" and "test"; empty for trials on several splits.
+        split: such as "grouped split", "grouped, random splits" or "5-fold cross-validation".
+        images: number of images of each side, by "train", "val" and "test"; empty for trials on several splits.
         size: side of the prepared images in pixels.
         originals, filtered: uint8 (N, C, *spatial) before and after the bilateral filter.
         truths: uint8 (N, *spatial), or (N,) in classification.
@@ -55,10 +55,8 @@ class DataFacts:
     def split_sentence(self) -> str:
         """Such as: grouped split (168 training, 36 validation, 36 test images); 5-fold cross-validation."""
         names = {"train": "training", "val": "validation", "test": "test"}
-        counts = ", ".join(f"{self.images[split]} {name}" for split, name in names.items() if split in self.images)
-        if self.split.endswith("cross-validation"):
-            return self.split
-        return f"{self.split} split ({counts} images)" if counts else f"{self.split} splits"
+        counts = ", ".join(f"{self.images[side]} {name}" for side, name in names.items() if side in self.images)
+        return f"{self.split} ({counts} images)" if counts else self.split
 
     @property
     def source_sentence(self) -> str:
@@ -82,7 +80,7 @@ def describe_data(title: str, prepared: PreparedData, splits: Collection[str] = 
         terms=meta.terms,
         citation=meta.citation,
         reduced=meta.reduced or "",
-        split=f"{len(names)}-fold cross-validation" if folds else ", ".join(names),
+        split=f"{len(names)}-fold cross-validation" if folds else f"{', '.join(names)} split{'s' * (len(names) > 1)}",
         images={side: len(index) for side, index in rows.items()},
         size=meta.size,
         checksum=meta.checksum,

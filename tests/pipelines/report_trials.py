@@ -88,7 +88,7 @@ def make_facts(dataset: str = "phantom", images: int = 20) -> DataFacts:
         terms="Made by this project; 100 % free.",
         citation="Nobody et al. (2026).",
         reduced="longest side 256 px",
-        split="grouped",
+        split="grouped split",
         images={"train": images - 10, "val": 5, "test": 5},
         size=SIDE,
         checksum="0" * 64,

@@ -66,6 +66,11 @@ class Table:
     caption: str
 
     @property
+    def changed(self) -> bool:
+        """Whether it is about changed test images, such as noisy ones."""
+        return "@" in self.protocol
+
+    @property
     def name(self) -> str:
         return re.sub(r"[^\w.]+", "_", f"{self.dataset}_{self.protocol}")
 

@@ -115,4 +115,8 @@ def test_noisy_test_sets_have_tables_of_their_own_and_a_figure(tmp_path: Path) -
     assert "under Gaussian noise of standard deviation 0.1" in text
     assert re.search(r"phantom_pooled_noise_0\.2\.tex", (report / "tables" / "all_tables.tex").read_text())
     assert (report / "figures" / "phantom_noise.png").is_file()
-    assert "Scores under noise" in (report / "index.html").read_text()
+    page = (report / "index.html").read_text()
+    assert "Scores under noise" in page
+    folded = re.findall(r'<details><summary><h3 id="(\w+)_noise_(0\.\d)">', page)
+    assert folded == [(f"phantom_{p}", n) for p in ("reference", "per_image", "pooled") for n in ("0.1", "0.2")]
+    assert page.count("<details") == page.count("</details>")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pipelines.report.names import printed
 from pipelines.report.tables import Entry, Line, Table
 
-LABEL = 34
-"""Characters of a label that stand in one line of a LaTeX table."""
+LABELS = 68
+"""Characters that the labels of a row share in a LaTeX table; a longer label is broken."""
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -48,7 +48,8 @@ def to_latex(table: Table) -> str:
     for number, line in enumerate(table.lines):
         if line.opens and number:
             body.append(r"\midrule" if line.baseline else r"\addlinespace")
-        cells = [_latex_label(label) for label in labels_to_print(line)] + [_latex_entry(e) for e in line.entries]
+        labels = [_latex_label(label, LABELS // len(table.axes)) for label in labels_to_print(line)]
+        cells = labels + [_latex_entry(entry) for entry in line.entries]
         body.append(" & ".join(cells) + r" \\")
     return "\n".join(
         [
@@ -101,9 +102,9 @@ def labels_to_print(line: Line) -> list[str]:
     return [*shown[:-1], f"{shown[-1]} (baseline)" if line.baseline else shown[-1]]
 
 
-def _latex_label(label: str) -> str:
-    """A long label in lines of its own."""
-    lines = textwrap.wrap(label, LABEL, break_long_words=False, break_on_hyphens=False)
+def _latex_label(label: str, width: int) -> str:
+    """A label longer than `width` characters in lines of its own."""
+    lines = textwrap.wrap(label, width, break_long_words=False, break_on_hyphens=False)
     text = r" \\ ".join(escape_latex(line) for line in lines)
     return rf"\begin{{tabular}}[t]{{@{{}}l@{{}}}}{text}\end{{tabular}}" if len(lines) > 1 else text
 

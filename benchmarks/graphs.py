@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.device import describe_machine, wait_for_device
 from benchmarks.packing import CONFIGURATIONS, DEFAULTS, Setting, draw, specs
 from dmf.data import TrialData
 from dmf.graphs import ReplayedStep, Step
@@ -60,14 +60,13 @@ class Rival:
     def __init__(self, weighting: str, way: Way, data: TrialData, setting: Setting) -> None:
         chosen = {"weighting": weighting, "auxiliary": "cb_dice"}
         spec = specs(len(CONFIGURATIONS), setting)[CONFIGURATIONS.index(chosen)]
-        self.weighting, self.way = weighting, way
+        self.way = way
         self.trial = Trial(spec, data, device=setting["device"])
         self.trial.model.train()
         if way.compiled:
             self.trial.fusion.compile()
         self.rows = self.trial.data.rows["train"][: setting["batch_size"]]
-        images, target = self.trial._augment(*self.trial._loader.batch(self.rows))
-        self._logits, self._target = self.trial._logits(images).detach().requires_grad_(), target.long()
+        self._logits, self._target = ready_logits(self.trial, self.rows)
         self._step = self._taken(self.trial.step, self.trial._tensors)
         self._part = self._taken(self._fuse, lambda: [*self.trial.fusion.buffers(), *self.trial._recorder.tensors])
         self.until_it_runs = self._seconds(self._step, WARM_UP)
@@ -89,28 +88,32 @@ class Rival:
         return ReplayedStep(step, tensors) if self.way.graph else step
 
     def _fuse(self, rows: torch.Tensor) -> None:
-        """Losses and weighting of the batch, their gradient, the record."""
         self._logits.grad = None
-        out = self.trial.fusion(self._logits, self._target)
-        out.total.backward()
-        self.trial._recorder.record(out)
+        fuse(self.trial, self._logits, self._target)
 
     def _seconds(self, step: Step, number: int) -> float:
         with self.trial._on_stream(join=True), reproducible(0):
-            wait()
+            wait_for_device()
             started = time.perf_counter()
             for _ in range(number):
                 step(self.rows)
-            wait()
+            wait_for_device()
             spent = time.perf_counter() - started
             self.trial._recorder.drain()
         return spent
 
 
-def wait() -> None:
-    """Until the device has done what it was asked for."""
-    if DEVICE == "cuda":
-        torch.cuda.synchronize()
+def ready_logits(trial: Trial, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the network says of a batch, cut off from it, and the labels."""
+    images, target = trial._augment(*trial._loader.batch(rows))
+    return trial._logits(images).detach().requires_grad_(), target.long()
+
+
+def fuse(trial: Trial, logits: torch.Tensor, target: torch.Tensor) -> None:
+    """Losses and weighting of a batch, their gradient, the record."""
+    out = trial.fusion(logits, target)
+    out.total.backward()
+    trial._recorder.record(out)
 
 
 def compare(setting: Setting, turns: int = TURNS) -> list[dict[str, Any]]:
@@ -149,9 +152,8 @@ def main() -> None:
             f"{row['weighting']:10} {row['way']:32} {row['step_ms']:8.3f} {row['losses_and_weighting_ms']:21.3f} "
             f"{row['share']:7.2%} {row['until_it_runs_s']:16.1f}"
         )
-    device = torch.cuda.get_device_name() if DEVICE == "cuda" else torch.backends.cpu.get_cpu_capability()
-    machine = {"device": device, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    answer = {"machine": machine | {"load": round(os.getloadavg()[0], 1)}, "setting": setting, "rows": rows}
+    machine = describe_machine(DEVICE) | {"threads": torch.get_num_threads()}
+    answer = {"machine": machine, "setting": setting, "rows": rows}
     (RESULTS / f"graphs_{DEVICE}.json").write_text(json.dumps(answer, indent=1) + "\n")
 
 

@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from benchmarks.device import wait_for_device
 from dmf.augment import Augmentation, Augmenter
 from dmf.data import TrialData, epoch_order
 from dmf.loading import Loader, Resident, Streamed
@@ -110,12 +111,10 @@ def always(batch: tuple[Tensor, Tensor]) -> Batches:
 
 def seconds(action: Callable[[], object]) -> float:
     """How long an action takes, the device's part included."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
+    wait_for_device()
     started = time.perf_counter()
     action()
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
+    wait_for_device()
     return time.perf_counter() - started
 
 

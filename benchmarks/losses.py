@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.device import wait_for_device
 from dmf.losses import FusedLosses, build_loss, evaluate
 from dmf.losses.sweep import plain_statistics
 
@@ -90,11 +91,6 @@ def step(total: Total, logits: Tensor, target: Tensor) -> float:
     total(logits, target).backward()
     wait_for_device()
     return 1000 * (time.perf_counter() - start)
-
-
-def wait_for_device() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def peak_megabytes(total: Total, logits: Tensor, target: Tensor) -> float:

@@ -26,6 +26,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.audit.tables import Table, insert
+from benchmarks.device import wait_for_device
 from dmf.models import build_model
 from pipelines.console import say, track
 from pipelines.files import write_atomically
@@ -194,19 +195,14 @@ def step_milliseconds(subject: Subject) -> float:
     target = torch.zeros(BATCH, *shape[2:], dtype=torch.long, device=DEVICE)
     best = float("inf")
     for _ in range(TURNS):
-        _wait()
+        wait_for_device()
         start = time.perf_counter()
         optimizer.zero_grad()
         cross_entropy(model(images), target).backward()
         optimizer.step()
-        _wait()
+        wait_for_device()
         best = min(best, 1000 * (time.perf_counter() - start))
     return best
-
-
-def _wait() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def tables(results: dict[str, Any]) -> dict[str, Table]:

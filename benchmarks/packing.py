@@ -18,7 +18,6 @@ import gc
 import json
 import logging
 import multiprocessing
-import os
 import statistics
 import time
 import traceback
@@ -29,6 +28,7 @@ from typing import Any, Protocol
 
 import torch
 
+from benchmarks.device import describe_machine
 from benchmarks.stacked import StackedTrials
 from dmf.data import TrialData
 from dmf.packed import PackedTrials
@@ -207,9 +207,7 @@ def main() -> None:
             found.append(row(name, size, run, setting))
             print(f"{name} x {size}: done", flush=True)
     show(found)
-    device = torch.cuda.get_device_name() if setting["device"] == "cuda" else torch.backends.cpu.get_cpu_capability()
-    machine = {"device": device, "torch": torch.__version__, "load": round(os.getloadavg()[0], 1)}
-    answer = {"machine": machine, "setting": setting, "rows": found}
+    answer = {"machine": describe_machine(setting["device"]), "setting": setting, "rows": found}
     (RESULTS / f"packing_{setting['device']}.json").write_text(json.dumps(answer, indent=1) + "\n")
 
 

@@ -41,18 +41,15 @@ def roofline(results: dict[str, Any]) -> Table:
         f"a step: {step['gflop']:.0f} GFLOP, {step['gigabytes']:.1f} GB, {step['kernels']:.0f} kernels",
         *(row["gpu"] for row in results["bounds"]),
     )
-    kernels = step["kernels_of_losses_and_weighting"]
     rows = [
-        (f"kernels of losses, weighting and recording: {kernels:.0f}", *("" for _ in results["bounds"])),
-    ]
-    rows += [
         (
             f"bound by {name}",
             *(f"{row[f'{name}_ms']:.2f} ms; the grid {row[f'{name}_minutes']:.1f} min" for row in results["bounds"]),
         )
         for name in ("arithmetic", "memory", "launches")
     ]
-    return Table(header, rows)
+    kernels = f"kernels of losses, weighting and recording: {step['kernels_of_losses_and_weighting']:.0f}"
+    return Table(header, [(kernels, *[""] * (len(header) - 1)), *rows])
 
 
 def packing(results: dict[str, Any]) -> Table:

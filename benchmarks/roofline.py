@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.graphs import fuse, ready_logits
 from benchmarks.packing import DEFAULTS, PAPER, draw, specs
 from dmf.losses import sweep
 from dmf.train import Trial
@@ -64,12 +65,9 @@ def demand() -> dict[str, float]:
     with count:
         trial.step(rows)
     trial._recorder.drain()
-    images, target = trial._augment(*trial._loader.batch(rows))
-    logits = trial._logits(images).detach().requires_grad_()
+    logits, target = ready_logits(trial, rows)
     with Count() as fusing:
-        out = trial.fusion(logits, target)
-        out.total.backward()
-        trial._recorder.record(out)
+        fuse(trial, logits, target)
     return {
         "gflop": flops.get_total_flops() / 1e9,
         "gigabytes": count.bytes / 1e9,

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torchjd.scalarization import DWA
 
+from benchmarks.device import wait_for_device
 from dmf.fusion import DynamicMemoryFusion
 from dmf.models import build_model
 from dmf.weightings import WEIGHTINGS, Weighting, build_weighting
@@ -46,11 +47,6 @@ def best_of_turns(rivals: Mapping[str, Callable[[], object]], calls: int, turns:
             wait_for_device()
             best[name] = min(best[name], 1e6 * (time.perf_counter() - start) / calls)
     return best
-
-
-def wait_for_device() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def three_losses() -> Tensor:

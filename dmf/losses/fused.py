@@ -70,9 +70,7 @@ def evaluate(
 def hard_counts(z: Float[Tensor, "B C S"], truth: Truth) -> Counts:
     """Counts of the most probable class, the first of equals."""
     winner = z.softmax(1).argmax(1)
-    predicted = Truth(winner, truth.num_classes, None, truth.dtype).one_hot
-    if truth.valid is not None:
-        predicted = predicted * truth.valid.unsqueeze(1)
+    predicted = truth.kept(Truth(winner, truth.num_classes, None, truth.dtype).one_hot)
     tp, found, present = (part.sum((0, 2)) for part in (predicted * truth.one_hot, predicted, truth.one_hot))
     check = truth.checked(present.sum()) * 0
     return Counts(tp + check, found - tp, present - tp, images=len(z))

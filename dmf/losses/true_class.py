@@ -75,7 +75,8 @@ class FocalLoss(TrueClassLoss):
         if not gamma >= 0:
             raise ValueError(f"Parameter `gamma` must be >= 0. Found {gamma}.")
         self.alpha = class_weights("alpha", alpha, num_classes)
-        self.register_buffer("table", torch.tensor(self.alpha, dtype=torch.float64), persistent=False)
+        if not isinstance(self.alpha, float):
+            self.register_buffer("table", torch.tensor(self.alpha, dtype=torch.float64), persistent=False)
         self.gamma = gamma
 
     def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:

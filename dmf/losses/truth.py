@@ -83,14 +83,17 @@ class Truth:
 
     def at(self, values: Float[Tensor, "B C S"]) -> Float[Tensor, "B S"]:
         """The value of each pixel's true class; 0 at ignored pixels."""
-        found = values.gather(1, self.index).squeeze(1)
-        return found if self.valid is None else found * self.valid
+        return self.kept(values.gather(1, self.index).squeeze(1))
+
+    def kept(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, "B *C S"]:
+        """The values, with 0 at ignored pixels."""
+        if self.valid is None:
+            return values
+        return values * (self.valid if values.ndim == 2 else self.valid.unsqueeze(1))
 
     def total(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, ""]:
         """Sum over the valid pixels."""
-        if self.valid is not None:
-            values = values * (self.valid if values.ndim == 2 else self.valid.unsqueeze(1))
-        return values.sum()
+        return self.kept(values).sum()
 
 
 def prepare(

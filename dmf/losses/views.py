@@ -40,13 +40,12 @@ class SoftmaxView:
     def of(cls, z: Float[Tensor, "B C S"], truth: Truth) -> SoftmaxView:
         """The view of these logits, in operations that autograd can differentiate."""
         log_p = z.log_softmax(1)
-        return cls(log_p, log_p.exp() if truth.valid is None else log_p.exp() * truth.valid.unsqueeze(1), truth)
+        return cls(log_p, truth.kept(log_p.exp()), truth)
 
     def pixels(self) -> Pixels:
         """The true class of every pixel."""
         log_p = self.truth.at(self.log_p)
-        p = log_p.exp() if self.truth.valid is None else log_p.exp() * self.truth.valid
-        return Pixels(p, lambda: log_p)
+        return Pixels(self.truth.kept(log_p.exp()), lambda: log_p)
 
     def sums(self, losses: Sequence[PixelLoss]) -> Sums:
         """What the values of all losses follow from."""

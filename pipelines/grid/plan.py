@@ -56,20 +56,11 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     fingerprint_of = _remembering_fingerprints()
     planned = []
     for cell in cells:
-        meta, fingerprint = prepared[cell.spec.dataset].meta, fingerprint_of(cell.spec)
-        identifier = cell.spec.identifier(meta.checksum, fingerprint)
+        checksum, fingerprint = prepared[cell.spec.dataset].checksum, fingerprint_of(cell.spec)
+        identifier = cell.spec.identifier(checksum, fingerprint)
         folder = trials.resolve() / study.name / identifier  # workers have another working directory
-        planned.append(
-            PlannedTrial(
-                identifier,
-                cell.configuration,
-                cell.spec,
-                meta.checksum,
-                fingerprint,
-                folder,
-                preparations[cell.spec.dataset],
-            )
-        )
+        made = preparations[cell.spec.dataset]
+        planned.append(PlannedTrial(identifier, cell.configuration, cell.spec, checksum, fingerprint, folder, made))
     return planned
 
 

@@ -43,14 +43,17 @@ class Line:
 
     Attributes:
         repeated: how many of the labels, from the outermost on, are those of the row above and need no printing.
-        opens: whether a block begins here: rows whose outermost label is the same.
     """
 
     labels: tuple[str, ...]
     entries: tuple[Entry, ...]
     repeated: int
-    opens: bool
     baseline: bool
+
+    @property
+    def opens(self) -> bool:
+        """Whether a block begins here: rows whose outermost label is the same. The baseline stands alone."""
+        return self.baseline or (len(self.labels) > 1 and not self.repeated)
 
 
 @dataclass(frozen=True)
@@ -141,19 +144,22 @@ def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: Protocol
     rows = layout.rows[facts.name]
     metrics = metrics_of(text, protocol, rows[0])
     columns = [_column(rows, protocol, metric) for metric in metrics]
-    lines = []
-    for place, row in enumerate(rows):
-        above = rows[place - 1] if place else None
-        repeated = _repeated(row, above)
-        opens = above is None or row.baseline or (len(row.labels) > 1 and not repeated)
-        lines.append(Line(row.labels, tuple(column[place] for column in columns), repeated, opens, row.baseline))
+    lines = tuple(
+        Line(
+            labels=row.labels,
+            entries=tuple(column[place] for column in columns),
+            repeated=_repeated(row, rows[place - 1]) if place else 0,
+            baseline=row.baseline,
+        )
+        for place, row in enumerate(rows)
+    )
     caption = _caption(rows, protocol, text, facts, metrics)
-    return Table(facts.name, protocol, layout.axes, metrics, tuple(lines), text.title, caption)
+    return Table(facts.name, protocol, layout.axes, metrics, lines, text.title, caption)
 
 
-def _repeated(row: Row, above: Row | None) -> int:
-    """Outer labels, from the outermost on, that are those of the row above; the baseline stands alone."""
-    if above is None or row.baseline:
+def _repeated(row: Row, above: Row) -> int:
+    """Labels, from the outermost on and never the innermost, that are those of the row above; the baseline has all."""
+    if row.baseline:
         return 0
     same = [one == other for one, other in zip(row.labels[:-1], above.labels[:-1], strict=True)]
     return [*same, False].index(False)

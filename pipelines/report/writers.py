@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pipelines.report.names import printed
 from pipelines.report.tables import Entry, Line, Table
 
+PACKAGES = "booktabs,adjustbox"
+"""What LaTeX needs to typeset a table."""
 LABELS = 68
 """Characters that the labels of a row share in a LaTeX table; a longer label is broken."""
 
@@ -53,7 +55,7 @@ def to_latex(table: Table) -> str:
         body.append(" & ".join(cells) + r" \\")
     return "\n".join(
         [
-            r"% Needs \usepackage{booktabs,adjustbox}. Written by pipelines.report; edits are lost.",
+            rf"% Needs \usepackage{{{PACKAGES}}}. Written by pipelines.report; edits are lost.",
             r"\begin{table}[htbp]",
             r"\centering",
             rf"\caption{{{escape_latex(table.caption)}}}",
@@ -80,7 +82,7 @@ def to_latex_document(tables: Sequence[Table]) -> str:
     inputs = "\n".join(rf"\input{{{table.name}.tex}}" for table in tables)
     return (
         "\\documentclass[a4paper]{article}\n\\usepackage[margin=20mm]{geometry}\n"
-        f"\\usepackage{{booktabs,adjustbox}}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
+        f"\\usepackage{{{PACKAGES}}}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
     )
 
 

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import dmf.losses.sweep as sweep_module
 from dmf.losses import LOSSES, FusedLosses, Loss, build_loss, evaluate
@@ -108,6 +109,17 @@ def test_one_batch_backward_twice() -> None:
     values = FusedLosses(build(SIX, 2))(logits, target)
     first = torch.autograd.grad(values.sum(), logits, retain_graph=True)[0]
     assert torch.equal(first, torch.autograd.grad(values.sum(), logits)[0])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_never_waits_for_the_device(classes: int) -> None:
+    """Tensors without data: any look at a value, and any shape that depends on one, would raise."""
+    with FakeTensorMode():
+        logits = torch.empty(4, classes, 8, 8, requires_grad=True)
+        target = torch.empty(4, 8, 8, dtype=torch.long)
+        for fidelity in ("paper", "reference", "stable"):
+            losses = [build_loss(name, classes, fidelity, ignore_index=9) for name in LOSSES]
+            FusedLosses(losses)(logits, target).sum().backward()
 
 
 @pytest.mark.parametrize("classes", [254, 255, 300])

@@ -61,10 +61,8 @@ def test_no_loss_waits_for_the_device(loss: str, shape: tuple[int, ...], fidelit
 @pytest.mark.parametrize("weighting", ["variance", "mad", "bayesian", "uncertainty", "random", "famo", "dwa"])
 def test_a_step_has_no_state_but_its_tensors(weighting: str) -> None:
     """What a graph needs: with its tensors put back, the same step changes them in the same way."""
-    trial, rows = (
-        Trial(toy_spec(weighting=weighting, weighting_params={}, schedule="poly"), toy_data()),
-        torch.arange(4),
-    )
+    trial = Trial(toy_spec(weighting=weighting, weighting_params={}, schedule="poly"), toy_data())
+    rows = torch.arange(4)
     trial.epoch()
 
     def take() -> list[torch.Tensor]:

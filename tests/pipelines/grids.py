@@ -15,8 +15,9 @@ import psutil
 import yaml
 from mlflow.tracking import MlflowClient
 
+from dmf.spec import TrialSpec
 from pipelines.arrays import Preparation
-from pipelines.grid.plan import plan
+from pipelines.grid.plan import PlannedTrial, plan
 from pipelines.grid.run import run_grid
 from pipelines.params import FilterParams, SplitParams
 from pipelines.records import Failure
@@ -41,7 +42,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from pipelines.console import run_stage
-from pipelines.grid.plan import plan
+from pipelines.grid.plan import PlannedTrial, plan
 from pipelines.grid.run import run_grid
 from tune_spaces import load_study
 folder, data, uri = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
@@ -49,6 +50,11 @@ study = load_study("tiny", folder)
 workers = int(sys.argv[4]) or None
 run_stage(lambda: sys.exit(bool(run_grid(study, plan(study, data, folder / "trials"), data, uri, workers))))
 """
+
+
+def planned_trial(identifier: str, configuration: str, spec: TrialSpec, folder: Path) -> PlannedTrial:
+    """A trial that needs no data to be planned, with its place in a folder of trials."""
+    return PlannedTrial(identifier, configuration, spec, "data", "code", folder / identifier, PREPARATION)
 
 
 def tiny(folder: Path, **changes: Any) -> Study:

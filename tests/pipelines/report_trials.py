@@ -14,7 +14,7 @@ import pandas as pd
 from dmf.spec import TrialSpec
 from pipelines.grid.plan import PlannedTrial
 from pipelines.report.data import DataFacts
-from tests.pipelines.grids import PREPARATION
+from tests.pipelines.grids import planned_trial
 
 SIDE = 64
 BASE = TrialSpec(
@@ -52,18 +52,7 @@ def plausible(spec: TrialSpec) -> float:
 
 
 def plan_trials(root: Path, specs: Iterable[TrialSpec]) -> list[PlannedTrial]:
-    return [
-        PlannedTrial(
-            identifier := spec.identifier("data", "code"),
-            name_of(spec),
-            spec,
-            "data",
-            "code",
-            root / "s" / identifier,
-            PREPARATION,
-        )
-        for spec in specs
-    ]
+    return [planned_trial(spec.identifier("data", "code"), name_of(spec), spec, root / "s") for spec in specs]
 
 
 def write_trials(planned: Iterable[PlannedTrial], facts: DataFacts, score: Score = plausible) -> None:

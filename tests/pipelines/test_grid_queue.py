@@ -11,7 +11,7 @@ from dmf.spec import TrialSpec
 from pipelines.grid.plan import PlannedTrial
 from pipelines.grid.queue import DEATHS, TrialQueue
 from pipelines.records import DONE, Failure
-from tests.pipelines.grids import PREPARATION
+from tests.pipelines.grids import planned_trial
 
 SHAPE = Failure("configuration", "RuntimeError: shapes (2, 3) and (4, 5) do not fit")
 NAN = Failure("divergence", "TrainingDiverged: `dice` is not finite at step 7")
@@ -21,15 +21,7 @@ DIED = Failure("machine", "its worker died")
 def planned(folder: Path, rows: str, seeds: int) -> list[PlannedTrial]:
     """Trials `a0`, `b0`, ..., `a1`, ... of rows a, b, ...: in the study's order, seed by seed."""
     return [
-        PlannedTrial(
-            f"{row}{seed}",
-            row,
-            TrialSpec(dataset="phantom", seed=seed),
-            "data",
-            "code",
-            folder / f"{row}{seed}",
-            PREPARATION,
-        )
+        planned_trial(f"{row}{seed}", row, TrialSpec(dataset="phantom", seed=seed), folder)
         for seed in range(seeds)
         for row in rows
     ]

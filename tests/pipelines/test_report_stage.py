@@ -155,8 +155,8 @@ class TestLatex:
         params = "paced_focal.adaptive_gamma=True, paced_focal.epoch_scaling_factor=0.1, smooth_l1.beta=0.5"
         entry = Entry(mean=82.75, std=1.05, n=3, best=False)
         metrics = tuple(Metric(name) for name in ("dice", "iou", "precision", "recall", "cb_dice", "hd95", "hausdorff"))
-        first = Line((loss, params, "MAD"), (entry,) * len(metrics), repeated=0, opens=True, baseline=False)
-        lines = (first, *(dataclasses.replace(first, repeated=2, opens=False) for _ in range(62)))
+        first = Line((loss, params, "MAD"), (entry,) * len(metrics), repeated=0, baseline=False)
+        lines = (first, *(dataclasses.replace(first, repeated=2) for _ in range(62)))
         axes = ("losses", "loss_params", "weighting")
         table = Table("phantom", "per_image", axes, metrics, lines, "scores", "A caption of one line.")
         (tmp_path / f"{table.name}.tex").write_text(to_latex(table))

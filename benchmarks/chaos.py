@@ -33,7 +33,7 @@ import torch
 from mlflow.tracking import MlflowClient
 
 from pipelines.sync import bring_level
-from tests.pipelines.grids import LONG, finished, mirrored, start, store, tiny, wait_for, workers_of
+from tests.support.grids import LONG, finished, mirrored, start, store, tiny, wait_for, workers_of
 
 RESULTS = Path(__file__).parent / "results" / "chaos.json"
 VICTIMS = ("worker", "driver", "server")

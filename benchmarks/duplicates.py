@@ -24,11 +24,11 @@ import cv2
 import numpy as np
 from scipy.fft import dctn
 
-from pipelines import duplicates
-from pipelines.catalogue import load_catalogue
-from pipelines.duplicates import CROPS, near_duplicates, patterns_of, sketches_of, thumbnail
-from pipelines.parallel import threaded
-from pipelines.readers import case_image, read_cases
+from pipelines.core.parallel import threaded
+from pipelines.datasets import duplicates
+from pipelines.datasets.cases import case_image, read_cases
+from pipelines.datasets.catalogue import load_catalogue
+from pipelines.datasets.duplicates import CROPS, near_duplicates, patterns_of, sketches_of, thumbnail
 
 RESULTS = Path(__file__).parent / "results" / "duplicates.json"
 SIMILARITY = 0.95

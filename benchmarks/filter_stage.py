@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pipelines.arrays import file_checksum
-from pipelines.catalogue import load_catalogue
-from pipelines.fetch.manifest import Manifest
+from pipelines.artifacts.manifest import Manifest
+from pipelines.artifacts.split_table import COLUMNS, table_path, write_table
+from pipelines.core.checksums import file_checksum
+from pipelines.datasets.catalogue import load_catalogue
+from pipelines.datasets.params import Params
 from pipelines.filter.prepare import prepare
-from pipelines.params import Params
-from pipelines.split.table import COLUMNS, table_path, write_table
 
 DIFFERENT = 50
 """So many pictures there are, under as many names as asked for."""

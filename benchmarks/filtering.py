@@ -38,8 +38,8 @@ import torch
 from skimage.restoration import _denoise, denoise_bilateral
 
 from benchmarks.filter_stage import speckle
-from pipelines.filter.bilateral import bilateral
-from pipelines.params import FilterParams
+from pipelines.datasets.bilateral import bilateral
+from pipelines.datasets.params import FilterParams
 
 RESULTS = Path(__file__).parent / "results" / "filtering.json"
 SIZES = (128, 256)

@@ -24,10 +24,10 @@ import torch
 
 from benchmarks.device import describe_machine, wait_for_device
 from benchmarks.packing import CONFIGURATIONS, DEFAULTS, Setting, draw, specs
-from dmf.data import TrialData
-from dmf.graphs import ReplayedStep, Step
-from dmf.seeding import reproducible
-from dmf.train import Trial
+from dmf.training.data import TrialData
+from dmf.training.graphs import ReplayedStep, Step
+from dmf.training.seeding import reproducible
+from dmf.training.trial import Trial
 
 RESULTS = Path(__file__).parent / "results"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

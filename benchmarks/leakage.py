@@ -4,9 +4,10 @@
     python -m benchmarks.leakage --study leakage_small
 
 Prints a table and writes benchmarks/results/<study>.json. A test image is leaked when an image of its group (the same
-picture, see pipelines/duplicates.py, or the same patient) is in train. Test sets differ between the splits, so the
-leaked and the other test images of the random split stand beside the whole; and pictures that exist several times may
-be easier or harder than others, so the same is asked of the grouped split, where their relatives are never in train.
+picture, see pipelines/datasets/duplicates.py, or the same patient) is in train. Test sets differ between the splits,
+so the leaked and the other test images of the random split stand beside the whole; and pictures that exist several
+times may be easier or harder than others, so the same is asked of the grouped split, where their relatives are never
+in train.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines import arrays
-from pipelines.arrays import split_rows
-from pipelines.console import run_stage
-from pipelines.grid.plan import plan
-from pipelines.report.records import TrialRecord, read_trials
+from pipelines.artifacts import arrays
+from pipelines.artifacts.arrays import split_rows
+from pipelines.core.console import run_stage
+from pipelines.trials.finished import TrialRecord, read_trials
+from pipelines.trials.plan import plan
 from tune_spaces import load_study
 
 RESULTS = Path(__file__).parent / "results"

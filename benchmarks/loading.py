@@ -31,11 +31,11 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from benchmarks.device import wait_for_device
-from dmf.augment import Augmentation, Augmenter
-from dmf.data import TrialData, epoch_order
-from dmf.loading import Loader, Resident, Streamed
-from dmf.spec import TrialSpec
-from dmf.train import Trial
+from dmf.training.augment import Augmentation, Augmenter
+from dmf.training.data import TrialData, epoch_order
+from dmf.training.loading import Loader, Resident, Streamed
+from dmf.training.spec import TrialSpec
+from dmf.training.trial import Trial
 from pipelines.grid.memory import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results" / "loading.json"
@@ -82,7 +82,7 @@ def from_loader(loader: Loader, augmented: bool) -> Batches:
     for epoch in itertools.count():
         order = epoch_order(loader.data.rows["train"], BATCH, 0, epoch)
         augment.begin(epoch)
-        loader.expect(order)
+        loader.prefetch(order)
         for rows in order:
             yield augment(*loader.batch(rows))
 

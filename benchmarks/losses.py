@@ -27,7 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.device import wait_for_device
 from dmf.losses import FusedLosses, build_loss, evaluate
-from dmf.losses.sweep import plain_statistics
+from dmf.losses.fused_pass import plain_statistics
 
 RESULTS = Path(__file__).parent / "results" / "losses.json"
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

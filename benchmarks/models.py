@@ -28,8 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.audit.tables import Table, insert
 from benchmarks.device import wait_for_device
 from dmf.models import build_model
-from pipelines.console import say, track
-from pipelines.files import write_atomically
+from pipelines.core.console import say, track
+from pipelines.core.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "models.json"

@@ -3,8 +3,8 @@
     python -m benchmarks.obvious_script SPECS.json DATA.pt STORE.db SCORES.json
 
 One process, float32, all cores, a DataLoader, one softmax and one set of counts a loss, Python lists for the memory,
-one `log_metric` for each value of each step. It computes what a `dmf.train.Trial` of the same spec computes, from the
-same network, initial weights, batches and images, and is kept to losses cross-entropy, IoU, Dice and CB-Dice under the
+one `log_metric` for each value of each step. It computes what a `dmf.Trial` of the same spec computes, from the same
+network, initial weights, batches and images, and is kept to losses cross-entropy, IoU, Dice and CB-Dice under the
 `variance` weighting. Nothing of it is slow on purpose.
 """
 
@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.utils.data import DataLoader, Dataset
 
-from dmf.data import TrialData, epoch_order
-from dmf.evaluation import Predictions
 from dmf.models import build_model
-from dmf.seeding import trial_seed
-from dmf.spec import TrialSpec
+from dmf.training.data import TrialData, epoch_order
+from dmf.training.evaluation import Predictions
+from dmf.training.seeding import trial_seed
+from dmf.training.spec import TrialSpec
 
 SMOOTH = 1e-6
 

@@ -21,16 +21,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dmf.train import train
-from pipelines import arrays
+from dmf.training.trial import train
+from pipelines.artifacts import arrays
+from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.grid.estimate import from_finished
 from pipelines.grid.inputs import load_inputs
-from pipelines.grid.plan import PlannedTrial, plan
 from pipelines.grid.run import run_grid
 from pipelines.grid.status import grid_status
-from pipelines.params import FilterParams, SplitParams
-from pipelines.records import DONE
 from pipelines.status import print_status
+from pipelines.trials.plan import PlannedTrial, plan
+from pipelines.trials.record import DONE
 from tune_spaces import Study
 
 RESULTS = Path(__file__).parent / "results" / "overhead.json"

@@ -30,10 +30,10 @@ import torch
 
 from benchmarks.device import describe_machine
 from benchmarks.stacked import StackedTrials
-from dmf.data import TrialData
-from dmf.packed import PackedTrials
-from dmf.spec import TrialSpec
-from dmf.train import Trial
+from dmf.training.data import TrialData
+from dmf.training.packed import PackedTrials
+from dmf.training.spec import TrialSpec
+from dmf.training.trial import Trial
 
 RESULTS = Path(__file__).parent / "results"
 AUXILIARIES = ("tversky", "focal", "cb_dice", None)

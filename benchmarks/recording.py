@@ -21,14 +21,15 @@ import pandas as pd
 import torch
 from mlflow.tracking import MlflowClient
 
-from dmf.augment import as_float
-from dmf.data import SPLITS, TrialData, epoch_order
-from dmf.spec import TrialSpec
-from dmf.train import EpochReport, Trial
+from dmf.training.augment import as_float
+from dmf.training.data import SPLITS, TrialData, epoch_order
+from dmf.training.results import EpochReport
+from dmf.training.spec import TrialSpec
+from dmf.training.trial import Trial
 from pipelines.grid.attempt import SHARE
-from pipelines.records import epoch_row, step_rows
-from pipelines.tracking import BATCH, Mirror
-from pipelines.unfinished import Progress, Unfinished
+from pipelines.trials.mirror import BATCH, Mirror
+from pipelines.trials.record import epoch_row, step_rows
+from pipelines.trials.unfinished import Progress, Unfinished
 
 RESULTS = Path(__file__).parent / "results" / "recording.json"
 IMAGES, SIDE, EPOCHS = 240, 64, 6

@@ -22,8 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.graphs import fuse, ready_logits
 from benchmarks.packing import DEFAULTS, PAPER, draw, specs
-from dmf.losses import sweep
-from dmf.train import Trial
+from dmf.losses import fused_pass
+from dmf.training.trial import Trial
 
 RESULTS = Path(__file__).parent / "results" / "roofline.json"
 GPUS = {"H100": (989e12, 3.35e12), "H200": (989e12, 4.8e12)}
@@ -54,7 +54,7 @@ class Count(TorchDispatchMode):
 def demand() -> dict[str, float]:
     """Of one step at the paper's size."""
     size = DEFAULTS["cuda"]
-    sweep.SLAB = 2**40  # a GPU takes a batch as one slab
+    fused_pass.CHUNK = 2**40  # a GPU takes a batch as one chunk
     setting = {**size, "precision": "bf16"}
     trial = Trial(specs(3, setting)[2], draw(4 * size["batch_size"], size["image_size"]))
     rows = trial.data.rows["train"][: size["batch_size"]]

@@ -1,4 +1,4 @@
-"""Trials with their weights stacked: the rival that `dmf.packed` was chosen over, measured by benchmarks/packing.py."""
+"""Trials with their weights stacked: the rival of `dmf.training.packed`, measured by benchmarks/packing.py."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from dmf.data import TrialData, epoch_order
-from dmf.seeding import reproducible, trial_seed
-from dmf.spec import TrialSpec
-from dmf.train import EpochReport, Trial
+from dmf.training.data import TrialData, epoch_order
+from dmf.training.results import EpochReport
+from dmf.training.seeding import reproducible, trial_seed
+from dmf.training.spec import TrialSpec
+from dmf.training.trial import Trial
 
 
 class StackedTrials:

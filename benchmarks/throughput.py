@@ -30,11 +30,11 @@ import numpy as np
 import torch
 import yaml
 
-from dmf.data import SPLITS, TrialData
-from dmf.spec import TrialSpec
-from pipelines import arrays
-from pipelines.grid.plan import plan
+from dmf.training.data import SPLITS, TrialData
+from dmf.training.spec import TrialSpec
+from pipelines.artifacts import arrays
 from pipelines.grid.run import run_grid
+from pipelines.trials.plan import plan
 from tune_spaces import load_study
 
 RESULTS = Path(__file__).parent / "results" / "throughput.json"

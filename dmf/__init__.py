@@ -8,8 +8,9 @@ from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.losses import LOSSES, FusedLosses, Loss, build_loss
 from dmf.metrics import confusion_counts, summarise
 from dmf.models import MODELS, build_model
-from dmf.spec import TrialSpec
-from dmf.train import Trial, TrialResult, train
+from dmf.training.results import TrialResult
+from dmf.training.spec import TrialSpec
+from dmf.training.trial import Trial, train
 from dmf.weightings import WEIGHTINGS, Weighting, build_weighting
 
 __all__ = [

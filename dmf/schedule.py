@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.weightings.base import require
+from dmf.checks import require
 from dmf.weightings.fidelity import FIDELITIES
 
 HORIZON = 100

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from pipelines.console import run_stage, say, show
+from pipelines.core.console import run_stage, say, show
 from pipelines.grid.estimate import from_finished, spell_seconds
 from pipelines.grid.failures import failure_table
-from pipelines.grid.plan import plan
 from pipelines.grid.status import GridStatus, grid_status
+from pipelines.trials.plan import plan
 from tune_spaces import load_study
 
 

@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
-from pipelines.console import run_stage, say
-from pipelines.tracking import tracking_uri
+from pipelines.core.console import run_stage, say
+from pipelines.trials.mirror import tracking_uri
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.support.places import ROOT
+
 settings.register_profile("patient", deadline=None)  # timings never decide a test
 settings.load_profile("patient")
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from dmf.losses import build_loss
-from dmf.spec import TrialSpec
-from dmf.train import build_network
+from dmf.training.build import build_network
+from dmf.training.spec import TrialSpec
 from dmf.weightings import build_weighting
 from tune_spaces.strict_yaml import ConfigError, did_you_mean, validate
 from tune_spaces.study import Combinations, Study

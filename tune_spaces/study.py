@@ -43,7 +43,7 @@ class Combinations(StrictModel):
 
 
 class Resources(StrictModel):
-    """What one worker occupies, and how many trials it trains at a time (`dmf.packed`): for a GPU, 4 or more."""
+    """What one worker occupies, and how many trials it trains at a time (`PackedTrials`): for a GPU, 4 or more."""
 
     cpus: float = Field(default=1, gt=0)
     gpus: float = Field(default=0, ge=0)

@@ -14,8 +14,8 @@ import torch
 
 from benchmarks.audit import losses, metrics, weightings
 from benchmarks.audit.tables import Table, insert
-from pipelines.console import say
-from pipelines.files import write_atomically
+from pipelines.core.console import say
+from pipelines.core.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "audit.md"

@@ -1,17 +1,8 @@
 """Losses: small modules with their equation in the docstring, and one shared pass for any number of them."""
 
 from dmf.losses import adaptive_focal, paced, probability, reference, region, true_class
-from dmf.losses.base import (
-    FIDELITIES,
-    LOSSES,
-    Counts,
-    Loss,
-    Pixels,
-    ProbabilityLoss,
-    RegionLoss,
-    TrueClassLoss,
-    build_loss,
-)
+from dmf.losses.base import FIDELITIES, LOSSES, Loss, ProbabilityLoss, RegionLoss, TrueClassLoss, build_loss
+from dmf.losses.families import Counts, Pixels
 from dmf.losses.fused import FusedLosses, evaluate
 
 __all__ = [

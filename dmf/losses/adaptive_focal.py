@@ -7,8 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from dmf.losses.base import LOSSES, REFERENCE, Loss, Pixels, TrueClassLoss
-from dmf.losses.truth import Truth, prepare
+from dmf.losses.base import LOSSES, REFERENCE, Loss, TrueClassLoss
+from dmf.losses.families import Pixels
+from dmf.losses.labels import Labels, prepare
 
 
 @LOSSES.register("adaptive_focal")
@@ -26,34 +27,34 @@ class AdaptiveFocalLoss(TrueClassLoss):
     one volume, here each image of a batch has its own α and γ. The fidelity `reference` is that code.
     """
 
-    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        return -self.alpha(truth) * pixels.small_q.pow(self.gamma(truth)) * pixels.log_p
+    def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
+        return -self.alpha(labels) * pixels.small_q.pow(self.gamma(labels)) * pixels.log_p
 
-    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         q = pixels.small_q
-        gamma = self.gamma(truth)
-        return self.alpha(truth) * q.pow(gamma) * (gamma * pixels.p * pixels.log_p / q - 1)
+        gamma = self.gamma(labels)
+        return self.alpha(labels) * q.pow(gamma) * (gamma * pixels.p * pixels.log_p / q - 1)
 
-    def alpha(self, truth: Truth) -> Float[Tensor, "B S"]:
+    def alpha(self, labels: Labels) -> Float[Tensor, "B S"]:
         """Weight of each pixel."""
-        share = foreground_share(truth).unsqueeze(1)
-        return truth.select(torch.cat([share, (1 - share).expand(-1, truth.num_classes - 1)], dim=1))
+        share = foreground_share(labels).unsqueeze(1)
+        return labels.select(torch.cat([share, (1 - share).expand(-1, labels.num_classes - 1)], dim=1))
 
-    def gamma(self, truth: Truth) -> Float[Tensor, "B 1"]:
+    def gamma(self, labels: Labels) -> Float[Tensor, "B 1"]:
         """Focus of each image."""
-        return (foreground_share(truth) + outline(truth)).unsqueeze(1)
+        return (foreground_share(labels) + outline(labels)).unsqueeze(1)
 
 
-def foreground_share(truth: Truth) -> Float[Tensor, " B"]:
+def foreground_share(labels: Labels) -> Float[Tensor, " B"]:
     """Pixels of classes other than 0, as a share of the valid ones, image by image."""
-    pixels = truth.class_pixels
+    pixels = labels.class_pixels
     return pixels[:, 1:].sum(1) / pixels.sum(1).clamp_min(1)
 
 
-def outline(truth: Truth) -> Float[Tensor, " B"]:
+def outline(labels: Labels) -> Float[Tensor, " B"]:
     """Mean length of the gradient of the foreground mask, image by image; 0 for labels without an image."""
-    mask = (truth.map > 0).to(truth.dtype)
-    axes = [axis for axis in truth.spatial if mask.shape[axis] > 1]
+    mask = (labels.map > 0).to(labels.dtype)
+    axes = [axis for axis in labels.spatial if mask.shape[axis] > 1]
     if not axes:
         return mask.new_zeros(len(mask))
     squares = [slope.square() for slope in torch.gradient(mask, dim=axes)]
@@ -73,11 +74,11 @@ class ReferenceAdaptiveFocalLoss(Loss):
 
     def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, ""]:
         """The loss of a batch."""
-        z, truth = prepare(logits, target, self.num_classes, self.ignore_index)
-        share = foreground_share(truth).view(-1, 1, 1)
-        gamma = share + outline(truth).view(-1, 1, 1)
+        z, labels = prepare(logits, target, self.num_classes, self.ignore_index)
+        share = foreground_share(labels).view(-1, 1, 1)
+        gamma = share + outline(labels).view(-1, 1, 1)
         alpha = torch.cat([1 - share, share.expand(-1, self.num_classes - 1, -1)], dim=1)
-        log_p = logsigmoid(z * (2 * truth.one_hot - 1))
+        log_p = logsigmoid(z * (2 * labels.one_hot - 1))
         q = (-torch.expm1(log_p)).clamp_min(torch.finfo(z.dtype).tiny)
-        pixels = truth.checked(truth.class_pixels.sum())
-        return truth.total(-alpha * q.pow(gamma) * log_p) / (pixels * self.num_classes)
+        pixels = labels.checked(labels.class_pixels.sum())
+        return labels.total(-alpha * q.pow(gamma) * log_p) / (pixels * self.num_classes)

@@ -1,25 +1,18 @@
-"""What a loss is: a small module, in one of three families by what it looks at.
+"""What a loss is: a small module in one of the three families of `dmf.losses.families`.
 
-* a `RegionLoss` sees counts per class, `TP = Σ y p`, `FP = Σ (1 − y) p`, `FN = Σ y (1 − p)`;
-* a `TrueClassLoss` sees, pixel by pixel, the probability of the true class;
-* a `ProbabilityLoss` sees, pixel by pixel, every class's probability beside its one-hot label.
-
-A family fixes how the gradient reaches the logits, so that any number of losses share one softmax forward and one
-sweep backward (`dmf.losses.fused`). A loss outside the families overrides `forward` and is evaluated by itself.
+A loss outside the families overrides `forward` and is evaluated by itself.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.losses.truth import Truth
+from dmf.losses.families import Probability, Region, TrueClass
+from dmf.losses.fused import evaluate
 from dmf.registry import Registry
 
 
@@ -49,8 +42,6 @@ class Loss(nn.Module):
 
     def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, ""]:
         """The loss of a batch."""
-        from dmf.losses.fused import evaluate
-
         return evaluate([self], logits, target)[0]
 
     def set_epoch(self, epoch: int) -> None:
@@ -63,62 +54,15 @@ class Loss(nn.Module):
         return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Counts per class over the valid pixels of `images` images (1 for a batch of single labels)."""
-
-    tp: Float[Tensor, " C"]
-    fp: Float[Tensor, " C"]
-    fn: Float[Tensor, " C"]
-    images: int
+class RegionLoss(Loss, Region):
+    """A loss of the counts per class."""
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """The true class at every pixel: its probability `p`, and `log p` if asked for. Both are 0 at an ignored pixel."""
-
-    p: Float[Tensor, "B S"]
-    logarithm: Callable[[], Float[Tensor, "B S"]]
-
-    @cached_property
-    def log_p(self) -> Float[Tensor, "B S"]:
-        """`log p`, finite however small p is."""
-        return self.logarithm()
-
-    @cached_property
-    def q(self) -> Float[Tensor, "B S"]:
-        """`1 − p`, to the absolute precision of p."""
-        return 1 - self.p
-
-    @cached_property
-    def small_q(self) -> Float[Tensor, "B S"]:
-        """`1 − p` to its own relative precision, and above 0: safe below a fractional power."""
-        return (-torch.expm1(self.log_p)).clamp_min(torch.finfo(self.p.dtype).tiny)
+class TrueClassLoss(Loss, TrueClass):
+    """A loss of the true class's probability."""
 
 
-class RegionLoss(Loss, ABC):
-    """A function of the counts per class. With `hard`, predictions are first rounded to the most probable class."""
-
-    hard = False
-
-    @abstractmethod
-    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        """Value; its derivative with respect to the counts is autograd's."""
-
-
-class TrueClassLoss(Loss, ABC):
-    """The mean over pixels of a function of the true class's probability."""
-
-    @abstractmethod
-    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        """The loss of each pixel."""
-
-    @abstractmethod
-    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        """Its derivative with respect to `log p`."""
-
-
-class ProbabilityLoss(Loss, ABC):
+class ProbabilityLoss(Loss, Probability):
     """The mean over pixels and classes of a function of each class's probability and one-hot label.
 
     Args:
@@ -156,18 +100,6 @@ class ProbabilityLoss(Loss, ABC):
         easy = (y == 0) & (p <= self.hard_negative_threshold)
         return torch.where(easy, values * self.easy_negative_weight, values)
 
-    @abstractmethod
-    def value(
-        self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
-    ) -> Float[Tensor, "B C S"]:
-        """The loss of each pixel and class; 0 where `p` and `y` are both 0."""
-
-    @abstractmethod
-    def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
-        """Its derivative with respect to `log p`, all classes taken as independent."""
-
-
-PixelLoss = TrueClassLoss | ProbabilityLoss
 
 LOSSES: Registry[Loss] = Registry("loss")
 """The losses as the papers' equations have them."""

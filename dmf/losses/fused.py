@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.losses.base import Counts, Loss, PixelLoss, RegionLoss
-from dmf.losses.sweep import Statistics, swept_statistics
-from dmf.losses.truth import Truth, prepare
+from dmf.losses.families import Counts, Member, Pixelwise, Region
+from dmf.losses.fused_pass import Statistics, fused_statistics
+from dmf.losses.labels import Labels, prepare
 
 
 class FusedLosses(nn.Module):
-    """Several losses of the same logits from one softmax, one set of counts and one backward sweep.
+    """Several losses of the same logits from one softmax, one set of counts and one backward pass.
 
     Shape: as `Loss`; returns `(N,)`, in the order of `losses`, equal to evaluating each alone.
 
@@ -22,7 +22,7 @@ class FusedLosses(nn.Module):
         ValueError: if there is no loss, or they disagree about `num_classes` or `ignore_index`.
     """
 
-    def __init__(self, losses: Sequence[Loss]) -> None:
+    def __init__(self, losses: Sequence[nn.Module]) -> None:
         super().__init__()
         if not losses:
             raise ValueError("Parameter `losses` must name at least one loss. Found none.")
@@ -38,39 +38,39 @@ class FusedLosses(nn.Module):
 
 
 def evaluate(
-    losses: Sequence[Loss],
+    losses: Sequence[Member],
     logits: Float[Tensor, "B C *spatial"],
     target: Int[Tensor, " B *spatial"],
-    statistics: Statistics = swept_statistics,
+    statistics: Statistics = fused_statistics,
 ) -> Float[Tensor, " N"]:
-    """Value of every loss; `statistics` may be `plain_statistics`, by which the sweep is tested."""
-    z, truth = prepare(logits, target, losses[0].num_classes, losses[0].ignore_index)
-    pixelwise = [loss for loss in losses if isinstance(loss, PixelLoss)]
+    """Value of every loss; `statistics` may be `plain_statistics`, by which the fused pass is tested."""
+    z, labels = prepare(logits, target, losses[0].num_classes, losses[0].ignore_index)
+    pixelwise: list[Pixelwise] = [loss for loss in losses if isinstance(loss, Pixelwise)]
     soft: Counts | None = None
     hard: Counts | None = None
     means: Iterator[Tensor] = iter(())
-    if pixelwise or any(isinstance(loss, RegionLoss) and not loss.hard for loss in losses):
-        (tp, fp, fn), values = statistics(z, truth, pixelwise)
+    if pixelwise or any(isinstance(loss, Region) and not loss.hard for loss in losses):
+        (tp, fp, fn), values = statistics(z, labels, pixelwise)
         soft = Counts(tp, fp, fn, images=len(z))
         means = iter(values)
-    if any(isinstance(loss, RegionLoss) and loss.hard for loss in losses):
-        hard = hard_counts(z, truth)
+    if any(isinstance(loss, Region) and loss.hard for loss in losses):
+        hard = hard_counts(z, labels)
 
-    def value(loss: Loss) -> Tensor:
-        if isinstance(loss, RegionLoss):
+    def value(loss: Member) -> Tensor:
+        if isinstance(loss, Region):
             counts = hard if loss.hard else soft
             assert counts is not None
             return loss.from_counts(counts)
-        return next(means) if isinstance(loss, PixelLoss) else loss(logits, target)
+        return next(means) if isinstance(loss, Pixelwise) else loss(logits, target)
 
     return torch.stack([value(loss) for loss in losses])
 
 
 @torch.no_grad()
-def hard_counts(z: Float[Tensor, "B C S"], truth: Truth) -> Counts:
+def hard_counts(z: Float[Tensor, "B C S"], labels: Labels) -> Counts:
     """Counts of the most probable class, the first of equals."""
     winner = z.softmax(1).argmax(1)
-    predicted = truth.kept(Truth(winner, truth.num_classes, None, truth.dtype).one_hot)
-    tp, found, present = (part.sum((0, 2)) for part in (predicted * truth.one_hot, predicted, truth.one_hot))
-    check = truth.checked(present.sum()) * 0
+    predicted = labels.kept(Labels(winner, labels.num_classes, None, labels.dtype).one_hot)
+    tp, found, present = (part.sum((0, 2)) for part in (predicted * labels.one_hot, predicted, labels.one_hot))
+    check = labels.checked(present.sum()) * 0
     return Counts(tp + check, found - tp, present - tp, images=len(z))

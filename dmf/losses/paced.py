@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dmf.losses.base import LOSSES, Loss
-from dmf.losses.truth import prepare
+from dmf.losses.labels import prepare
 
 
 @LOSSES.register("paced_focal")
@@ -61,10 +61,10 @@ class PacedFocalLoss(Loss):
 
     def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, ""]:
         """The loss of a batch."""
-        z, truth = prepare(logits, target, self.num_classes, self.ignore_index)
-        log_p = (z.log_softmax(1) * truth.one_hot).sum(1)
+        z, labels = prepare(logits, target, self.num_classes, self.ignore_index)
+        log_p = (z.log_softmax(1) * labels.one_hot).sum(1)
         q = (-torch.expm1(log_p)).clamp_min(torch.finfo(z.dtype).tiny)
-        pixels = truth.checked(truth.class_pixels.sum())
-        difficulty = truth.total(q.detach()) / pixels
+        pixels = labels.checked(labels.class_pixels.sum())
+        difficulty = labels.total(q.detach()) / pixels
         gamma = self.gamma * (1 + self.growth * self.epoch * difficulty)
-        return -(self.decay**self.epoch) * truth.total(q.pow(gamma) * log_p) / pixels
+        return -(self.decay**self.epoch) * labels.total(q.pow(gamma) * log_p) / pixels

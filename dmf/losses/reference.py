@@ -11,9 +11,10 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.losses.base import REFERENCE, Counts, Pixels, RegionLoss, TrueClassLoss
+from dmf.losses.base import REFERENCE, RegionLoss, TrueClassLoss
+from dmf.losses.families import Counts, Pixels
+from dmf.losses.labels import Labels
 from dmf.losses.region import rarity
-from dmf.losses.truth import Truth
 
 EPSILON = 1e-7
 
@@ -94,9 +95,9 @@ class ReferenceCrossEntropyLoss(TrueClassLoss):
     lowest = math.log(EPSILON)
     highest = math.log1p(-EPSILON)
 
-    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         return -pixels.log_p.clamp(self.lowest, self.highest)
 
-    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         inside = (pixels.log_p >= self.lowest) & (pixels.log_p <= self.highest)
         return -inside.to(pixels.p.dtype)

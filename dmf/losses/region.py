@@ -11,7 +11,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.losses.base import LOSSES, STABLE, Counts, RegionLoss
+from dmf.losses.base import LOSSES, STABLE, RegionLoss
+from dmf.losses.families import Counts
 
 SMOOTH = 1e-6
 

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.losses.base import LOSSES, Pixels, TrueClassLoss, class_weights
-from dmf.losses.truth import Truth
+from dmf.losses.base import LOSSES, TrueClassLoss, class_weights
+from dmf.losses.families import Pixels
+from dmf.losses.labels import Labels
 
 
 def emphasised(values: Float[Tensor, "B S"], pixels: Pixels, weight: float) -> Float[Tensor, "B S"]:
@@ -42,10 +43,10 @@ class CrossEntropyLoss(TrueClassLoss):
         super().__init__(num_classes, ignore_index=ignore_index)
         self.difficulty_weight = _checked_difficulty(difficulty_weight)
 
-    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         return emphasised(-pixels.log_p, pixels, self.difficulty_weight)
 
-    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         slope = torch.full_like(pixels.p, -1)
         return emphasised_slope(slope, lambda: -pixels.log_p, pixels, self.difficulty_weight)
 
@@ -79,28 +80,28 @@ class FocalLoss(TrueClassLoss):
             self.register_buffer("table", torch.tensor(self.alpha, dtype=torch.float64), persistent=False)
         self.gamma = gamma
 
-    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        return emphasised(self.plain_value(pixels, truth), pixels, self.difficulty_weight)
+    def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
+        return emphasised(self.plain_value(pixels, labels), pixels, self.difficulty_weight)
 
-    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         q = self.q(pixels)
         hardness = torch.addcmul(q, pixels.p, pixels.log_p, value=-self.gamma)
-        slope = self.weigh(hardness.mul_(q.pow(self.gamma - 1)), truth)
-        return emphasised_slope(slope, lambda: self.plain_value(pixels, truth), pixels, self.difficulty_weight)
+        slope = self.weigh(hardness.mul_(q.pow(self.gamma - 1)), labels)
+        return emphasised_slope(slope, lambda: self.plain_value(pixels, labels), pixels, self.difficulty_weight)
 
-    def plain_value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def plain_value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         """The loss of each pixel before its difficulty counts."""
-        return self.weigh(self.q(pixels).pow(self.gamma) * pixels.log_p, truth)
+        return self.weigh(self.q(pixels).pow(self.gamma) * pixels.log_p, labels)
 
     def q(self, pixels: Pixels) -> Float[Tensor, "B S"]:
         """`1 − p`, in the precision that the power needs."""
         return pixels.q if self.gamma >= 1 else pixels.small_q
 
-    def weigh(self, values: Float[Tensor, "B S"], truth: Truth) -> Float[Tensor, "B S"]:
+    def weigh(self, values: Float[Tensor, "B S"], labels: Labels) -> Float[Tensor, "B S"]:
         """Values times minus the weight of each pixel's class."""
         if isinstance(self.alpha, float):
             return values.mul(-self.alpha)
-        return values * -truth.select(self.table)
+        return values * -labels.select(self.table)
 
 
 @LOSSES.register("exponential")
@@ -112,10 +113,10 @@ class ExponentialLoss(TrueClassLoss):
     equation (3) with λ1 = λ2 = 1; for more than two classes the formula is our reading.
     """
 
-    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         return torch.exp(-pixels.p)
 
-    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
+    def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         return torch.exp(-pixels.p).mul_(pixels.p).neg_()
 
 
@@ -135,13 +136,13 @@ class AdaptExponentialLoss(ExponentialLoss):
             raise ValueError(f"Parameter `epsilon` must be > 0, or an empty mask divides by 0. Found {epsilon}.")
         self.epsilon = epsilon
 
-    def value(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        return super().value(pixels, truth) * self.weights(truth)
+    def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
+        return super().value(pixels, labels) * self.weights(labels)
 
-    def slope(self, pixels: Pixels, truth: Truth) -> Float[Tensor, "B S"]:
-        return super().slope(pixels, truth) * self.weights(truth)
+    def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
+        return super().slope(pixels, labels) * self.weights(labels)
 
-    def weights(self, truth: Truth) -> Float[Tensor, "B S"]:
+    def weights(self, labels: Labels) -> Float[Tensor, "B S"]:
         """λ of each pixel."""
-        pixels = truth.class_pixels
-        return truth.select(1 / (pixels / pixels.sum(1, keepdim=True).clamp_min(1) + self.epsilon))
+        pixels = labels.class_pixels
+        return labels.select(1 / (pixels / pixels.sum(1, keepdim=True).clamp_min(1) + self.epsilon))

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.losses.base import PixelLoss, Pixels, ProbabilityLoss, TrueClassLoss
-from dmf.losses.truth import Truth
+from dmf.losses.families import Pixels, Pixelwise, Probability, TrueClass
+from dmf.losses.labels import Labels
 
 
 class Sums(NamedTuple):
@@ -34,43 +34,43 @@ class SoftmaxView:
 
     log_p: Float[Tensor, "B C S"]
     p: Float[Tensor, "B C S"]
-    truth: Truth
+    labels: Labels
 
     @classmethod
-    def of(cls, z: Float[Tensor, "B C S"], truth: Truth) -> SoftmaxView:
+    def of(cls, z: Float[Tensor, "B C S"], labels: Labels) -> SoftmaxView:
         """The view of these logits, in operations that autograd can differentiate."""
         log_p = z.log_softmax(1)
-        return cls(log_p, truth.kept(log_p.exp()), truth)
+        return cls(log_p, labels.kept(log_p.exp()), labels)
 
     def pixels(self) -> Pixels:
         """The true class of every pixel."""
-        log_p = self.truth.at(self.log_p)
-        return Pixels(self.truth.kept(log_p.exp()), lambda: log_p)
+        log_p = self.labels.at(self.log_p)
+        return Pixels(self.labels.kept(log_p.exp()), lambda: log_p)
 
-    def sums(self, losses: Sequence[PixelLoss]) -> Sums:
+    def sums(self, losses: Sequence[Pixelwise]) -> Sums:
         """What the values of all losses follow from."""
-        tp, present = (self.p * self.truth.one_hot).sum(2).sum(0), self.truth.class_pixels.sum(0)
+        tp, present = (self.p * self.labels.one_hot).sum(2).sum(0), self.labels.class_pixels.sum(0)
         pixels = self.pixels()
         values = [
-            loss.value(pixels, self.truth)
-            if isinstance(loss, TrueClassLoss)
-            else loss.value(self.log_p, self.p, self.truth.one_hot) / loss.num_classes
+            loss.value(pixels, self.labels)
+            if isinstance(loss, TrueClass)
+            else loss.value(self.log_p, self.p, self.labels.one_hot) / loss.num_classes
             for loss in losses
         ]
         counts = torch.stack([tp, self.p.sum(2).sum(0) - tp, present - tp])
-        return Sums(counts, total(values, self.truth, counts), present.sum())
+        return Sums(counts, total(values, self.labels, counts), present.sum())
 
     def gradient(
-        self, losses: Sequence[PixelLoss], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
+        self, losses: Sequence[Pixelwise], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
     ) -> None:
         """Writes the gradient of the logits, from the derivatives by counts and by summed pixelwise losses."""
         d_tp, d_fp, d_fn = per_count
-        pixels, y, p = self.pixels(), self.truth.one_hot, self.p
-        true = self.truth.select(d_tp - d_fp - d_fn).mul_(pixels.p)
+        pixels, y, p = self.pixels(), self.labels.one_hot, self.p
+        true = self.labels.select(d_tp - d_fp - d_fn).mul_(pixels.p)
         every = []
         for loss, weight in zip(losses, per_value, strict=True):
-            if isinstance(loss, TrueClassLoss):
-                true.addcmul_(loss.slope(pixels, self.truth), weight)
+            if isinstance(loss, TrueClass):
+                true.addcmul_(loss.slope(pixels, self.labels), weight)
             else:
                 every.append(loss.slope(p, y) * (weight / loss.num_classes))
         pull = torch.matmul(d_fp, p).add_(true)
@@ -95,16 +95,16 @@ class BinaryView:
     sign: Float[Tensor, "B S"]
     p: Float[Tensor, "B S"]
     q: Float[Tensor, "B S"]
-    truth: Truth
+    labels: Labels
 
     lowest = -80.0
     """Below this margin p is kept, so that it never underflows; its logarithm goes on."""
 
     @classmethod
-    def of(cls, z: Float[Tensor, "B C S"], truth: Truth) -> BinaryView:
+    def of(cls, z: Float[Tensor, "B C S"], labels: Labels) -> BinaryView:
         """The view of these logits; not to be differentiated."""
-        valid = truth.valid
-        y = truth.map.flatten(1).to(truth.dtype)
+        valid = labels.valid
+        y = labels.map.flatten(1).to(labels.dtype)
         if valid is not None:
             y = y * valid
         sign = torch.rsub(y, -1, alpha=-2)  # 2y − 1
@@ -113,7 +113,7 @@ class BinaryView:
         q = 1 - p
         if valid is not None:
             p, q = p.mul_(valid), q.mul_(valid)
-        return cls(margin, y, sign, p, q, truth)
+        return cls(margin, y, sign, p, q, labels)
 
     def pixels(self) -> Pixels:
         """The true class of every pixel."""
@@ -121,25 +121,25 @@ class BinaryView:
 
     def logarithm(self) -> Float[Tensor, "B S"]:
         """`log p`: of p where it is kept exact, and linear in the margin below."""
-        if self.truth.valid is None:
+        if self.labels.valid is None:
             return self.p.log().add_((self.margin - self.lowest).clamp_max_(0))
         exact = self.margin.clamp(min=self.lowest).sigmoid_().log_()
-        return exact.add_((self.margin - self.lowest).clamp_max_(0)).mul_(self.truth.valid)
+        return exact.add_((self.margin - self.lowest).clamp_max_(0)).mul_(self.labels.valid)
 
-    def sums(self, losses: Sequence[PixelLoss]) -> Sums:
+    def sums(self, losses: Sequence[Pixelwise]) -> Sums:
         """What the values of all losses follow from. Small sums are taken by themselves, not as differences."""
         hits, misses = self.p * self.y, self.q * self.y
         tp_1, fn_1 = hits.sum(), misses.sum()
         tp_0, fn_0 = (self.p - hits).sum(), (self.q - misses).sum()
         counts = torch.stack([tp_0, tp_1, fn_1, fn_0, fn_0, fn_1]).view(3, 2)
         pixels = self.pixels()
-        values = [loss.value(pixels, self.truth) for loss in losses if isinstance(loss, TrueClassLoss)]
+        values = [loss.value(pixels, self.labels) for loss in losses if isinstance(loss, TrueClass)]
         least, most = self.y.aminmax()
         oddity = (most - 1).clamp_min(0) - least.clamp_max(0)  # at least 1 as soon as some label is neither 0 nor 1
-        return Sums(counts, total(values, self.truth, counts), counts[::2].sum().round() + oddity)
+        return Sums(counts, total(values, self.labels, counts), counts[::2].sum().round() + oddity)
 
     def gradient(
-        self, losses: Sequence[PixelLoss], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
+        self, losses: Sequence[Pixelwise], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
     ) -> None:
         """Writes the gradient of the logits, from the derivatives by counts and by summed pixelwise losses."""
         d_tp, d_fp, d_fn = per_count
@@ -147,8 +147,8 @@ class BinaryView:
         slope = self.y.mul(w[1] - w[0]).add_(w[0]).mul_(self.p)
         pixels = self.pixels()
         for loss, weight in zip(losses, per_value, strict=True):
-            if isinstance(loss, TrueClassLoss):
-                slope.addcmul_(loss.slope(pixels, self.truth), weight)
+            if isinstance(loss, TrueClass):
+                slope.addcmul_(loss.slope(pixels, self.labels), weight)
         torch.mul(slope.mul_(self.q), self.sign, out=out[:, 1])
         torch.neg(out[:, 1], out=out[:, 0])
 
@@ -156,13 +156,13 @@ class BinaryView:
 View = SoftmaxView | BinaryView
 
 
-def view_of(losses: Sequence[PixelLoss], num_classes: int) -> type[View]:
+def view_of(losses: Sequence[Pixelwise], num_classes: int) -> type[View]:
     """The cheapest view that shows these losses what they need."""
-    if num_classes == 2 and not any(isinstance(loss, ProbabilityLoss) for loss in losses):
+    if num_classes == 2 and not any(isinstance(loss, Probability) for loss in losses):
         return BinaryView
     return SoftmaxView
 
 
-def total(values: Sequence[Tensor], truth: Truth, like: Tensor) -> Float[Tensor, " M"]:
+def total(values: Sequence[Tensor], labels: Labels, like: Tensor) -> Float[Tensor, " M"]:
     """Sums of each loss's values over the valid pixels; of no loss, an empty part of the graph of `like`."""
-    return torch.stack([truth.total(value) for value in values]) if values else like.flatten()[:0]
+    return torch.stack([labels.total(value) for value in values]) if values else like.flatten()[:0]

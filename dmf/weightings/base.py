@@ -11,6 +11,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dmf.checks import require
 from dmf.registry import Registry
 
 SCALES = ("own", "sum1")
@@ -129,12 +130,6 @@ def mean_across_ranks(losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     mean = own.clone()
     dist.all_reduce(mean)
     return (mean + (losses - own)) / dist.get_world_size()
-
-
-def require(condition: bool, name: str, found: object, expected: str) -> None:
-    """Raise a ValueError in the style of the house unless `condition` holds."""
-    if not condition:
-        raise ValueError(f"Parameter `{name}` must be {expected}. Found {found!r}.")
 
 
 def as_weights(values: Sequence[float] | None, num_losses: int, name: str) -> Float[Tensor, " N"]:

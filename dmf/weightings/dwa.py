@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, ratio, require
+from dmf.checks import require
+from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, ratio
 
 
 @WEIGHTINGS.register("dwa")

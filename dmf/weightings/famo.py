@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, require
+from dmf.checks import require
+from dmf.weightings.base import WEIGHTINGS, CarryingWeighting
 
 EPSILON = 1e-8
 BETAS = (0.9, 0.999)

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from dmf.checks import require
 from dmf.registry import Registry
-from dmf.weightings.base import require
 from dmf.weightings.statistics import History, median_absolute_deviation, normalise, shares
 
 EPSILON = 1e-7

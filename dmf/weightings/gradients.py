@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.weightings.base import Combination, Weighting, mean_across_ranks, require
+from dmf.checks import require
+from dmf.weightings.base import Combination, Weighting, mean_across_ranks
 
 SUFFIX = "Weighting"
 

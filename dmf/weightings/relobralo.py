@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dmf import draws
-from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, ratio, require
+from dmf.checks import require
+from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, ratio
 
 
 @WEIGHTINGS.register("relobralo")

@@ -3,12 +3,12 @@ Writes <root>/audit/<dataset>.json, from which the split is made, and <reports>/
 
 from __future__ import annotations
 
+from pipelines.artifacts.audit import record_path, write_duplicates
 from pipelines.audit.audit import audit_dataset
 from pipelines.audit.page import findings, write_reports
-from pipelines.audit.record import record_path, write_duplicates
-from pipelines.command_line import parse_arguments
-from pipelines.console import StageError, run_stage, say
-from pipelines.params import load_params
+from pipelines.core.console import StageError, run_stage, say
+from pipelines.datasets.command_line import parse_arguments
+from pipelines.datasets.params import load_params
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipelines.audit.audit import Audit
-from pipelines.duplicates import SIDE, Pair, align
-from pipelines.parallel import threaded
-from pipelines.pictures import resize_mask
-from pipelines.readers import case_mask
+from pipelines.core.images import resize_mask
+from pipelines.core.parallel import threaded
+from pipelines.datasets.cases import case_mask
+from pipelines.datasets.duplicates import SIDE, Pair, align
 
 SIZE = 256
 """Side at which two masks are compared."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipelines.artifacts.audit import Duplicates
 from pipelines.audit.look import CaseFacts, Looked, look_at
-from pipelines.audit.record import Duplicates
-from pipelines.catalogue import DatasetEntry
-from pipelines.duplicates import Pair, leaders, near_duplicates
-from pipelines.readers import case_parts, find_cases
+from pipelines.datasets.cases import case_parts, find_cases
+from pipelines.datasets.duplicates import Pair, leaders, near_duplicates
+from pipelines.datasets.entry import DatasetEntry
 
 
 @dataclass(frozen=True)

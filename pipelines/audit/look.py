@@ -13,12 +13,14 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
-from pipelines.arrays import file_checksum
-from pipelines.catalogue import DatasetEntry
-from pipelines.console import StageError
-from pipelines.duplicates import SIDE, thumbnail
-from pipelines.parallel import threaded
-from pipelines.readers import Case, case_image, case_mask, check_case
+from pipelines.core.checksums import file_checksum
+from pipelines.core.console import StageError
+from pipelines.core.parallel import threaded
+from pipelines.datasets.cases import case_image, case_mask, check_case
+from pipelines.datasets.duplicates import SIDE, thumbnail
+from pipelines.datasets.entry import DatasetEntry
+from pipelines.datasets.readers.case import Case
+from pipelines.pages.slices import flat
 
 MANY_VALUES = 8
 """A mask with more distinct values than this is said to have "many"."""
@@ -118,18 +120,6 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
         thumbnails=thumbnails if len(good) == len(cases) else thumbnails[good],
         problems={case.name: text for case, text in zip(cases, seen, strict=True) if isinstance(text, str)},
     )
-
-
-def flat(image: UInt8[np.ndarray, ...], spatial: int) -> UInt8[np.ndarray, "H W *rgb"]:
-    """A picture to show and to compare: a volume's middle slice, and the first of channels that are no colours.
-
-    Args:
-        image: (*spatial,) or (*spatial, C).
-        spatial: How many dimensions are spatial, 2 or 3.
-    """
-    if spatial == 3:
-        image = image[len(image) // 2]
-    return image if image.ndim == 2 or image.shape[2] == 3 else image[..., 0]
 
 
 def _look_at_case(

@@ -16,9 +16,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from pipelines.audit.audit import Audit
 from pipelines.audit.sheets import contact_sheets
 from pipelines.audit.summary import PERCENTILES, Summary, summarise
-from pipelines.files import write_atomically
-from pipelines.report.drawing import styled
-from pipelines.report.html import new_environment
+from pipelines.core.files import write_atomically
+from pipelines.pages.drawing import styled
+from pipelines.pages.html import new_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_ROWS = 12

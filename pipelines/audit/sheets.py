@@ -14,11 +14,11 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipelines.audit.audit import Audit
-from pipelines.audit.look import flat
 from pipelines.audit.summary import shared_masks
-from pipelines.parallel import threaded
-from pipelines.pictures import as_channels
-from pipelines.readers import case_image, case_mask
+from pipelines.core.images import as_channels
+from pipelines.core.parallel import threaded
+from pipelines.datasets.cases import case_image, case_mask
+from pipelines.pages.slices import flat
 
 SIDE = 224
 """Longest side of a picture on a sheet, in pixels."""

@@ -1,6 +1,6 @@
 """Stage `fetch`: bring data sets to `data/raw/<name>`, verified, whole or not at all."""
 
-from pipelines.fetch.manifest import MANIFEST, Manifest, read_manifest
+from pipelines.artifacts.manifest import MANIFEST, Manifest, read_manifest
 from pipelines.fetch.mirror import Mirror, load_mirror, mirror_from_environment
 from pipelines.fetch.obtain import fetch
 

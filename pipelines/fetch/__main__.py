@@ -5,8 +5,8 @@ are described in <root>/catalogue.yaml, see docs/data.md."""
 
 from __future__ import annotations
 
-from pipelines.command_line import parse_arguments
-from pipelines.console import run_stage
+from pipelines.core.console import run_stage
+from pipelines.datasets.command_line import parse_arguments
 from pipelines.fetch import fetch, mirror_from_environment
 
 

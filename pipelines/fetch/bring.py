@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.catalogue import DatasetEntry
-from pipelines.console import StageError
-from pipelines.fetch.download import digest, download
+from pipelines.core.checksums import digest
+from pipelines.core.console import StageError
+from pipelines.core.locks import alone
+from pipelines.datasets.entry import DatasetEntry
+from pipelines.datasets.sources import Archive, Download, Kaggle, Manual, Zenodo
+from pipelines.fetch.download import download
 from pipelines.fetch.kaggle_client import from_kaggle
-from pipelines.fetch.lock import alone
 from pipelines.fetch.mirror import VARIABLE
 from pipelines.fetch.zenodo import from_zenodo
-from pipelines.sources import Archive, Download, Kaggle, Manual, Zenodo
 
 
 def bring(source: Download, entry: DatasetEntry, downloads: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import requests
 
-from pipelines.console import StageError, bar, say
+from pipelines.core.checksums import digest
+from pipelines.core.console import StageError, bar, say
 
 ATTEMPTS = 4
 """Requests without progress before giving up."""
@@ -76,12 +76,6 @@ def download(url: str, target: Path, *, size: int | None = None, checksum: str |
         time.sleep(pause)
     os.replace(part, target)
     _discard(part)
-
-
-def digest(path: Path, algorithm: str = "sha256") -> str:
-    """Checksum of a file as `algorithm:hex`."""
-    with path.open("rb") as file:
-        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
 
 def _receive(url: str, part: Path, size: int | None, checksum: str | None) -> None:

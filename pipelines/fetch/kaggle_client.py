@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from pipelines.console import StageError, err
-from pipelines.sources import Kaggle
+from pipelines.core.console import StageError, err
+from pipelines.datasets.sources import Kaggle
 
 if TYPE_CHECKING:
     from kaggle.api.kaggle_api_extended import KaggleApi

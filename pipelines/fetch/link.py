@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipelines.console import StageError, track
-from pipelines.fetch.download import digest
+from pipelines.core.checksums import digest
+from pipelines.core.console import StageError, track
 
 
 def link_folder(source: Path, folder: Path) -> None:

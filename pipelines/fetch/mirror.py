@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from pipelines.console import StageError
-from pipelines.sources import FileName, Folder
+from pipelines.core.console import StageError
+from pipelines.datasets.sources import FileName, Folder
 from tune_spaces.strict_yaml import ConfigError, StrictModel, read_yaml, validate
 
 VARIABLE = "DMF_DATA_MIRROR"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.catalogue import DatasetEntry
-from pipelines.console import StageError, say
+from pipelines.artifacts.manifest import MANIFEST, FetchedFile, Manifest, Provenance, read_manifest
+from pipelines.core.checksums import digest
+from pipelines.core.console import StageError, say
+from pipelines.core.files import replaced
+from pipelines.core.locks import alone
+from pipelines.datasets.entry import DatasetEntry
+from pipelines.datasets.sources import Generated, Local
 from pipelines.fetch.bring import bring, remember, verify
-from pipelines.fetch.download import digest
+from pipelines.fetch.fingerprint import fingerprint, measure
 from pipelines.fetch.link import folder_digest, link_folder
-from pipelines.fetch.lock import alone
-from pipelines.fetch.manifest import MANIFEST, FetchedFile, Manifest, Provenance, fingerprint, measure, read_manifest
 from pipelines.fetch.mirror import Copy, Mirror
 from pipelines.fetch.phantom import generate
 from pipelines.fetch.unpack import unpack
-from pipelines.files import replaced
-from pipelines.sources import Generated, Local
 
 
 def fetch(entry: DatasetEntry, root: Path, mirror: Mirror | None = None) -> Manifest:

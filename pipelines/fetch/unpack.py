@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from pipelines.console import StageError, track
+from pipelines.core.console import StageError, track
 
 SMALL = 1 << 30
 """An archive may always unpack to this many bytes ..."""

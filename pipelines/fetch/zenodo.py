@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipelines.console import StageError
+from pipelines.core.console import StageError
+from pipelines.datasets.sources import Zenodo
 from pipelines.fetch.download import download
-from pipelines.sources import Zenodo
 
 RECORDS = "https://zenodo.org/api/records"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pipelines import arrays
-from pipelines.command_line import parse_arguments
-from pipelines.console import run_stage, say
+from pipelines.artifacts import arrays
+from pipelines.core.console import run_stage, say
+from pipelines.datasets.command_line import parse_arguments
+from pipelines.datasets.params import load_params
 from pipelines.filter.page import sentence, write_page
 from pipelines.filter.prepare import prepare
-from pipelines.params import load_params
 
 
 def main() -> None:

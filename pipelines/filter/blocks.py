@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.files import write_atomically
+from pipelines.core.files import write_atomically
 
 RECORD = "blocks.json"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from pipelines.arrays import PreparedData
-from pipelines.files import replaced
+from pipelines.artifacts.arrays import PreparedData
+from pipelines.core.files import replaced
+from pipelines.core.parallel import threaded
 from pipelines.filter.quality import edge_preservation_index, speckle_suppression_index
-from pipelines.parallel import threaded
-from pipelines.report.drawing import Picture, new_grid, save, styled
-from pipelines.report.html import new_environment
+from pipelines.pages.drawing import Picture, new_grid, save, styled
+from pipelines.pages.html import new_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_IMAGES = 1000

@@ -11,17 +11,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipelines import pictures, readers
-from pipelines.arrays import CASES, COLUMNS, FILES, META, Meta, file_checksum, joint_checksum
-from pipelines.catalogue import DatasetEntry
-from pipelines.console import say
-from pipelines.fetch.manifest import read_manifest
-from pipelines.files import replaced
+from pipelines.artifacts.arrays import CASES, COLUMNS, FILES, META, Meta
+from pipelines.artifacts.manifest import read_manifest
+from pipelines.artifacts.split_table import read_table, table_path
+from pipelines.core import images
+from pipelines.core.checksums import file_checksum, joint_checksum
+from pipelines.core.console import say
+from pipelines.core.files import replaced
+from pipelines.core.parallel import threaded_blocks
+from pipelines.datasets import readers
+from pipelines.datasets.entry import DatasetEntry
+from pipelines.datasets.params import Params
+from pipelines.datasets.preparation import Converted, Row, convert, spatial_shape
 from pipelines.filter.blocks import Blocks
-from pipelines.filter.convert import Converted, Row, convert, spatial_shape
-from pipelines.parallel import threaded_blocks
-from pipelines.params import Params
-from pipelines.split.table import read_table, table_path
 
 BLOCK_IMAGES, BLOCK_BYTES = 256, 2**25
 """A block ends at as many images, or at as many bytes of them; about two of them are in memory."""
@@ -111,6 +113,6 @@ def _key(entry: DatasetEntry, raw: Path, rows: Sequence[Row], params: Params) ->
 def _code() -> str:
     """Of the modules that make arrays, and of the library that filters."""
     folders = (Path(__file__).parent, Path(readers.__file__).parent)
-    sources = [*(path for folder in folders for path in folder.glob("*.py")), Path(pictures.__file__)]
+    sources = [*(path for folder in folders for path in folder.glob("*.py")), Path(images.__file__)]
     checksums = {f"{path.parent.name}/{path.name}": file_checksum(path) for path in sources}
     return joint_checksum({**checksums, "opencv": cv2.__version__})

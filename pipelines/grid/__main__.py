@@ -6,11 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
-from pipelines.console import StageError, run_stage, say, show
+from pipelines.core.console import StageError, run_stage, say, show
 from pipelines.grid.estimate import from_finished, from_timing, spell_seconds
 from pipelines.grid.failures import failure_table
-from pipelines.grid.plan import PlannedTrial, plan
-from pipelines.tracking import tracking_uri
+from pipelines.trials.mirror import tracking_uri
+from pipelines.trials.plan import PlannedTrial, plan
 from tune_spaces import Study, load_study
 
 

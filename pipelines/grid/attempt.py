@@ -17,19 +17,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from dmf.data import TrialData
-from dmf.train import EpochReport, TrainingDiverged, Trial
-from pipelines.grid.plan import PlannedTrial
-from pipelines.records import (
-    Failure,
-    FailureKind,
-    clear_failure,
-    epoch_row,
-    step_rows,
-    write_failure,
-    write_trial,
-)
-from pipelines.unfinished import Progress, Unfinished, unfinished_folder
+from dmf.training.data import TrialData
+from dmf.training.results import EpochReport, TrainingDiverged
+from dmf.training.trial import Trial
+from pipelines.trials.failure import Failure, FailureKind, clear_failure, write_failure
+from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import epoch_row, step_rows, write_trial
+from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 
 SHARE = 0.005
 """Part of a trial's time that saving its state may take: it is saved after every epoch that is long enough for that."""

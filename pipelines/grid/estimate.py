@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from dmf.data import epoch_order
-from dmf.spec import TrialSpec
-from dmf.train import Trial
-from pipelines.console import track
+from dmf.training.data import epoch_order
+from dmf.training.spec import TrialSpec
+from dmf.training.trial import Trial
+from pipelines.core.console import track
 from pipelines.grid.inputs import load_inputs
-from pipelines.grid.plan import PlannedTrial
-from pipelines.records import DONE
+from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import DONE
 
 SAMPLE = 200
 """Finished trials that are read; more tell nothing new."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from pipelines.grid.plan import PlannedTrial
-from pipelines.records import Failure
+from pipelines.trials.failure import Failure
+from pipelines.trials.plan import PlannedTrial
 
 
 def failure_table(planned: Sequence[PlannedTrial], failures: Mapping[str, Failure]) -> Table:

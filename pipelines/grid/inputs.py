@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dmf.data import TrialData
-from pipelines import arrays
+from dmf.training.data import TrialData
+from pipelines.artifacts import arrays
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 from ray import tune
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from pipelines.console import err, say
+from pipelines.core.console import err, say
 from pipelines.grid.estimate import spell_seconds
-from pipelines.grid.plan import PlannedTrial
 from pipelines.grid.queue import TrialQueue
 from pipelines.grid.worker import StepReport
-from pipelines.records import Failure
+from pipelines.trials.failure import Failure
+from pipelines.trials.plan import PlannedTrial
 
 SILENT_SECONDS = 15
 """How often a line is printed where there is no terminal to redraw one."""

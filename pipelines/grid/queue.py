@@ -19,9 +19,9 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from dmf.packed import obstacle
-from pipelines.grid.plan import PlannedTrial
-from pipelines.records import Failure
+from dmf.training.packed import obstacle
+from pipelines.trials.failure import Failure
+from pipelines.trials.plan import PlannedTrial
 
 DEATHS = 4
 """How often in a row a trial may lose its worker or its disk without finishing an epoch."""

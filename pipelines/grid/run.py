@@ -14,17 +14,17 @@ from typing import Any
 import ray
 from ray import tune
 
-from pipelines import sync
-from pipelines.console import StageError, say
-from pipelines.files import Locked, locked
+from pipelines.core.console import StageError, say
+from pipelines.core.locks import Locked, locked
 from pipelines.grid.inputs import load_inputs
-from pipelines.grid.plan import PlannedTrial
 from pipelines.grid.progress import GridProgress
 from pipelines.grid.queue import TrialQueue
 from pipelines.grid.search import GridSearch, WorkerStarts
 from pipelines.grid.worker import Job, TrialWorker
-from pipelines.records import Failure, write_failure
-from pipelines.unfinished import Unfinished, unfinished_folder
+from pipelines.trials import mirroring
+from pipelines.trials.failure import Failure, write_failure
+from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tune_spaces import Study
 
 TUNE = {
@@ -53,9 +53,9 @@ def run_grid(
     room = unfinished_folder(results / "any").parent
     failures: dict[str, Failure] = {}
     if waiting:
-        with _alone(room / "grid.lock", study), sync.following(results, uri), _ray(study, workers):
+        with _alone(room / "grid.lock", study), mirroring.following(results, uri), _ray(study, workers):
             failures = _tune(study, planned, waiting, data)
-    sync.bring_level(results, uri)
+    mirroring.bring_level(results, uri)
     if not failures:
         shutil.rmtree(room, ignore_errors=True)
     return failures

@@ -12,7 +12,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from pipelines.grid.queue import TrialQueue
-from pipelines.records import Failure
+from pipelines.trials.failure import Failure
 from tune_spaces.study import Resources
 
 LOOK = 5.0

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.grid.plan import PlannedTrial
-from pipelines.records import DONE, FAILED, Failure, read_failure
-from pipelines.unfinished import Progress, Unfinished, unfinished_folder
+from pipelines.trials.failure import FAILED, Failure, read_failure
+from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import DONE
+from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 
 WINDOW = 3600.0
 """Seconds over which throughput is counted."""

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from ray import tune
 
-from dmf.data import TrialData
-from dmf.loading import build_loader
-from dmf.packed import images_of, train_epoch
+from dmf.training.data import TrialData
+from dmf.training.loading import build_loader
+from dmf.training.packed import images_of, train_epoch
 from pipelines.grid.attempt import Attempt, Setting
 from pipelines.grid.inputs import Inputs
 from pipelines.grid.memory import keep_freed_memory
-from pipelines.grid.plan import PlannedTrial
-from pipelines.records import Failure
+from pipelines.trials.failure import Failure
+from pipelines.trials.plan import PlannedTrial
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipelines.console import StageError, run_stage, say, track
-from pipelines.files import write_atomically
+from pipelines.core.console import StageError, run_stage, say, track
+from pipelines.core.files import write_atomically
+from pipelines.datasets.readers.images import load_image
 from pipelines.predict.drawing import mask_picture, overlay_picture
 from pipelines.predict.trial import Predictor, load_predictor
-from pipelines.readers import load_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 OWN = ("_mask", "_overlay")

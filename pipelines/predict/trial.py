@@ -14,14 +14,15 @@ from jaxtyping import Float, UInt8
 from torch import nn
 from torch.nn import functional as F
 
-from dmf.data import channels_last, resize
-from dmf.spec import TrialSpec
-from dmf.train import build_network
-from pipelines.arrays import Preparation
-from pipelines.console import StageError
-from pipelines.filter.convert import filtered, square_planes
-from pipelines.pictures import as_channels
-from pipelines.records import DONE, FAILED
+from dmf.training.build import build_network
+from dmf.training.data import channels_last, resize
+from dmf.training.spec import TrialSpec
+from pipelines.artifacts.arrays import Preparation
+from pipelines.core.console import StageError
+from pipelines.core.images import as_channels
+from pipelines.datasets.preparation import filtered, square_planes
+from pipelines.trials.failure import FAILED
+from pipelines.trials.record import DONE
 
 # Where a network's first weights come from: of no use to one whose weights are known.
 FRESH = {"pretrained": False, "encoder_weights": None}

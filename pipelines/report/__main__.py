@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipelines import arrays
-from pipelines.catalogue import find_entries
-from pipelines.console import run_stage, say
-from pipelines.grid.plan import plan
+from pipelines.artifacts import arrays
+from pipelines.core.console import run_stage, say
+from pipelines.datasets.catalogue import find_entries
 from pipelines.report.build import build_report
 from pipelines.report.data import describe_data
 from pipelines.report.page import StudyFacts
+from pipelines.trials.plan import plan
 from tune_spaces import load_study
 from tune_spaces.expand import expand
 

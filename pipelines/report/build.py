@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipelines.console import track
-from pipelines.files import replaced
-from pipelines.grid.plan import PlannedTrial
+from pipelines.core.console import track
+from pipelines.core.files import replaced
+from pipelines.pages.drawing import Picture
 from pipelines.report.confusion import draw_confusion, draw_gallery
 from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
-from pipelines.report.drawing import Picture
 from pipelines.report.forest import draw_forest
 from pipelines.report.histories import draw_losses, draw_weights
 from pipelines.report.layout import Layout, lay_out
 from pipelines.report.page import StudyFacts, render_page
 from pipelines.report.panel import draw_panel
-from pipelines.report.records import read_trials
 from pipelines.report.statistics import Comparison, compare, comparison_table
 from pipelines.report.tables import Table, build_tables, score_table, summary_table
 from pipelines.report.writers import to_latex, to_latex_document, to_markdown
+from pipelines.trials.finished import read_trials
+from pipelines.trials.plan import PlannedTrial
 
 
 def build_report(

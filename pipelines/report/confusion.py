@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from pipelines.pages.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.data import DataFacts
-from pipelines.report.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.layout import Layout
 from pipelines.report.panel import as_shown, best_of_blocks, show
 

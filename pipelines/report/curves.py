@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from pipelines.pages.drawing import FAINT, INK, Picture, label_bottoms, new_grid, save, styled
 from pipelines.report.data import DataFacts
-from pipelines.report.drawing import FAINT, INK, Picture, label_bottoms, new_grid, save, styled
 from pipelines.report.layout import Layout, Row
 from pipelines.report.names import Metric, line_colours, printed, weighting_colours
-from pipelines.report.records import TrialRecord
+from pipelines.trials.finished import TrialRecord
 
 NAMED = 10
 """Lines that a figure tells apart by colour; of more, those that end best, and the others in grey."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.arrays import PreparedData
+from pipelines.artifacts.arrays import PreparedData
 from pipelines.report.layout import FOLD
 from pipelines.report.names import PROTOCOLS, ProtocolText
 

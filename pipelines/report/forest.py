@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.pages.drawing import FAINT, INK, Picture, new_grid, save, styled
 from pipelines.report.data import DataFacts
-from pipelines.report.drawing import FAINT, INK, Picture, new_grid, save, styled
 from pipelines.report.layout import Layout
 from pipelines.report.names import Metric, weighting_colours
 from pipelines.report.statistics import Comparison

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pipelines.report.drawing import Picture, label_bottoms, label_ends, new_grid, save, styled
+from pipelines.pages.drawing import Picture, label_bottoms, label_ends, new_grid, save, styled
 from pipelines.report.layout import Layout, Row
 from pipelines.report.names import loss_colours, printed
 

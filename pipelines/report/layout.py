@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dmf.spec import TrialSpec
+from dmf.training.spec import TrialSpec
 from pipelines.report.names import printed
-from pipelines.report.records import TrialRecord
+from pipelines.trials.finished import TrialRecord
 
 # What the method is made of comes last, next to the numbers; what it is tried on comes first.
 _INNER = ("gamma0", "tau", "tick", "auxiliary", "weighting", "weighting_params")

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dmf.spec import TrialSpec
+from dmf.training.spec import TrialSpec
+from pipelines.pages.drawing import Picture
+from pipelines.pages.html import new_environment
 from pipelines.report.data import DataFacts
-from pipelines.report.drawing import Picture
-from pipelines.report.html import new_environment
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
 from pipelines.report.names import Metric, printed
-from pipelines.report.records import TrialRecord
 from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.tables import Table, protocols_of
+from pipelines.trials.finished import TrialRecord
 
 # Where a data set's most telling score is found, by task.
 HEADLINES = {

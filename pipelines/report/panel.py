@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import NullLocator
 
-from dmf.evaluation import PROTOCOLS
+from dmf.training.evaluation import PROTOCOLS
+from pipelines.pages.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.data import DataFacts
-from pipelines.report.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.layout import Layout, Row
-from pipelines.report.records import TrialRecord
+from pipelines.trials.finished import TrialRecord
 
 SAMPLES = 4
 MOST_MODELS = 6

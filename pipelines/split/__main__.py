@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pipelines.command_line import parse_arguments
-from pipelines.console import run_stage, say
-from pipelines.params import load_params
-from pipelines.split.table import split_dataset, summary, table_path, write_table
+from pipelines.artifacts.split_table import table_path, write_table
+from pipelines.core.console import run_stage, say
+from pipelines.datasets.command_line import parse_arguments
+from pipelines.datasets.params import load_params
+from pipelines.split.deal import split_dataset, summary
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.graphs import WAYS, WEIGHTINGS, Rival
 from benchmarks.packing import draw
-from dmf.train import Trial
+from dmf.training.trial import Trial
 
 SETTING = {"device": "cpu", "precision": "fp32", "image_size": 16, "base_filters": 4, "batch_size": 4}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from toy import toy_data, toy_spec
 
 from benchmarks.packing import CONFIGURATIONS, draw, specs
 from benchmarks.stacked import StackedTrials
-from dmf.train import Trial
+from dmf.training.trial import Trial
+from tests.support.toy import toy_data, toy_spec
 
 TOLERANCE = 1e-5
 """Of float32, over nine steps: a grouped convolution adds up in another order."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from toy import toy_data, toy_spec
 
 from benchmarks import obvious_script
-from dmf.train import Trial
+from dmf.training.trial import Trial
+from tests.support.toy import toy_data, toy_spec
 
 
 def test_the_obvious_script_trains_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -15,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.places import ROOT
+
 CLUSTER = ROOT / "cluster"
 
 

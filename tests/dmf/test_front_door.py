@@ -8,14 +8,13 @@ import pkgutil
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 import dmf
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(info.name for info in pkgutil.walk_packages(dmf.__path__, "dmf."))
 PLATFORM = ("ray", "mlflow", "dvc", "pandas", "pyarrow", "pydantic", "timm", "segmentation_models_pytorch", "torchjd")
 

@@ -96,7 +96,7 @@ def test_a_loss_that_is_not_finite_shows_and_does_not_poison_the_memory() -> Non
 
 
 def test_a_compiled_step_is_the_same_step() -> None:
-    """The losses' analytic sweep breaks the graph; that of the weighting is whole (see the conformance suite)."""
+    """The losses' fused pass breaks the graph; that of the weighting is whole (see the conformance suite)."""
     torch.compiler.reset()
     params = {"history_size": 2, "history_size_max": 4}
     plain, compiled = (DynamicMemoryFusion(BASE, "mad", "cb_dice", weighting_params=params) for _ in range(2))

@@ -9,35 +9,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from pipelines.fetch import download
-from tests.pipelines.site import Site, serve
+from tests.support.pictures import disc, save, texture
+from tests.support.places import ROOT
+from tests.support.site import Site, serve
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 COUNTS = {"benign": 14, "malignant": 8}
 PARAMS = "study: quickstart\narrays: {size: 32}\n"
 
 RunStage = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def texture(seed: int, height: int = 72, width: int = 96) -> np.ndarray:
-    """A smooth random picture with speckle on it; different seeds look different."""
-    random = np.random.default_rng(seed)
-    smooth = cv2.resize(random.uniform(20, 220, (8, 8)), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(smooth + random.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
-
-
-def disc(height: int = 72, width: int = 96) -> np.ndarray:
-    """A mask of 0 and 255."""
-    return cv2.circle(np.zeros((height, width), dtype=np.uint8), (width // 2, height // 2), 15, 255, -1)
-
-
-def save(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), image)
 
 
 @pytest.fixture
@@ -72,7 +54,7 @@ def run_stage_cli(workplace: Path) -> RunStage:
 
     def run(stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", f"pipelines.{stage}", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True)
 
     return run
@@ -89,5 +71,5 @@ def prepared_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "filter": ["--reports", pages],
     }.items():
         command = [sys.executable, "-m", f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root), *options]
-        subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return root

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.fetch import zenodo
-from tests.pipelines.bad_input import KINDS, Kind, Place
-from tests.pipelines.bad_input.place import build, copy, run
-from tests.pipelines.site import Site
+from tests.support.bad_input import KINDS, Kind, Place
+from tests.support.bad_input.place import build, copy, run
+from tests.support.site import Site
 
 REMEDY = re.compile(
     r"\b(add|ask|choose|convert|correct|delete|did you mean|fetch|give|go on by hand|make|mend|move|name the|place|"

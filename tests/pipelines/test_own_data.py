@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import yaml
 
-from pipelines import arrays
-from pipelines.catalogue import find_entries
-from pipelines.console import StageError
+from pipelines.artifacts import arrays
+from pipelines.core.console import StageError
+from pipelines.datasets.cases import read_cases
+from pipelines.datasets.catalogue import find_entries
 from pipelines.fetch import fetch
-from pipelines.readers import read_cases
-from tests.pipelines.conftest import disc, save, texture
+from tests.support.pictures import disc, save, texture
+from tests.support.places import ROOT
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PAGE = (REPOSITORY / "docs" / "data.md").read_text()
+PAGE = (ROOT / "docs" / "data.md").read_text()
 ENTRY, STUDY = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = re.findall(r"^python -m (.*)$", PAGE, re.MULTILINE)
 
@@ -52,14 +52,14 @@ def test_the_page_keeps_its_promise_of_eight_lines() -> None:
 
 def test_the_pages_commands_lead_from_a_folder_to_trials(tmp_path: Path) -> None:
     draw(tmp_path / "scans")
-    shutil.copytree(REPOSITORY / "tune_spaces", tmp_path / "tune_spaces")
+    shutil.copytree(ROOT / "tune_spaces", tmp_path / "tune_spaces")
     (tmp_path / "tune_spaces/thyroid.yaml").write_text(STUDY)
     (tmp_path / "params.yaml").write_text("study: thyroid\narrays: {size: 64}\n")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/catalogue.yaml").write_text(ENTRY)
     said = ""
     for command in COMMANDS:
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "DMF_DATA_MIRROR": ""}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "DMF_DATA_MIRROR": ""}
         words = [sys.executable, "-m", *command.split()]
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"

@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from pipelines.console import run_stage, say
+from pipelines.core.console import run_stage, say
+from pipelines.core.files import write_atomically
 from pipelines.fetch.phantom.cohort import Scan, simulate
-from pipelines.files import write_atomically
 
 GAP, TITLE = 4, 22
 

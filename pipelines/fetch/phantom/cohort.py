@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.console import track
+from pipelines.core.console import track
 from pipelines.fetch.phantom.anatomy import cast_shadows, grow_layers, grow_tissue
 from pipelines.fetch.phantom.grid import CELLS, Grid
 from pipelines.fetch.phantom.lesion import draw_lesion, insert, other_view, place, signed_distance

@@ -1,0 +1,105 @@
+"""What a loss may look at, in one of three families, and what it answers with.
+
+* `Region`: counts per class, `TP = Σ y p`, `FP = Σ (1 − y) p`, `FN = Σ y (1 − p)`;
+* `TrueClass`: pixel by pixel, the probability of the true class;
+* `Probability`: pixel by pixel, every class's probability beside its one-hot label.
+
+A family fixes how the gradient reaches the logits, so that any number of losses share one fused pass.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dmf.losses.labels import Labels
+
+
+class Member(Protocol):
+    """What the evaluation of several losses asks of each; what more it can use is said by the families."""
+
+    num_classes: int
+    ignore_index: int | None
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts per class over the valid pixels of `images` images (1 for a batch of single labels)."""
+
+    tp: Float[Tensor, " C"]
+    fp: Float[Tensor, " C"]
+    fn: Float[Tensor, " C"]
+    images: int
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The true class at every pixel: its probability `p`, and `log p` if asked for. Both are 0 at an ignored pixel."""
+
+    p: Float[Tensor, "B S"]
+    logarithm: Callable[[], Float[Tensor, "B S"]]
+
+    @cached_property
+    def log_p(self) -> Float[Tensor, "B S"]:
+        """`log p`, finite however small p is."""
+        return self.logarithm()
+
+    @cached_property
+    def q(self) -> Float[Tensor, "B S"]:
+        """`1 − p`, to the absolute precision of p."""
+        return 1 - self.p
+
+    @cached_property
+    def small_q(self) -> Float[Tensor, "B S"]:
+        """`1 − p` to its own relative precision, and above 0: safe below a fractional power."""
+        return (-torch.expm1(self.log_p)).clamp_min(torch.finfo(self.p.dtype).tiny)
+
+
+class Region(ABC):
+    """A function of the counts per class. With `hard`, predictions are first rounded to the most probable class."""
+
+    hard = False
+
+    @abstractmethod
+    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
+        """Value; its derivative with respect to the counts is autograd's."""
+
+
+class TrueClass(ABC):
+    """The mean over pixels of a function of the true class's probability."""
+
+    @abstractmethod
+    def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
+        """The loss of each pixel."""
+
+    @abstractmethod
+    def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
+        """Its derivative with respect to `log p`."""
+
+
+class Probability(ABC):
+    """The mean over pixels and classes of a function of each class's probability and one-hot label."""
+
+    num_classes: int
+
+    @abstractmethod
+    def value(
+        self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
+    ) -> Float[Tensor, "B C S"]:
+        """The loss of each pixel and class; 0 where `p` and `y` are both 0."""
+
+    @abstractmethod
+    def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
+        """Its derivative with respect to `log p`, all classes taken as independent."""
+
+
+Pixelwise = TrueClass | Probability

@@ -1,0 +1,69 @@
+"""The pass that losses share: statistics of the logits forward, gradients backward.
+
+Both directions go through the batch a chunk of images at a time, so that every intermediate stays in the processor's
+cache, and no memory is kept for the backward pass, which looks at the logits again. A GPU takes the batch as one chunk;
+a kernel of its own would take the place of `fused_statistics`, with `plain_statistics` as its oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dmf.losses.families import Pixelwise
+from dmf.losses.labels import Labels
+from dmf.losses.views import SoftmaxView, Sums, view_of
+
+CHUNK = 2**17
+"""Pixels that a processor takes at a time: half a megabyte a class in float32."""
+
+Statistics = Callable[[Tensor, Labels, Sequence[Pixelwise]], tuple[Tensor, Tensor]]
+
+
+def plain_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
+    """Counts and means with autograd's own gradient: of any order, and the oracle of the fused pass."""
+    sums = SoftmaxView.of(z, labels).sums(losses)
+    pixels = labels.checked(sums.found)
+    return sums.counts + pixels * 0, sums.values / pixels
+
+
+def fused_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
+    """`(TP, FP, FN)` of each class and the mean of each pixelwise loss; their gradient is analytic."""
+    return _FusedPass.apply(z, labels, losses)
+
+
+def chunks(z: Float[Tensor, "B C S"]) -> Iterator[slice]:
+    """The batch in parts that fit the cache."""
+    whole = z.device.type != "cpu" or torch.compiler.is_compiling()
+    step = max(1, len(z) if whole else CHUNK // max(1, z.shape[2]))
+    return (slice(start, start + step) for start in range(0, len(z), step))
+
+
+class _FusedPass(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
+        view = view_of(losses, labels.num_classes)
+        parts = [view.of(z[chunk], labels[chunk]).sums(losses) for chunk in chunks(z)]
+        sums = Sums(*(torch.stack(part).sum(0) for part in zip(*parts, strict=True)))
+        pixels = labels.checked(sums.found)
+        ctx.save_for_backward(z, pixels)
+        ctx.labels = labels
+        ctx.losses = losses
+        return sums.counts + pixels * 0, sums.values / pixels
+
+    @staticmethod
+    def backward(ctx: Any, per_count: Tensor, per_mean: Tensor) -> tuple[Tensor, None, None]:
+        z, pixels = ctx.saved_tensors
+        labels, losses = ctx.labels, ctx.losses
+        if torch.is_grad_enabled():
+            outputs = plain_statistics(z, labels, losses)
+            return torch.autograd.grad(outputs, z, (per_count, per_mean), create_graph=True)[0], None, None
+        gradient = torch.empty_like(z)
+        view = view_of(losses, labels.num_classes)
+        for chunk in chunks(z):
+            view.of(z[chunk], labels[chunk]).gradient(losses, per_count, per_mean / pixels, out=gradient[chunk])
+        return gradient, None, None

@@ -1,0 +1,43 @@
+"""What a spec names, built: the network and the losses of a trial."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from dmf.activations import replace_activations
+from dmf.fusion import DynamicMemoryFusion
+from dmf.losses import Loss, build_loss
+from dmf.models import build_model
+from dmf.training.spec import TrialSpec
+
+
+def build_network(spec: TrialSpec, in_channels: int, num_classes: int) -> nn.Module:
+    """The untrained network of a trial, from the global torch generator; activations change no initial weight.
+
+    Raises:
+        UnknownName, ValueError: for names and arguments that the model or the activation does not have.
+    """
+    model = build_model(spec.model, in_channels, num_classes, image_size=spec.image_size, **spec.model_params)
+    if spec.activation is not None:
+        replace_activations(model, spec.activation, **spec.activation_params)
+    return model
+
+
+def build_fusion(spec: TrialSpec, num_classes: int, total_steps: int) -> DynamicMemoryFusion:
+    """The losses of a trial, their weighting and the auxiliary loss with its schedule over `total_steps`."""
+
+    def loss(name: str) -> Loss:
+        return build_loss(name, num_classes, fidelity=spec.fidelity, **spec.loss_params.get(name, {}))
+
+    return DynamicMemoryFusion(
+        losses=[loss(name) for name in spec.losses],
+        weighting=spec.weighting,
+        weighting_params=spec.weighting_params,
+        auxiliary=None if spec.auxiliary is None else loss(spec.auxiliary),
+        num_classes=num_classes,
+        fidelity=spec.fidelity,
+        gamma0=spec.gamma0,
+        tau=spec.tau,
+        tick=spec.tick,
+        total_steps=total_steps,
+    )

@@ -1,0 +1,133 @@
+"""What a trial trains on: whole data sets as uint8 tensors on the training device, and the order of its batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from dmf.training.seeding import derive_seed
+
+SPLITS = ("train", "val", "test")
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """A data set, kept as uint8: a quarter of float32's memory, converted a batch at a time.
+
+    Tensors lie in memory. Arrays may be memory maps of files, or shared and read-only: rows are copied when read.
+
+    Attributes:
+        images: UInt8 (N, C, H, W) or (N, C, D, H, W), 0 to 255.
+        targets: UInt8 class indices: (N, H, W) or (N, D, H, W) in segmentation, (N,) in classification.
+        rows: for each split ("train", "val", "test") the Int64 row numbers that belong to it.
+        classes: class names; their number is the network's number of outputs.
+    """
+
+    images: UInt8[Tensor, "N C *spatial"] | UInt8[np.ndarray, "N C *spatial"]
+    targets: UInt8[Tensor, " N *spatial"] | UInt8[np.ndarray, " N *spatial"]
+    rows: dict[str, Int[Tensor, " n"]]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.ndim not in (4, 5):
+            raise ValueError(
+                f"images must have shape (N, C, H, W) or (N, C, D, H, W). Found {tuple(self.images.shape)}."
+            )
+        n, _, *spatial = self.images.shape
+        if self.targets.shape not in ((n, *spatial), (n,)):
+            raise ValueError(
+                f"targets must have shape {(n, *spatial)} (segmentation) or {(n,)} (classification), like the images. "
+                f"Found {tuple(self.targets.shape)}."
+            )
+        for split in SPLITS:
+            if split not in self.rows or self.rows[split].numel() == 0:
+                raise ValueError(f"The split {split!r} holds no image; each of {', '.join(SPLITS)} needs at least one.")
+        if isinstance(self.targets, Tensor):
+            _require_classes(self.targets, self.classes)
+
+    @property
+    def task(self) -> str:
+        """ "segmentation" if every pixel has a class, "classification" if every image has one."""
+        return "classification" if self.targets.ndim == 1 else "segmentation"
+
+    def read(self, rows: Int[Tensor, " b"]) -> tuple[UInt8[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:
+        """Images and targets of the given rows, in memory.
+
+        Raises:
+            ValueError: if a target of them is no class; those of arrays are looked at when they are read.
+        """
+        if isinstance(self.images, Tensor) and isinstance(self.targets, Tensor):
+            return self.images.index_select(0, rows), self.targets.index_select(0, rows)
+        index = rows.numpy()
+        images, targets = (torch.from_numpy(np.array(array[index])) for array in (self.images, self.targets))
+        _require_classes(targets, self.classes)
+        return images, targets
+
+    def to(self, device: torch.device) -> TrialData:
+        """The whole of it as tensors on a device."""
+        rows = {split: index.to(device) for split, index in self.rows.items()}
+        if isinstance(self.images, Tensor) and isinstance(self.targets, Tensor):
+            return TrialData(self.images.to(device), self.targets.to(device), rows, self.classes)
+        images, targets = self.read(torch.arange(len(self.images)))
+        return TrialData(images.to(device), targets.to(device), rows, self.classes)
+
+    def resized(self, size: int) -> TrialData:
+        """The whole of it as tensors of `size` pixels a side: see `resize`. A few images at a time become floats."""
+        if isinstance(self.images, Tensor) and self.images.shape[-2:] == (size, size):
+            return self
+        parts = [resize(*self.read(rows), size) for rows in torch.split(torch.arange(len(self.images)), _AT_ONCE)]
+        images, targets = (torch.cat(column) for column in zip(*parts, strict=True))
+        return TrialData(images, targets, self.rows, self.classes)
+
+
+def resize(
+    images: UInt8[Tensor, "b C *spatial"], targets: UInt8[Tensor, " b *spatial"], size: int
+) -> tuple[UInt8[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:
+    """Square images of `size` pixels: area averages for images, nearest pixel for masks. Volumes keep their depth."""
+    if images.shape[-2:] == (size, size):
+        return images, targets
+    shape = (*images.shape[2:-2], size, size)
+    if targets.ndim > 1:
+        targets = F.interpolate(targets[:, None].float(), shape, mode="nearest-exact")[:, 0].to(torch.uint8)
+    return F.interpolate(images.float(), shape, mode="area").round().to(torch.uint8), targets
+
+
+def _require_classes(targets: UInt8[Tensor, " b *spatial"], classes: tuple[str, ...]) -> None:
+    if int(targets.max()) >= len(classes):
+        raise ValueError(f"targets must be below {len(classes)} (the classes). Found {int(targets.max())}.")
+
+
+def channels_last(tensor: Tensor) -> Tensor:
+    """The same values, a pixel's channels side by side in memory, which convolutions are quicker on.
+
+    With one channel both orders are the same memory, and `contiguous` leaves the strides alone. But by the strides a
+    convolution decides in which order its output is; so they are written out.
+    """
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    if tensor.ndim not in formats:
+        return tensor
+    ordered = tensor.contiguous(memory_format=formats[tensor.ndim])
+    strides = torch.empty_like(ordered, device="meta", memory_format=formats[tensor.ndim]).stride()
+    return ordered.as_strided(ordered.shape, strides)
+
+
+def epoch_order(rows: Int[Tensor, " n"], batch_size: int, seed: int, epoch: int) -> list[Int[Tensor, " b"]]:
+    """Batches of one epoch: a permutation from (seed, epoch), cut into the fewest batches of equal size (±1).
+
+    Every image is used once an epoch. Cutting evenly avoids a last batch of one or two images, on which batch
+    normalisation would compute its statistics.
+    """
+    generator = torch.Generator().manual_seed(derive_seed("epoch", seed, epoch))
+    order = rows[torch.randperm(len(rows), generator=generator).to(rows.device)]
+    return list(order.tensor_split(count_batches(len(rows), batch_size)))
+
+
+def count_batches(images: int, batch_size: int) -> int:
+    """Batches an epoch has."""
+    return -(-images // batch_size)

@@ -1,0 +1,143 @@
+"""One cell of the grid: everything that decides what a training run computes, frozen and validated."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dmf.training.augment import Augmentation
+
+FIDELITIES = ("paper", "reference", "stable")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+PRECISIONS = ("fp32", "bf16")
+SCHEDULES = ("constant", "poly")
+SPLIT = r"default|grouped|stratified|random|official|fold:\d+"
+SELECTIONS = ("last", "dice", "iou", "cb_dice", "f1", "accuracy")
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """What one trial trains, on what, and how. Same spec, same data, same code: same identifier and same result.
+
+    Defaults are those of the DMF paper (section 10) and, where it is silent, of its authors' notebook.
+
+    Args:
+        dataset: Name of the data set in the catalogue.
+        seed: Repeat number. Initial weights and batch order follow from (seed, dataset, model) alone.
+        model, model_params: Name in `dmf.models.MODELS` (or `smp:...`, `timm:...`) and its arguments.
+        activation, activation_params: Name in `dmf.activations.ACTIVATIONS` of what takes the place of the model's own
+            activations, and its arguments; None leaves them.
+        losses, loss_params: Base losses, in order; arguments of each by name (the auxiliary's too).
+        weighting, weighting_params: Name in `dmf.weightings.WEIGHTINGS` and its arguments.
+        auxiliary: Name of the auxiliary loss, or None.
+        gamma0, tau, tick: Auxiliary schedule, equation (2); `tick` batches make one step of it.
+        fidelity: "paper", "reference" or "stable" (docs/audit.md).
+        split: Which rows train, select and test: "default" (params.yaml's choice), "grouped", "stratified", "random",
+            "official", or "fold:<k>" (fold k tests, fold k + 1 selects, the others train).
+        filtered: Train on bilaterally filtered images, equations (26, 27).
+        image_size: Side of the square images in pixels.
+        epochs, batch_size, learning_rate, weight_decay: As usual.
+        optimizer: "adam", "adamw" or "sgd", torch's own; the first two by fused kernels, whose last bits differ.
+        schedule, schedule_power: "constant", or "poly" for `learning_rate * (1 - step / steps)^schedule_power` at each
+            step of the whole training, as in the Adapt Exp paper.
+        augmentation: Arguments of `dmf.training.augment.Augmentation`; training images stay as they are without any.
+        precision: "fp32", or "bf16" for autocast in the network; losses are always summed in float32.
+        selection: Validation metric whose best epoch is tested, or "last"; by the protocol `reference` in segmentation
+            and `macro` in classification.
+        test_noise: Standard deviations of Gaussian noise, in units of the intensities' range, with which test images
+            are scored once more. (The Adapt Exp paper does not say which one its table 10 used.)
+
+    Raises:
+        ValueError: for a value outside its range, naming field, value and what is allowed.
+    """
+
+    dataset: str
+    seed: int
+    model: str = "unet"
+    model_params: Params = field(default_factory=dict)
+    activation: str | None = None
+    activation_params: Params = field(default_factory=dict)
+    losses: tuple[str, ...] = ("cross_entropy", "iou", "dice")
+    loss_params: Mapping[str, Params] = field(default_factory=dict)
+    weighting: str = "variance"
+    weighting_params: Params = field(default_factory=dict)
+    auxiliary: str | None = "cb_dice"
+    gamma0: float = 5.0
+    tau: float = 0.05
+    tick: int = 100
+    fidelity: str = "paper"
+    split: str = "default"
+    filtered: bool = True
+    image_size: int = 128
+    epochs: int = 100
+    batch_size: int = 32
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    schedule_power: float = 0.9
+    augmentation: Params = field(default_factory=dict)
+    precision: str = "fp32"
+    selection: str = "cb_dice"
+    test_noise: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "losses", tuple(self.losses))
+        object.__setattr__(self, "test_noise", tuple(self.test_noise))
+        _require(bool(self.losses), "losses", self.losses, "at least one loss")
+        _require(len(set(self.losses)) == len(self.losses), "losses", self.losses, "each loss once")
+        _require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 2**32 - 1")
+        for name in ("image_size", "epochs", "batch_size", "tick"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
+        for name in ("gamma0", "tau", "weight_decay", "schedule_power"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        levels = self.test_noise
+        _require(
+            len(set(levels)) == len(levels) and all(0 < s <= 1 for s in levels),
+            "test_noise",
+            levels,
+            "different numbers above 0 and at most 1",
+        )
+        Augmentation.parse(self.augmentation)
+        for name, allowed in _CHOICES.items():
+            _require(getattr(self, name) in allowed, name, getattr(self, name), "one of " + ", ".join(allowed))
+        _require(re.fullmatch(SPLIT, self.split) is not None, "split", self.split, SPLIT.replace("|", ", "))
+        known = {*self.losses, self.auxiliary}
+        for name in self.loss_params:
+            _require(name in known, "loss_params", name, "the name of a loss of this trial")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `TrialSpec.from_dict` reverses it."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrialSpec:
+        """Rebuild a spec from `to_dict`."""
+        return cls(**values)
+
+    def identifier(self, data_checksum: str, fingerprint: str) -> str:
+        """16 hexadecimal digits of a SHA-256 over the spec, the prepared data and the code that matters."""
+        content = {"spec": self.to_dict(), "data": data_checksum, "code": fingerprint}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+_CHOICES = {
+    "fidelity": FIDELITIES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "selection": SELECTIONS,
+}
+
+
+def _require(condition: bool, name: str, found: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"Trial field `{name}` must be {expected}. Found {found!r}.")

@@ -1,0 +1,176 @@
+"""Prepared data on disk: uint8 array files of images, of filtered images and of targets, and the table of cases.
+
+<root>/arrays/<dataset>/          S is H, W or D, H, W
+    images.npy     uint8 (N, C, S)
+    filtered.npy   uint8 (N, C, S), after the bilateral filter
+    targets.npy    uint8, class index: (N, S) of each pixel (segmentation), (N,) of each image (classification)
+    cases.csv      image, label, group and the ways of splitting (`split_rows`); row i belongs to entry i of the arrays
+    meta.json      see `Meta`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int, UInt8
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipelines.core.console import StageError
+from pipelines.datasets.params import FilterParams, SplitParams
+from pipelines.datasets.split_methods import METHODS, SPLITS
+
+FILES = ("images.npy", "filtered.npy", "targets.npy")
+CASES, META = "cases.csv", "meta.json"
+COLUMNS = ("image", "label", "group", "split", *METHODS, "fold")
+
+
+class Preparation(BaseModel):
+    """What prepared data are and how they were made; every trial keeps that of its own.
+
+    Attributes:
+        channels, spatial: of every image; `spatial` is (height, width) or (depth, height, width).
+        from_volumes: whether the images are volumes or slices of them.
+        reduced: how a mirror's copy differs from what was published, if it does.
+        terms, citation: of the data set, carried into the report.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str
+    task: str
+    classes: tuple[str, ...]
+    labels: tuple[str, ...]
+    channels: int
+    spatial: tuple[int, ...]
+    from_volumes: bool
+    split: SplitParams
+    filter: FilterParams
+    reduced: str | None
+    terms: str
+    citation: str
+
+    @property
+    def size(self) -> int:
+        """The last side; that of all sides of a square image."""
+        return self.spatial[-1]
+
+
+class Meta(Preparation):
+    """What meta.json says about prepared data.
+
+    Attributes:
+        sha256: of each array file and of cases.csv, by file name.
+        checksum: of those; two prepared data sets with the same checksum train the same.
+    """
+
+    sha256: dict[str, str]
+    checksum: str
+
+    @property
+    def preparation(self) -> Preparation:
+        """All but the checksums."""
+        return Preparation(**self.model_dump(exclude={"sha256", "checksum"}))
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A data set that training can read; the arrays are memory maps and cannot be written to."""
+
+    directory: Path
+    meta: Meta
+    cases: pd.DataFrame
+    images: UInt8[np.memmap, "N C *S"]
+    filtered: UInt8[np.memmap, "N C *S"]
+    targets: UInt8[np.memmap, "N ..."]
+
+    @property
+    def checksum(self) -> str:
+        """Changes with any byte of the arrays or of the table of cases."""
+        return self.meta.checksum
+
+    def rows(self, split: str) -> dict[str, Int[np.ndarray, " n"]]:
+        """`split_rows` of this data set. Raises StageError, naming the file, for a split that it does not have."""
+        try:
+            return split_rows(self.cases, split)
+        except ValueError as error:
+            raise StageError(f"{self.directory / CASES}: {error}") from None
+
+
+def split_rows(cases: pd.DataFrame, split: str) -> dict[str, Int[np.ndarray, " n"]]:
+    """Row numbers of train, val and test, disjoint.
+
+    Args:
+        cases: The table of cases of prepared data.
+        split: As in `TrialSpec.split`: "default" (column `split`, the method chosen in params.yaml), the name of a
+            method (its column), or "fold:<k>": fold k is test, fold k + 1 (after the last, 0) val, the others train.
+
+    Raises:
+        ValueError: if the data set has no such split, or it leaves train, val or test without a row; the message
+            names those that there are.
+    """
+    rows = {name: np.flatnonzero(_sides(cases, split) == name) for name in SPLITS}
+    if empty := [name for name in SPLITS if not len(rows[name])]:
+        count = cases["fold"].astype(int).max() + 1
+        whole = [name for name in METHODS if set(SPLITS) <= set(cases[name])]
+        raise ValueError(
+            f"the split {split!r} has no images for {', '.join(empty)}. "
+            f"There are: default, {', '.join(whole)}, fold:0 to fold:{count - 1}. "
+            "Choose one in the study, or another `split` in params.yaml."
+        )
+    return rows
+
+
+def _sides(cases: pd.DataFrame, split: str) -> np.ndarray:
+    if split.startswith("fold:"):
+        folds, test = cases["fold"].astype(int), int(split.removeprefix("fold:"))
+        after = (folds - test) % (folds.max() + 1)
+        return np.select([folds == test, after == 1], ["test", "val"], "train")
+    column = "split" if split == "default" else split
+    return cases[column].to_numpy() if column in ("split", *METHODS) else np.full(len(cases), "")
+
+
+def load(root: Path, dataset: str) -> PreparedData:
+    """Open what the filter stage wrote for a data set under `root`/arrays.
+
+    Raises:
+        StageError: if something is missing or does not fit together.
+    """
+    directory = root / "arrays" / dataset
+    for name in (*FILES, CASES, META):
+        if not (directory / name).is_file():
+            raise StageError(f"{directory / name} is missing. Prepare the data set with `dvc repro filter`.")
+    meta = _read_meta(directory / META)
+    cases = pd.read_csv(directory / CASES, dtype=str, keep_default_na=False)
+    if tuple(cases.columns) != COLUMNS:
+        raise _spoilt(directory / CASES, f"the columns {', '.join(cases.columns)}", ", ".join(COLUMNS))
+    images, filtered, targets = (_open(directory / name) for name in FILES)
+    shape = (len(cases), meta.channels, *meta.spatial)
+    of_targets = shape[:1] if meta.task == "classification" else shape[:1] + shape[2:]
+    for name, array, expected in zip(FILES, (images, filtered, targets), (shape, shape, of_targets), strict=True):
+        if array.shape != expected or array.dtype != np.uint8:
+            raise _spoilt(directory / name, f"{array.dtype} {array.shape}", f"uint8 {expected}")
+    return PreparedData(directory, meta, cases, images, filtered, targets)
+
+
+def _read_meta(path: Path) -> Meta:
+    try:
+        return Meta.model_validate_json(path.read_text())
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "(file)"
+        raise _spoilt(path, f"`{key}`: {first['msg']}", "what the filter stage writes") from None
+
+
+def _open(path: Path) -> np.memmap:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise _spoilt(path, f"no readable array ({error})", "an array file") from None
+    return array
+
+
+def _spoilt(path: Path, found: str, expected: str) -> StageError:
+    return StageError(f"{path}: found {found}, expected {expected}. Prepare it again with `dvc repro --force filter`.")

@@ -1,0 +1,62 @@
+"""Files and folders that are there whole or not at all, whatever is killed while they are written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it there: nobody ever sees a half-written file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced(target: Path, beside: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `target` once the block has ended well.
+
+    What a killed run left behind is cleared first, and `target` put back if it was killed in the middle of the swap.
+    """
+    partial, old = (beside / f".{target.parent.name}-{target.name}.{state}" for state in ("partial", "old"))
+
+    def tidy() -> None:
+        if old.exists() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            old.rename(target)
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    tidy()
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+    finally:
+        tidy()
+
+
+def flush_to_disk(folder: Path) -> None:
+    """Wait until every file of a folder would survive a power cut; all at once, as disks gather what comes together."""
+
+    def flush(path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(flush, folder.iterdir()))

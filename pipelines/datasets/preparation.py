@@ -1,0 +1,132 @@
+"""One case as training reads it: planes of bytes, filtered ones, and what they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipelines.core.checksums import file_checksum
+from pipelines.core.console import StageError
+from pipelines.core.images import as_channels, resize_image, resize_mask
+from pipelines.datasets.bilateral import bilateral
+from pipelines.datasets.cases import case_image, case_mask
+from pipelines.datasets.entry import DatasetEntry
+from pipelines.datasets.params import FilterParams, Params
+from pipelines.datasets.readers.case import Case
+from pipelines.datasets.readers.images import size_text
+from pipelines.datasets.readers.parts import Patches
+
+
+class Row(NamedTuple):
+    """What a row of the split table says about files, as `DataFrame.itertuples` gives it."""
+
+    Index: int
+    image: str
+    masks: str
+    label: str
+    sha256: str
+
+    @property
+    def case(self) -> Case:
+        """The case that it names."""
+        return Case.named(self.image, self.masks, self.label)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Entries of the three arrays; S is H, W or D, H, W."""
+
+    image: UInt8[np.ndarray, "C ..."]
+    filtered: UInt8[np.ndarray, "C ..."]
+    target: UInt8[np.ndarray, ...]
+
+
+def spatial_shape(entry: DatasetEntry, params: Params) -> tuple[int, ...]:
+    """Sides of a data set's arrays: patches of volumes keep theirs, everything else becomes square pictures."""
+    side = params.arrays.size
+    return tuple(entry.volume.size) if isinstance(entry.volume, Patches) else (side, side)
+
+
+def convert(entry: DatasetEntry, raw: Path, row: Row, params: Params) -> Converted:
+    """Read, resize and filter one case.
+
+    Colours are filtered together, by one weight; modalities, which show different things, and the slices of a volume
+    each for itself.
+
+    Raises:
+        StageError: naming a file that is missing, has changed, cannot be read or does not fit.
+    """
+    case = row.case
+    _check_unchanged(raw, case, row.sha256)
+    try:
+        image = as_channels(case_image(entry, raw, case), entry.channels)
+    except ValueError as error:
+        raise StageError(f"{raw / case.image}: {error} Correct `channels` of {entry.name} in the catalogue.") from None
+    target = _target(entry, raw, case, image)
+    shape = spatial_shape(entry, params)
+    if len(shape) == 3:
+        planes = _planes(image, 3)
+    else:
+        planes = square_planes(image, params.arrays.size)
+        target = resize_mask(target, params.arrays.size) if target.ndim else target
+    colour = entry.channels == 3 and entry.volume is None and not case.modalities
+    return Converted(planes, filtered(planes, params.filter, together=colour), target)
+
+
+def filtered(planes: UInt8[np.ndarray, "C ..."], params: FilterParams, *, together: bool) -> UInt8[np.ndarray, "C ..."]:
+    """Every plane (of every slice) filtered bilaterally; `together`: three planes as the colours of one picture."""
+    if together:
+        return np.moveaxis(bilateral(np.ascontiguousarray(np.moveaxis(planes, 0, -1)), params), -1, 0)
+    smooth = np.empty_like(planes)
+    for index in np.ndindex(planes.shape[:-2]):
+        smooth[index] = bilateral(planes[index], params)
+    return smooth
+
+
+def square_planes(image: UInt8[np.ndarray, "H W *C"], size: int) -> UInt8[np.ndarray, "C S S"]:
+    """A picture at the arrays' size, channels first."""
+    return _planes(resize_image(image, size), 2)
+
+
+def _planes(image: UInt8[np.ndarray, ...], axes: int) -> UInt8[np.ndarray, "C ..."]:
+    """Channels first: (*S) and (*S, C) become (C, *S)."""
+    return np.ascontiguousarray(np.moveaxis(image, -1, 0)) if image.ndim > axes else image[None]
+
+
+def _target(entry: DatasetEntry, raw: Path, case: Case, image: np.ndarray) -> UInt8[np.ndarray, ...]:
+    if entry.task == "classification":
+        if case.label not in entry.classes:
+            known = ", ".join(entry.classes)
+            raise StageError(
+                f"{raw / case.image} is labelled {case.label!r}, but {entry.name} has the classes {known}. Name the "
+                "label among the `classes` of the catalogue, or leave it out of its `labels`."
+            )
+        return np.array(entry.classes.index(case.label), dtype=np.uint8)
+    mask = case_mask(entry, raw, case)
+    if mask.shape != image.shape[: mask.ndim]:
+        found, expected = (size_text(shape) for shape in (mask.shape, image.shape[: mask.ndim]))
+        raise StageError(
+            f"{raw / case.masks[0]}: expected {expected} pixels (height x width), the size of {case.image.name}. "
+            f"Found {found}. Replace the mask, then `dvc repro --force audit`."
+        )
+    return mask
+
+
+def _check_unchanged(raw: Path, case: Case, sha256: str) -> None:
+    path = raw / case.image
+    if not path.is_file():
+        raise StageError(f"{path} is missing, but the split lists it. Fetch it again with `dvc repro --force fetch`.")
+    status = path.stat()
+    if _checksum(path, status.st_mtime_ns, status.st_size) != sha256:
+        raise StageError(f"{path} has changed since the split was made. Make it again with `dvc repro audit split`.")
+
+
+@lru_cache(maxsize=64)
+def _checksum(path: Path, changed: int, size: int) -> str:
+    """Of a volume once for all its slices."""
+    return file_checksum(path)

@@ -1,0 +1,50 @@
+"""Masks beside the images, `x.png`, `x_mask.png`, `x_mask_1.png`, in one folder per label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipelines.core.console import StageError
+from pipelines.datasets.readers.case import Case
+from pipelines.datasets.readers.folders import files_in
+
+MASK = re.compile(r"(?P<image>.+)_mask(_\d+)?")
+
+
+def read_busi(root: Path, labels: Sequence[str]) -> list[Case]:
+    """BUSI: `Dataset_BUSI_with_GT/benign/benign (1).png`; whose image it is was not published."""
+    return read_beside(root, Path("Dataset_BUSI_with_GT"), labels)
+
+
+def read_phantom(root: Path, labels: Sequence[str]) -> list[Case]:
+    """The simulated data: `benign/p0012_v1.png`, patient 12, first view."""
+    return read_beside(root, Path(), labels, patient=lambda stem: stem.split("_")[0])
+
+
+def read_beside(
+    root: Path, folder: Path, labels: Sequence[str], patient: Callable[[str], str] | None = None
+) -> list[Case]:
+    """Cases of `root / folder / <label>`; `patient` tells from a file's stem who was imaged.
+
+    Raises:
+        StageError: if a label has no folder, an image no mask, or a mask no image.
+    """
+    cases = []
+    for label in labels:
+        files = files_in(root, folder / label, (".png",), meaning=f"images labelled {label!r}")
+        masks: dict[Path, list[Path]] = {path: [] for path in files if not MASK.fullmatch(path.stem)}
+        for path in files:
+            if found := MASK.fullmatch(path.stem):
+                image = path.with_stem(found["image"])
+                if image not in masks:
+                    raise StageError(f"{root / path}: a mask without its image {image.name}. Fetch it again.")
+                masks[image].append(path)
+        for image, its_masks in masks.items():
+            if not its_masks:
+                raise StageError(
+                    f"{root / image}: an image without {image.stem}_mask.png. Add the mask or remove the image."
+                )
+            cases.append(Case(image, tuple(its_masks), label, patient(image.stem) if patient else None))
+    return cases

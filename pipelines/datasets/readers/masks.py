@@ -1,0 +1,135 @@
+"""How publishers write down which pixel is what: from one file to class indices, (H, W) of uint8.
+
+A decoder is a function of a file; each reader names the one that its masks need (`pipelines.datasets.readers.READERS`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from pipelines.core.console import StageError
+from pipelines.datasets.readers.images import COLOUR, opened, size_text
+
+MaskDecoder = Callable[[Path], NDArray[np.uint8]]
+Colour = tuple[int, int, int]
+
+DAMAGED = (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
+"""What SciPy raises on files that are no MATLAB files, or half of one."""
+
+
+def load_mask(paths: Sequence[Path], decode: MaskDecoder | None = None) -> NDArray[np.uint8]:
+    """The union of mask files, (H, W): where several name a class, the highest index.
+
+    Args:
+        paths: The files.
+        decode: How to read one of them, default `bright`.
+
+    Raises:
+        StageError: if a file cannot be read or decoded, or files differ in size.
+    """
+    union: NDArray[np.uint8] | None = None
+    for path in paths:
+        mask = (decode or bright)(path)
+        if union is not None and union.shape != mask.shape:
+            raise StageError(f"{path}: {size_text(mask.shape)} pixels, but {paths[0]} has {size_text(union.shape)}.")
+        union = mask if union is None else np.maximum(union, mask)
+    if union is None:
+        raise ValueError("`paths` must name at least one file. Found none.")
+    return union
+
+
+def bright(path: Path) -> NDArray[np.uint8]:
+    """1 from half of full brightness on, whatever the picture's mode.
+
+    Raises:
+        StageError: if the mask is too dark to be one of 0 and 255.
+    """
+    values = _grey(path)
+    mask = (values > 127).astype(np.uint8)
+    if values.any() and not mask.any():
+        raise StageError(f"{path}: a mask of 0 and 255 was expected. Found at most {values.max()}. Rescale it.")
+    return mask
+
+
+def probable(path: Path) -> NDArray[np.uint8]:
+    """1 where a map of probabilities, 0 to 255 for 0 to 1, reaches one half; it may nowhere."""
+    return (_grey(path) > 127).astype(np.uint8)
+
+
+def nonzero(path: Path) -> NDArray[np.uint8]:
+    """1 where the value is not 0, of whatever label."""
+    return (_grey(path) != 0).astype(np.uint8)
+
+
+def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
+    """Class by colour. Each of red, green and blue counts as 0 below 128 and as 255 from there on.
+
+    Raises:
+        StageError: naming a colour that the table lacks, and its first pixel.
+    """
+    lookup = np.full(8, 255, np.uint8)
+    for colour, index in classes.items():
+        lookup[_code(np.array(colour, np.uint8))] = index
+
+    def decode(path: Path) -> NDArray[np.uint8]:
+        with opened(path) as picture:
+            rgb = np.asarray(picture.convert("RGB"))
+        mask = lookup[_code(rgb)]
+        if (mask == 255).any():
+            row, column = np.argwhere(mask == 255)[0].tolist()
+            known = ", ".join(str(colour) for colour in classes)
+            raise StageError(
+                f"{path}: unknown colour {tuple(rgb[row, column].tolist())} at row {row}, column {column}. "
+                f"Known: {known}. Recolour or remove it."
+            )
+        return mask
+
+    return decode
+
+
+def matlab_label(value: int) -> MaskDecoder:
+    """1 where `groundTruth.Segmentation` of a MATLAB file is `value` exactly."""
+
+    def decode(path: Path) -> NDArray[np.uint8]:
+        return (_segmentation(path) == value).astype(np.uint8)
+
+    return decode
+
+
+def _code(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Red, green and blue as the three bits of a number."""
+    red, green, blue = np.moveaxis(rgb >> 7, -1, 0)
+    return red << 2 | green << 1 | blue
+
+
+def _grey(path: Path) -> NDArray[np.uint8]:
+    with opened(path) as picture:
+        return np.asarray((picture.convert("RGB") if picture.mode in COLOUR else picture).convert("L"))
+
+
+def _segmentation(path: Path) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise StageError(f"{path}: no such file. Fetch the data set again.")
+    try:
+        segmentation = loadmat(path)["groundTruth"]["Segmentation"][0, 0]
+    except DAMAGED as error:
+        raise StageError(
+            f"{path}: no MATLAB file with groundTruth.Segmentation ({type(error).__name__}: {error}). "
+            "Replace it or fetch it again."
+        ) from None
+    if not isinstance(segmentation, np.ndarray) or segmentation.ndim != 2:
+        raise StageError(f"{path}: groundTruth.Segmentation is not a table of pixels. Fetch it again.")
+    return segmentation
+
+
+def matlab_size(path: Path) -> tuple[int, int]:
+    """Height and width of a MATLAB file's segmentation."""
+    height, width = _segmentation(path).shape
+    return height, width

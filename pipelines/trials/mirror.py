@@ -1,0 +1,235 @@
+"""MLflow mirrors what lies on disk: one experiment a study, one run a trial.
+
+Only this module speaks to MLflow, and a study's mirror is kept by one process at a time (`pipelines.sync`). A run that
+is FINISHED holds its trial whole; any other that this process did not begin is deleted and made anew. So whatever is
+killed, and whenever, the next pass over the disk brings MLflow level with it, each trial and each value once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import sqlalchemy.event
+from mlflow.entities import Metric, Param, RunStatus, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.engine import Engine
+
+from dmf.training.diagnostics import Finding
+from pipelines.core.console import StageError
+from pipelines.core.locks import locked
+from pipelines.trials.failure import FAILED, read_failure
+from pipelines.trials.record import DONE
+from pipelines.trials.unfinished import Unfinished, unfinished_folder
+
+BATCH = 1000
+"""Metrics that one request of MLflow may hold."""
+
+PATIENCE = 10.0
+"""Seconds that new values of a trial in training may wait for others to fill a request with."""
+
+TRACKING_ERRORS = (MlflowException, OSError)
+"""What MLflow raises when its store or server is away."""
+
+TAGS = ("identifier", "configuration", "study", "data_checksum", "code_fingerprint", "code_version")
+
+
+def tracking_uri(root: Path = Path()) -> str:
+    """`$MLFLOW_TRACKING_URI`, or the SQLite file `mlflow.db` in the repository."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+
+
+class Mirror:
+    """A study's experiment, and what of each trial it holds."""
+
+    def __init__(self, study: str, uri: str) -> None:
+        # Failing fast: what could not be sent is sent by a later pass.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table it creates
+        sqlalchemy.event.listen(Engine, "connect", _spare_the_disk)
+        self._client = MlflowClient(uri)
+        database = Path(uri.removeprefix("sqlite:///"))
+        # A new database is set up at the first call, which two processes must not do at once.
+        with locked(database.with_name(f"{database.name}.lock"), patience=60) if uri[:6] == "sqlite" else nullcontext():
+            experiment = self._client.get_experiment_by_name(study)
+            artifacts = (database.parent / "mlartifacts" / study).as_uri() if uri[:6] == "sqlite" else None
+            create = self._client.create_experiment
+            self.experiment = experiment.experiment_id if experiment else create(study, artifact_location=artifacts)
+        self._finished: set[str] = set()
+        self._failed: dict[str, str] = {}
+        self._begun: dict[str, _Run] = {}
+        self._strangers: dict[str, list[str]] = {}
+        for run in self._runs():
+            identifier = run.data.tags.get("identifier", "")
+            if run.info.status == RunStatus.to_string(RunStatus.FINISHED):
+                self._finished.add(identifier)
+                continue
+            self._strangers.setdefault(identifier, []).append(run.info.run_id)
+            if run.info.status == RunStatus.to_string(RunStatus.FAILED):
+                self._failed[identifier] = run.data.tags.get("error", "")
+
+    def missing(self, results: Path) -> list[Path]:
+        """Folders of finished trials that MLflow does not hold whole."""
+        return [path.parent for path in self._files(results, DONE)]
+
+    def level(self, results: Path, on_each: Callable[[], None] = lambda: None) -> int:
+        """One pass over `trials/<study>`: saved epochs of trials in training, finished trials, failures.
+
+        Returns how many finished trials were missing.
+        """
+        for folder in unfinished_folder(results / "any").parent.glob("*/"):
+            self._follow(Unfinished(folder))
+        missing = self.missing(results)
+        for folder in missing:
+            self._complete(folder)
+            on_each()
+        for path in self._files(results, FAILED):
+            self._fail(path)
+        return len(missing)
+
+    def _files(self, results: Path, name: str) -> list[Path]:
+        """The files of that name of all trials that MLflow does not hold whole."""
+        if not results.is_dir():
+            return []
+        folders = (results / entry.name for entry in os.scandir(results) if entry.name not in self._finished)
+        return sorted(folder / name for folder in folders if (folder / name).is_file())
+
+    def _follow(self, unfinished: Unfinished) -> None:
+        """Send the epochs that have been saved since the last pass."""
+        identifier, progress = unfinished.folder.name, unfinished.progress()
+        sent = self._begun[identifier].epochs if identifier in self._begun else 0
+        if identifier in self._finished or progress.epochs_done <= sent:
+            return
+        try:
+            history, epochs = (unfinished.rows(kind, since=sent) for kind in ("history", "epochs"))
+        except (OSError, ValueError):  # the trial ended or began anew in this moment
+            return
+        patient = time.monotonic() - self._begun[identifier].sent_at < PATIENCE if sent else False
+        if len(epochs) and not (patient and history.size < BATCH):
+            self._send_rows(self._run(progress.description), history, epochs)
+
+    def _complete(self, folder: Path) -> None:
+        """Send what is still missing of a finished trial; its run is then FINISHED."""
+        trial = _read(folder / DONE)
+        run = self._run(trial)
+        history, epochs = (pd.read_parquet(folder / f"{kind}.parquet") for kind in ("history", "epochs"))
+        scores = [
+            (f"test/{_allowed(p)}/{m}", v, 0) for p, metrics in trial["summary"].items() for m, v in metrics.items()
+        ]
+        findings = (Finding(**values) for values in trial["diagnostics"])
+        run.tags += [RunTag(finding.tag[0], finding.message) for finding in findings]
+        new = history["epoch"] >= run.epochs, epochs["epoch"] >= run.epochs
+        self._send_rows(run, history[new[0]], epochs[new[1]], scores)
+        for name in ("history.parquet", DONE):
+            self._client.log_artifact(run.identifier, str(folder / name))
+        self._client.set_terminated(run.identifier, RunStatus.to_string(RunStatus.FINISHED))
+        self._finished.add(folder.name)
+        self._begun.pop(folder.name, None)
+
+    def _fail(self, path: Path) -> None:
+        """Mark a failed trial's run; a skipped trial has none."""
+        failure = read_failure(path.parent)
+        if failure is None or failure.kind == "skipped" or self._failed.get(path.parent.name) == failure.error[:5000]:
+            return
+        run = self._run(_read(path))
+        run.tags += [RunTag("error", failure.error[:5000]), RunTag("failure", failure.kind)]
+        self._send(run, [])
+        self._client.set_terminated(run.identifier, RunStatus.to_string(RunStatus.FAILED))
+        self._failed[path.parent.name] = failure.error[:5000]
+
+    def _run(self, description: dict[str, Any]) -> _Run:
+        """The trial's run; if it is not one that this process began, a new one, after deleting what others left."""
+        identifier = description["identifier"]
+        if identifier not in self._begun:
+            for stranger in self._strangers.pop(identifier, []):
+                self._client.delete_run(stranger)
+            tags = {name: str(description[name]) for name in TAGS if name in description}
+            created = self._client.create_run(self.experiment, tags=tags, run_name=_run_name(description))
+            params = [Param(name, json.dumps(value).strip('"')) for name, value in description["spec"].items()]
+            steps = description.get("steps_per_epoch", 0)
+            self._begun[identifier] = _Run(created.info.run_id, steps, params)
+            self._failed.pop(identifier, None)
+        return self._begun[identifier]
+
+    def _send_rows(
+        self, run: _Run, history: pd.DataFrame, epochs: pd.DataFrame, more: Iterable[tuple[str, float, int]] = ()
+    ) -> None:
+        """Every recorded value; those of an epoch at the step that ended it, so that all curves share one axis."""
+        steps = _columns(history.drop(columns=["step", "epoch"]), history["step"])
+        ends = _columns(epochs.drop(columns=["epoch"]), (epochs["epoch"] + 1) * run.steps_per_epoch - 1)
+        self._send(run, [*steps, *ends, *more])
+        run.epochs += len(epochs)
+        run.sent_at = time.monotonic()
+
+    def _send(self, run: _Run, values: list[tuple[str, float, int]]) -> None:
+        """In as few requests as MLflow allows. Sent twice, as when an answer is lost, a value is still stored once."""
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, float(value), now, int(step)) for name, value, step in values]
+        room = BATCH - len(run.params) - len(run.tags)
+        first, rest = metrics[:room], metrics[room:]
+        if first or run.params or run.tags:
+            self._client.log_batch(run.identifier, metrics=first, params=run.params, tags=run.tags)
+            run.params, run.tags = [], []
+        for start in range(0, len(rest), BATCH):
+            self._client.log_batch(run.identifier, metrics=rest[start : start + BATCH])
+
+    def _runs(self) -> Iterator[Any]:
+        token = None
+        while True:
+            page = self._client.search_runs([self.experiment], "", ViewType.ACTIVE_ONLY, 1000, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+@dataclass
+class _Run:
+    """A run that this process began: its identifier in MLflow, and what is still to be sent with the next values."""
+
+    identifier: str
+    steps_per_epoch: int
+    params: list[Param]
+    tags: list[RunTag] = field(default_factory=list)
+    epochs: int = 0
+    sent_at: float = 0.0
+
+
+def _spare_the_disk(connection: object, record: object) -> None:
+    """Wait for the disk now and then, not at every commit: what a power cut takes from a mirror is sent again."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise StageError(f"{path} is damaged ({error}). Delete its folder and run the grid again.") from error
+
+
+def _allowed(protocol: str) -> str:
+    """`macro@noise=0.1` -> macro noise:0.1, as MLflow's names hold neither @ nor =."""
+    return protocol.replace("@", " ").replace("=", ":")
+
+
+def _columns(values: pd.DataFrame, steps: pd.Series[int]) -> Iterator[tuple[str, float, int]]:
+    for name in values:
+        yield from zip([str(name)] * len(values), values[name].tolist(), steps.tolist(), strict=True)
+
+
+def _run_name(description: dict[str, Any]) -> str:
+    return f"{description['configuration']} · {description['spec']['dataset']} · seed {description['spec']['seed']}"

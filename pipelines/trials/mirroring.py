@@ -1,0 +1,82 @@
+"""Keeping MLflow level with the trials on disk: once, or as long as a grid runs."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.core.console import bar, say
+from pipelines.core.locks import Locked, locked
+from pipelines.trials.mirror import TRACKING_ERRORS, Mirror
+from pipelines.trials.unfinished import unfinished_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+INTERVAL = 2.0
+"""Seconds between two passes of a follower; longer where a pass takes long, or MLflow is away."""
+
+
+def bring_level(results: Path, uri: str) -> bool:
+    """One pass with a progress bar; says what it did. Returns whether MLflow is level."""
+    try:
+        with _alone(results), bar(unit="trials mirrored") as progress:
+            mirror = Mirror(results.name, uri)
+            task = progress.add_task("MLflow", total=len(mirror.missing(results)))
+            mirror.level(results, on_each=lambda: progress.advance(task))
+    except TRACKING_ERRORS as error:
+        say(f"MLflow at {uri} is away ({_first_line(error)}).")
+        say(f"Nothing is lost: `python -m pipelines.sync --study {results.name}` brings it level with {results} later.")
+        return False
+    except Locked:
+        say("A running grid or sync mirrors this study already.")
+    return True
+
+
+@contextmanager
+def following(results: Path, uri: str) -> Iterator[None]:
+    """A process beside this one that keeps MLflow level meanwhile. It ends with this one, however that ends."""
+    command = [sys.executable, "-m", "pipelines.sync", "--study", results.name, "--trials", str(results.parent)]
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": path}
+    process = subprocess.Popen([*command, "--follow"], stdin=subprocess.PIPE, env=environment, start_new_session=True)
+    try:
+        yield
+    finally:
+        process.kill()  # at any moment: what it had begun, the next pass makes anew
+        process.communicate()
+
+
+def follow(results: Path, uri: str) -> None:
+    """Pass after pass until standard input ends, which it does when the process at its other end does."""
+    mirror, away = None, False
+    wait = INTERVAL
+    while not select.select([sys.stdin], [], [], wait)[0]:
+        begun = time.monotonic()
+        try:
+            with _alone(results):
+                mirror = mirror or Mirror(results.name, uri)
+                mirror.level(results)
+            away = False
+        except TRACKING_ERRORS as error:
+            if not away:
+                say(f"MLflow at {uri} is away ({_first_line(error)}); training goes on, and it will catch up.")
+            mirror, away = None, True
+        except Locked:
+            mirror = None  # the other process changes what this one knows
+        wait = max(INTERVAL, 5 * (time.monotonic() - begun), 15 * away)
+
+
+@contextmanager
+def _alone(results: Path) -> Iterator[None]:
+    with locked(unfinished_folder(results / "any").parent / "sync.lock", patience=10):
+        yield
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]

@@ -1,0 +1,77 @@
+"""Which trials a study needs, and which of them are done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dmf.training.spec import TrialSpec
+from pipelines.artifacts import arrays
+from pipelines.artifacts.arrays import Preparation
+from pipelines.trials.identity import code_fingerprint
+from pipelines.trials.record import is_done
+from tune_spaces import Study
+from tune_spaces.expand import expand
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A cell of the grid with its identity and its place on disk."""
+
+    identifier: str
+    configuration: str
+    spec: TrialSpec
+    data_checksum: str
+    code_fingerprint: str
+    folder: Path
+    preparation: Preparation
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """What a table shows as one row of all seeds: data set and configuration."""
+        return self.spec.dataset, self.configuration
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return f"{self.configuration} · {self.spec.dataset} · seed {self.spec.seed}"
+
+    @property
+    def done(self) -> bool:
+        return is_done(self.folder)
+
+
+def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
+    """Every trial of a study, in the order in which they run.
+
+    Raises:
+        StageError: if a data set is not prepared or does not have the split of a trial.
+    """
+    cells = expand(study).cells
+    prepared = {name: arrays.load(data, name) for name in study.datasets}
+    for dataset, split in sorted({(cell.spec.dataset, cell.spec.split) for cell in cells}):
+        prepared[dataset].rows(split)
+    preparations = {name: data.meta.preparation for name, data in prepared.items()}
+    fingerprint_of = _remembering_fingerprints()
+    planned = []
+    for cell in cells:
+        checksum, fingerprint = prepared[cell.spec.dataset].checksum, fingerprint_of(cell.spec)
+        identifier = cell.spec.identifier(checksum, fingerprint)
+        folder = trials.resolve() / study.name / identifier  # workers have another working directory
+        made = preparations[cell.spec.dataset]
+        planned.append(PlannedTrial(identifier, cell.configuration, cell.spec, checksum, fingerprint, folder, made))
+    return planned
+
+
+def _remembering_fingerprints() -> Callable[[TrialSpec], str]:
+    """`code_fingerprint`, taken once of all specs that run the same code: a study has few such codes and many specs."""
+    known: dict[tuple[object, ...], str] = {}
+
+    def fingerprint(spec: TrialSpec) -> str:
+        code = spec.losses, spec.auxiliary, spec.weighting, spec.model
+        if code not in known:
+            known[code] = code_fingerprint(spec)
+        return known[code]
+
+    return fingerprint

@@ -1,0 +1,173 @@
+"""A trial in training, on disk: what a killed worker, driver or machine leaves, and what the next attempt goes on from.
+
+trials/.unfinished/<study>/<identifier>/
+    lock                     held by the process that trains the trial
+    log.txt                  what happened, attempt by attempt
+    progress.json            see `Progress`; what `pipelines.status` reads
+    history-<epoch>.parquet  per-step rows from that epoch on, up to the next such file
+    epochs-<epoch>.parquet   the same for the rows of epochs
+    checkpoint.pt            `Trial.state_dict()` after the last epoch of those files
+    checkpoint.previous.pt   the one before
+
+The folder is removed when the trial's own folder, `trials/<study>/<identifier>`, is in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dmf.training.checkpoint import read_checkpoint, write_checkpoint
+from pipelines.core.files import write_atomically
+from pipelines.core.locks import is_locked, locked
+
+PATIENCE = 60
+"""Seconds to wait for another process to let go of a trial: the workers of a killed driver end within a few."""
+
+
+@dataclass
+class Progress:
+    """How far a trial has come.
+
+    Attributes:
+        epochs_done: epochs on disk.
+        score: the validation metric that selects, after the last of them.
+        seconds: spent on those epochs and on setting up, all attempts together.
+        updated: when, in seconds since 1970.
+        attempts: for each, when and where it began and after how many epochs.
+        description: what the trial is, as in trial.json.
+    """
+
+    epochs_done: int = 0
+    score: float | None = None
+    seconds: float = 0.0
+    updated: float = 0.0
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    description: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State after some epoch, with the rows of all epochs up to it."""
+
+    state: dict[str, Any]
+    history: pd.DataFrame
+    epochs: pd.DataFrame
+
+
+def unfinished_folder(trial: Path) -> Path:
+    """Where a trial of `trials/<study>/<identifier>` lies while it trains."""
+    return trial.parent.parent / ".unfinished" / trial.parent.name / trial.name
+
+
+class Unfinished:
+    """The folder of a trial in training. Only the process that holds its lock may write."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log_file = folder / "log.txt"
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the trial. Raises Locked if another process still trains it after `PATIENCE`."""
+        return locked(self.folder / "lock", patience=PATIENCE)
+
+    @property
+    def running(self) -> bool:
+        """Whether a live process on a machine that shares this disk trains it."""
+        return is_locked(self.folder / "lock")
+
+    def progress(self) -> Progress:
+        """What progress.json says; nothing done if there is none or it is damaged."""
+        try:
+            return Progress(**json.loads((self.folder / "progress.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return Progress()
+
+    def write_progress(self, progress: Progress) -> None:
+        progress.updated = time.time()
+        text = json.dumps(asdict(progress))
+        write_atomically(self.folder / "progress.json", lambda partial: partial.write_text(text))
+
+    def log(self, message: str) -> None:
+        """One line of log.txt, with time, machine and process."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self.log_file.open("a") as file:
+            file.write(f"{now} {platform.node()} [{os.getpid()}] {message}\n")
+
+    def save(self, state: Mapping[str, Any], history: pd.DataFrame, epochs: pd.DataFrame) -> None:
+        """Add the rows of the epochs since the last time, then the state after them.
+
+        A kill in between costs those epochs and nothing else: rows after the last checkpoint count for nothing.
+        """
+        first = int(epochs["epoch"].iloc[0])
+        for kind, rows in (("history", history), ("epochs", epochs)):
+            table = pa.Table.from_pandas(rows, preserve_index=False)
+            write_atomically(self._rows_file(kind, first), partial(pq.write_table, table))
+        newest, previous = self._checkpoint_files()
+        if newest.exists():
+            newest.replace(previous)
+        write_checkpoint(state, newest)
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """What can be gone on from, newest first. What is damaged is deleted, and the log says so."""
+        for path in self._checkpoint_files():
+            try:
+                state = read_checkpoint(path)
+                rows = {kind: self.rows(kind, before=state["epochs_done"]) for kind in ("history", "epochs")}
+                if [*rows["epochs"]["epoch"]] != [*range(state["epochs_done"])]:
+                    raise ValueError(f"{path} has {state['epochs_done']} epochs, the rows beside it have others.")
+                yield Checkpoint(state, **rows)
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                self.log(f"checkpoint lost: {error}")
+                path.unlink(missing_ok=True)
+
+    def rows(self, kind: str, *, since: int = 0, before: float = math.inf) -> pd.DataFrame:
+        """Rows of "history" or "epochs" from epoch `since` on, and before epoch `before`."""
+        files = sorted(self.folder.glob(f"{kind}-*.parquet"))
+        begin = [int(path.stem.rpartition("-")[2]) for path in files]
+        ends = [*begin[1:], math.inf]
+        within = zip(files, begin, ends, strict=False)
+        wanted = [
+            path for path, first, end in within if end > since and first < (math.inf if before is None else before)
+        ]
+        if not wanted:
+            return pd.DataFrame({"epoch": []})
+        rows = pd.concat([pq.read_table(path).to_pandas() for path in wanted], ignore_index=True)
+        return rows[rows["epoch"] >= since].reset_index(drop=True)
+
+    def restart(self, epochs: int) -> None:
+        """Drop all rows from an epoch on, and every state if that epoch is the first."""
+        for kind in ("history", "epochs"):
+            for path in self.folder.glob(f"{kind}-*.parquet"):
+                if int(path.stem.rpartition("-")[2]) >= epochs:
+                    path.unlink()
+        if epochs == 0:
+            for path in self._checkpoint_files():
+                path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """The trial is done: nothing here is needed any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _rows_file(self, kind: str, epoch: int) -> Path:
+        return self.folder / f"{kind}-{epoch:06}.parquet"
+
+    def _checkpoint_files(self) -> tuple[Path, Path]:
+        return self.folder / "checkpoint.pt", self.folder / "checkpoint.previous.pt"

@@ -1,7 +1,0 @@
-"""Kinds of bad input, by what is spoilt. `test_bad_input.py` tries each; see `kinds.bad` for how to add one."""
-
-from tests.pipelines.bad_input import archives, catalogue, images, layouts, stages
-from tests.pipelines.bad_input.kinds import KINDS, Kind
-from tests.pipelines.bad_input.place import Place
-
-__all__ = ["KINDS", "Kind", "Place", "archives", "catalogue", "images", "layouts", "stages"]

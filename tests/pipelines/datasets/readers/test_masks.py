@@ -1,0 +1,94 @@
+"""Encodings of masks: by hand, with the values that publishers' files hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.core.console import StageError
+from pipelines.datasets.readers.masks import (
+    bright,
+    colour_table,
+    load_mask,
+    matlab_label,
+    matlab_size,
+    nonzero,
+    probable,
+)
+from tests.support.layouts import matlab
+
+
+def grey(path: Path, *rows: list[int]) -> Path:
+    Image.fromarray(np.array(rows, np.uint8)).save(path)
+    return path
+
+
+def test_half_of_full_brightness_is_the_border(tmp_path: Path) -> None:
+    assert bright(grey(tmp_path / "m.png", [0, 127, 128, 255])).tolist() == [[0, 0, 1, 1]]
+
+
+def test_a_probability_may_stay_below_one_half_everywhere(tmp_path: Path) -> None:
+    path = grey(tmp_path / "m.png", [0, 1, 126, 127])
+    assert probable(path).tolist() == [[0, 0, 0, 0]]
+    with pytest.raises(StageError, match=r"m\.png: a mask of 0 and 255 was expected. Found at most 127. Rescale it"):
+        bright(path)
+
+
+def test_any_label_but_zero_counts(tmp_path: Path) -> None:
+    assert nonzero(grey(tmp_path / "m.png", [0, 1, 4, 255])).tolist() == [[0, 1, 1, 1]]
+
+
+def test_several_files_are_united_by_the_highest_class(tmp_path: Path) -> None:
+    table = colour_table({(0, 0, 0): 0, (0, 0, 255): 1, (255, 0, 0): 2})
+    files = []
+    for name, colours in (("a", [(0, 0, 0), (0, 0, 255), (255, 0, 0)]), ("b", [(0, 0, 255), (255, 0, 0), (0, 0, 0)])):
+        files.append(tmp_path / f"{name}.png")
+        Image.fromarray(np.array([colours], np.uint8)).save(files[-1])
+    assert load_mask(files, table).tolist() == [[1, 2, 2]]
+
+
+def test_colours_are_binarised_at_128_as_the_publisher_says(tmp_path: Path) -> None:
+    path = tmp_path / "m.png"
+    Image.fromarray(np.array([[(3, 120, 130), (0, 0, 255), (127, 127, 127)]], np.uint8)).save(path)
+    assert colour_table({(0, 0, 0): 0, (0, 0, 255): 5})(path).tolist() == [[5, 5, 0]]
+
+
+def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "m.png"
+    Image.fromarray(np.array([[(0, 0, 0), (0, 0, 0)], [(0, 0, 0), (250, 3, 0)]], np.uint8)).save(path)
+    with pytest.raises(StageError) as caught:
+        colour_table({(0, 0, 0): 0, (0, 0, 255): 1})(path)
+    assert str(caught.value).startswith(f"{path}: unknown colour (250, 3, 0) at row 1, column 1. Known: (0, 0, 0), (0")
+
+
+def test_crack_is_label_two_exactly(tmp_path: Path) -> None:
+    path = matlab(tmp_path / "m.mat", np.array([[1, 2, 3, 4], [2, 2, 1, 1]], np.uint8))
+    assert matlab_label(2)(path).tolist() == [[0, 1, 0, 0], [1, 1, 0, 0]]
+    assert matlab_size(path) == (2, 4)
+
+
+@pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file", b"\0" * 300, b"nonsense" * 40])
+def test_what_is_no_matlab_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.mat"
+    path.write_bytes(content)
+    with pytest.raises(StageError) as caught:
+        matlab_label(2)(path)
+    assert str(caught.value).startswith(f"{path}: no MATLAB file with groundTruth.Segmentation")
+
+
+@pytest.mark.parametrize("keep", range(0, 400, 7))
+def test_a_matlab_file_cut_anywhere_is_named(tmp_path: Path, keep: int) -> None:
+    whole = matlab(tmp_path / "m.mat", np.ones((9, 9), np.uint8)).read_bytes()
+    path = tmp_path / "cut.mat"
+    path.write_bytes(whole[: min(keep, len(whole) - 200)])
+    with pytest.raises(StageError, match=r"cut\.mat: no MATLAB file"):
+        matlab_label(2)(path)
+
+
+def test_a_segmentation_that_is_no_table_is_named(tmp_path: Path) -> None:
+    path = matlab(tmp_path / "m.mat", np.zeros((2, 2, 2), np.uint8))
+    with pytest.raises(StageError, match=r"m\.mat: groundTruth\.Segmentation is not a table of pixels"):
+        matlab_label(2)(path)

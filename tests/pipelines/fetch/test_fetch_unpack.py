@@ -1,0 +1,107 @@
+"""Unpacking: what is harmless comes out byte for byte, what is hostile or broken is refused."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipelines.core.console import StageError
+from pipelines.fetch import unpack as unpacking
+from pipelines.fetch.unpack import unpack
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "inner" / "out").mkdir(parents=True)
+    return tmp_path / "inner" / "out"
+
+
+def pack(path: Path, **files: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_files_and_folders_come_out(tmp_path: Path, folder: Path) -> None:
+    archive = pack(tmp_path / "a.zip", **{"deep/": b"", "deep/er/benign (1).png": b"\x00\xff", "empty": b""})
+    unpack(archive, folder)
+    assert (folder / "deep/er/benign (1).png").read_bytes() == b"\x00\xff"
+    assert (folder / "empty").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil", "a/../../evil", "/tmp/evil", "C:/evil", "C:evil", "..\\evil", "\\\\host\\evil", "//host/x/evil", ".."],
+)
+def test_an_entry_that_leads_out_is_refused_before_anything_is_written(tmp_path: Path, folder: Path, name: str) -> None:
+    archive = pack(tmp_path / "a.zip", harmless=b"1", **{name: b"2"})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StageError, match="leads out of its folder"):
+        unpack(archive, folder)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_links_and_devices_are_refused(tmp_path: Path, folder: Path, kind: int) -> None:
+    link = zipfile.ZipInfo("link")
+    link.create_system, link.external_attr = 3, (kind | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(StageError, match="link or a device"):
+        unpack(tmp_path / "a.zip", folder)
+    assert not any(folder.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "./a"), ("a", "a/b")])
+def test_no_entry_overwrites_another(tmp_path: Path, folder: Path, names: tuple[str, str]) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, b"1")
+    with pytest.raises(StageError, match="would overwrite another"):
+        unpack(tmp_path / "a.zip", folder)
+
+
+def test_a_bomb_is_refused(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "SMALL", 1000)
+    with pytest.raises(StageError, match="claim to unpack to 1,000,000, more than 100 times"):
+        unpack(pack(tmp_path / "a.zip", zeros=bytes(1_000_000)), folder)
+    assert not any(folder.iterdir())
+
+
+def test_a_lie_about_the_size_is_found(tmp_path: Path, folder: Path) -> None:
+    archive = pack(tmp_path / "a.zip", zeros=bytes(100_000))
+    content = archive.read_bytes().replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    archive.write_bytes(content)
+    with pytest.raises(StageError, match="damaged"):
+        unpack(archive, folder)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.98])
+def test_a_truncated_archive_is_named(tmp_path: Path, folder: Path, keep: float) -> None:
+    archive = pack(tmp_path / "a.zip", a=bytes(range(256)) * 20)
+    archive.write_bytes(archive.read_bytes()[: int(keep * archive.stat().st_size)])
+    with pytest.raises(StageError, match=r"a\.zip: truncated, damaged or not a zip file"):
+        unpack(archive, folder)
+
+
+def test_a_flipped_byte_is_found(tmp_path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a", b"picture")
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace(b"picture", b"pictvre"))
+    with pytest.raises(StageError, match="Bad CRC-32"):
+        unpack(tmp_path / "a.zip", folder)
+
+
+def test_an_encrypted_entry_is_refused(tmp_path: Path, folder: Path) -> None:
+    archive = pack(tmp_path / "a.zip", a=b"1")
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(StageError, match="encrypted"):
+        unpack(archive, folder)

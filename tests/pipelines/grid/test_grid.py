@@ -1,0 +1,117 @@
+"""The grid on a real Ray: everything runs once, whatever is killed in between."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipelines.artifacts import arrays
+from pipelines.core.console import StageError
+from pipelines.trials.plan import plan
+from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
+
+pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+
+
+def test_every_trial_is_recorded_and_mirrored_once_and_never_run_again(tmp_path: Path, prepared_phantom: Path) -> None:
+    study = tiny(tmp_path)
+    assert run(study, prepared_phantom, tmp_path) == {}
+    planned = plan(study, prepared_phantom, tmp_path / "trials")
+    before = finished(tmp_path)
+    assert set(before) == {trial.identifier for trial in planned}
+    assert mirrored(store(tmp_path)) == {(trial.identifier, "FINISHED"): 1 for trial in planned}
+
+    folder = planned[0].folder
+    description = json.loads((folder / "trial.json").read_text())
+    assert description["spec"] == planned[0].spec.to_dict()
+    history, epochs = (pd.read_parquet(folder / f"{name}.parquet") for name in ("history", "epochs"))
+    assert len(history) == 2 * description["steps_per_epoch"]
+    assert history["step"].tolist() == list(range(len(history)))
+    assert epochs["epoch"].tolist() == [0, 1]
+    assert {path.name for path in folder.iterdir()} == {
+        "trial.json", "history.parquet", "epochs.parquet", "images.parquet", "predictions.npz", "model.pt",
+    }  # fmt: skip
+
+    assert run(study, prepared_phantom, tmp_path) == {}
+    assert finished(tmp_path) == before
+    larger = tiny(tmp_path, seeds=3)
+    run(larger, prepared_phantom, tmp_path)
+    assert before.items() < finished(tmp_path).items()
+    assert len(finished(tmp_path)) == 6
+
+
+def test_all_workers_train_even_if_trials_are_shorter_than_the_start_of_a_worker(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    study = tiny(tmp_path, seeds=12, trial={"epochs": 40})
+    assert run(study, prepared_phantom, tmp_path) == {}
+    attempts = [json.loads(path.read_text())["attempts"] for path in tmp_path.glob("trials/tiny/*/trial.json")]
+    assert len(attempts) == 24
+    assert len({one["process"] for trial in attempts for one in trial}) == 2
+
+
+def test_trials_of_several_splits_share_the_arrays_and_test_on_their_own_rows(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    splits = ["default", "random", "fold:0", "fold:4"]
+    grid = [{"weighting": "fixed", "auxiliary": None, "split": splits}]
+    study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"split": "default"})
+    planned = plan(study, prepared_phantom, tmp_path / "trials")
+    assert run(study, prepared_phantom, tmp_path) == {}
+    prepared = arrays.load(prepared_phantom, "phantom")
+    tested = {trial.spec.split: list(pd.read_parquet(trial.folder / "images.parquet")["image"]) for trial in planned}
+    assert tested == {split: list(prepared.cases["image"].iloc[prepared.rows(split)["test"]]) for split in splits}
+    assert not set(tested["fold:0"]) & set(tested["fold:4"])
+
+
+def test_a_split_that_a_data_set_does_not_have_is_named_before_anything_runs(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    study = tiny(tmp_path, trial={"split": "official"})
+    with pytest.raises(
+        StageError, match=r"phantom/cases\.csv: the split 'official' has no images for train, val, test"
+    ):
+        plan(study, prepared_phantom, tmp_path / "trials")
+
+
+def test_ctrl_c_stops_within_seconds_and_keeps_what_was_finished(tmp_path: Path, prepared_phantom: Path) -> None:
+    tiny(tmp_path, seeds=4, trial={"epochs": LONG})
+    driver = start(prepared_phantom, tmp_path)
+    wait_for(lambda: len(finished(tmp_path)) >= 1)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(60) == 130
+    assert 1 <= len(finished(tmp_path)) < 8
+
+
+def test_a_killed_worker_loses_nothing(tmp_path: Path, prepared_phantom: Path) -> None:
+    tiny(tmp_path, seeds=3, trial={"epochs": LONG})
+    driver = start(prepared_phantom, tmp_path)
+    wait_for(lambda: finished(tmp_path))
+    wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]])
+    assert driver.wait() == 0
+    assert len(finished(tmp_path)) == 6
+    assert mirrored(store(tmp_path)) == {(identifier, "FINISHED"): 1 for identifier in finished(tmp_path)}
+
+
+def test_a_trial_that_cannot_work_is_recorded_with_its_cause_and_spares_the_others(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    grid = [
+        {"weighting": "mad", "optimizer": "sgd", "learning_rate": 1e30},
+        {"weighting": "fixed", "auxiliary": None, "optimizer": "adam", "learning_rate": 1e-3},
+    ]
+    study = tiny(tmp_path, seeds=1, grid=grid)
+    failed = run(study, prepared_phantom, tmp_path)
+    (identifier,) = failed
+    assert failed[identifier].kind == "divergence"
+    assert "TrainingDiverged" in failed[identifier].error
+    failure = json.loads((tmp_path / "trials" / "tiny" / identifier / "failure.json").read_text())
+    assert failure["spec"]["learning_rate"] == 1e30
+    assert failure["failure"]["attempts"] == 1
+    assert "Traceback" in failure["failure"]["traceback"]
+    assert len(finished(tmp_path)) == 1
+    assert mirrored(store(tmp_path))[identifier, "FAILED"] == 1

@@ -1,0 +1,182 @@
+"""Real faults: killed processes, a lost node, truncated checkpoints, a full disk; the records are always the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+from ray.cluster_utils import Cluster
+
+from benchmarks.chaos import differences, disturb, find, server_at
+from pipelines.core.console import StageError
+from pipelines.grid import attempt as attempts
+from pipelines.grid.attempt import Attempt, Setting
+from pipelines.grid.inputs import load_inputs
+from pipelines.trials.failure import read_failure
+from pipelines.trials.plan import PlannedTrial, plan
+from pipelines.trials.unfinished import Unfinished, unfinished_folder
+from tests.support.grids import LONG, finished, run, start, tiny, wait_for
+
+EPOCHS = 6
+
+pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+
+
+@pytest.fixture
+def save_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "SHARE", 1e9)
+
+
+class Place:
+    """Attempts at the first trial of the tiny study, in folders of their own and without Ray."""
+
+    def __init__(self, data: Path, folder: Path) -> None:
+        self.data, self.folder = data, folder
+        self.study = tiny(folder, seeds=1, trial={"epochs": EPOCHS})
+
+    def planned(self, name: str) -> PlannedTrial:
+        return plan(self.study, self.data, self.folder / name)[0]
+
+    def begin(self, name: str) -> Attempt:
+        inputs = load_inputs(self.data, "phantom", filtered=True)
+        setting = Setting(
+            "tiny",
+            "code",
+            torch.device("cpu"),
+            lambda trial: inputs.trial_data(trial.spec.split),
+            lambda trial: inputs.cases,
+        )
+        attempt = Attempt(self.planned(name), setting)
+        attempt.open()
+        return attempt
+
+    def train(self, attempt: Attempt, epochs: int) -> None:
+        for _ in range(epochs):
+            attempt.record(attempt.training.epoch())
+
+    def complete(self, name: str) -> Path:
+        attempt = self.begin(name)
+        self.train(attempt, EPOCHS - attempt.training.epochs_done)
+        attempt.finish()
+        assert attempt.failure is None
+        return attempt.planned.folder
+
+
+@pytest.fixture
+def place(prepared_phantom: Path, tmp_path: Path, save_every_epoch: None) -> Place:
+    return Place(prepared_phantom, tmp_path)
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 3, EPOCHS])
+def test_a_resumed_trial_is_the_undisturbed_one_bit_for_bit(place: Place, killed_after: int) -> None:
+    calm = place.complete("calm")
+    place.train(killed := place.begin("wild"), killed_after)
+    killed.close()
+    wild = place.complete("wild")
+    assert differences(calm, wild) == []
+    assert [one["after_epochs"] for one in json.loads((wild / "trial.json").read_text())["attempts"]] == [
+        0,
+        killed_after,
+    ]
+    assert not unfinished_folder(wild).exists()
+
+
+@pytest.mark.parametrize(
+    ("damaged", "resumed_after"), [(("checkpoint.pt",), 2), (("checkpoint.pt", "checkpoint.previous.pt"), 0)]
+)
+def test_a_truncated_checkpoint_costs_an_epoch_or_the_trial_but_changes_nothing(
+    place: Place, damaged: tuple[str, ...], resumed_after: int
+) -> None:
+    place.train(killed := place.begin("wild"), 3)
+    killed.close()
+    for name in damaged:
+        os.truncate(unfinished_folder(place.planned("wild").folder) / name, 500)
+    resumed = place.begin("wild")
+    assert resumed.training.epochs_done == resumed_after
+    assert "checkpoint lost" in Unfinished(unfinished_folder(resumed.planned.folder)).log_file.read_text()
+    resumed.close()
+    assert differences(place.complete("calm"), place.complete("wild")) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KB."""
+    disk = tmp_path / "trials"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_stops_the_grid_with_one_message_and_what_was_kept_goes_on(
+    small_disk: Path, prepared_phantom: Path, tmp_path: Path
+) -> None:
+    study = tiny(tmp_path, seeds=4)
+    with pytest.raises(StageError, match=r"the disk is full.*run the grid again"):
+        run(study, prepared_phantom, tmp_path)
+    kept = finished(tmp_path)
+    assert len(kept) < 8
+    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    assert run(study, prepared_phantom, tmp_path) == {}
+    assert kept.items() <= finished(tmp_path).items()
+    assert len(finished(tmp_path)) == 8
+
+
+def test_a_configuration_that_cannot_work_costs_one_trial_and_the_other_rows_nothing(
+    prepared_phantom: Path, tmp_path: Path
+) -> None:
+    lonely = {"model": "smp:unet/resnet18", "model_params": {}, "batch_size": 1}  # nothing to normalise a batch over
+    grid = [lonely, {"weighting": "fixed", "auxiliary": None}]
+    study = tiny(tmp_path, seeds=3, grid=grid, baseline={"model": "unet"})
+    failures = run(study, prepared_phantom, tmp_path)
+    first, *others = [
+        trial for trial in plan(study, prepared_phantom, tmp_path / "trials") if trial.identifier in failures
+    ]
+    assert [trial.spec.seed for trial in (first, *others)] == [0, 1, 2]
+    failure = read_failure(first.folder)
+    assert failure is not None
+    assert (failure.kind, failure.attempts) == ("configuration", 1)
+    assert "Traceback" in Path(failure.log).read_text()
+    for trial in others:
+        skipped = read_failure(trial.folder)
+        assert skipped is not None
+        assert skipped.error == f"skipped because seed 0 ({first.identifier}) failed: {failure.error}"
+    assert len(finished(tmp_path)) == 3
+
+
+def test_a_lost_node_loses_nothing(prepared_phantom: Path, tmp_path: Path) -> None:
+    tiny(tmp_path, seeds=2, trial={"epochs": LONG})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        environment = {**os.environ, "RAY_ADDRESS": cluster.address}
+        driver = start(prepared_phantom, tmp_path, env=environment, workers=0)
+        room = tmp_path / "trials" / ".unfinished" / "tiny"
+        wait_for(lambda: len([*room.glob("*/checkpoint.pt")]) == 2)
+        cluster.remove_node(second, allow_graceful=False)
+        assert driver.wait() == 0
+    finally:
+        cluster.shutdown()
+        ray.shutdown()
+    assert len(finished(tmp_path)) == 4
+
+
+def test_chaos_loses_nothing_doubles_nothing_and_changes_nothing(prepared_phantom: Path, tmp_path: Path) -> None:
+    calm, wild = tmp_path / "calm", tmp_path / "wild"
+    for folder in (calm, wild):
+        folder.mkdir()
+        study = tiny(folder, seeds=3, trial={"epochs": LONG})
+    assert run(study, prepared_phantom, calm) == {}
+    with server_at(wild) as server:
+        chaos = disturb(wild, prepared_phantom, server, trials=6, kills=3, pause=(0, 1), seed=1)
+        found = find(wild, calm, chaos, server.uri)
+    assert found.pop("trials") == 6
+    del found["resumed from an epoch"]  # how many depends on when the kills hit
+    assert set(found.values()) == {0}, found

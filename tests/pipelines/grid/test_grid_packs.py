@@ -1,0 +1,48 @@
+"""Packs of trials in the grid, on a real Ray: the same records as one trial at a time, whatever is killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
+
+MEASURED = ["seconds"]
+
+pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+
+
+def assert_same_records(one: Path, other: Path) -> None:
+    """All that a trial's folder holds, but for the time it took."""
+    for name in ("history", "epochs", "images"):
+        a, b = (pd.read_parquet(folder / f"{name}.parquet") for folder in (one, other))
+        pd.testing.assert_frame_equal(
+            a.drop(columns=MEASURED, errors="ignore"), b.drop(columns=MEASURED, errors="ignore")
+        )
+    a, b = (torch.load(folder / "model.pt") for folder in (one, other))
+    torch.testing.assert_close(a, b, rtol=0, atol=0)
+    np.testing.assert_array_equal(*(np.load(folder / "predictions.npz")["masks"] for folder in (one, other)))
+
+
+def test_a_pack_whose_worker_is_killed_ends_with_the_records_of_single_trials(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    alone, packed = tmp_path / "alone", tmp_path / "packed"
+    for folder in (alone, packed):
+        folder.mkdir()
+    assert run(tiny(alone, trial={"epochs": LONG}), prepared_phantom, alone) == {}
+    tiny(packed, trial={"epochs": LONG}, resources={"pack": 2})
+    driver = start(prepared_phantom, packed)
+    wait_for(
+        lambda: list(packed.glob("trials/.unfinished/tiny/*/checkpoint.pt"))
+    )  # a state is saved: a pack is in the middle of its training
+    wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]])
+    assert driver.wait() == 0
+    assert finished(packed).keys() == finished(alone).keys()
+    assert mirrored(store(packed)) == mirrored(store(alone))
+    for identifier in finished(alone):
+        assert_same_records(*(folder / "trials" / "tiny" / identifier for folder in (alone, packed)))

@@ -1,0 +1,169 @@
+"""MLflow mirrors the Parquet files: every value, every trial once, whatever happened before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from pipelines.sync import bring_level
+from pipelines.trials.failure import Failure, clear_failure, write_failure
+from pipelines.trials.mirror import BATCH, Mirror, tracking_uri
+from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
+
+STEPS_PER_EPOCH = 200
+
+
+def description(identifier: str) -> dict[str, object]:
+    return {
+        "identifier": identifier,
+        "study": "mine",
+        "configuration": "variance · focal",
+        "spec": {"dataset": "phantom", "seed": 3, "losses": ["dice", "iou"], "auxiliary": None},
+        "data_checksum": "d" * 64,
+        "code_fingerprint": "c" * 12,
+        "code_version": "abc+changes",
+        "steps_per_epoch": STEPS_PER_EPOCH,
+        "summary": {"reference": {"dice": 0.5}, "per_image": {"dice": 0.25}, "per_image@noise=0.1": {"dice": 0.125}},
+        "diagnostics": [{"kind": "weight_collapse", "step": 7, "message": "All weight on dice.", "subject": "dice"}],
+    }
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Path:
+    """The folder of a finished trial of 4 epochs."""
+    folder = tmp_path / "trials" / "a1b2"
+    folder.mkdir(parents=True)
+    steps = np.arange(4 * STEPS_PER_EPOCH)
+    history = pd.DataFrame(
+        {"step": steps, "epoch": steps // STEPS_PER_EPOCH, "total": np.exp(-steps / 90.0), "gamma": 5.0}
+    )
+    history.to_parquet(folder / "history.parquet", index=False)
+    pd.DataFrame({"epoch": range(4), "val/dice": [0.1, 0.2, 0.4, 0.3]}).to_parquet(
+        folder / "epochs.parquet", index=False
+    )
+    (folder / "trial.json").write_text(json.dumps(description("a1b2")))
+    return folder
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def runs(uri: str) -> list:
+    client = MlflowClient(uri)
+    return client.search_runs([client.get_experiment_by_name("mine").experiment_id])
+
+
+def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) -> None:
+    assert Mirror("mine", uri).level(trial.parent) == 1
+    (run,) = runs(uri)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "variance · focal · phantom · seed 3"
+    assert run.data.params == {"dataset": "phantom", "seed": "3", "losses": '["dice", "iou"]', "auxiliary": "null"}
+    assert run.data.tags["identifier"] == "a1b2"
+    assert run.data.tags["code_version"] == "abc+changes"
+    assert run.data.tags["diagnostics.weight_collapse.dice"] == "All weight on dice."
+    assert run.data.metrics["test/per_image/dice"] == 0.25
+    assert run.data.metrics["test/per_image noise:0.1/dice"] == 0.125
+    client = MlflowClient(uri)
+    history = pd.read_parquet(trial / "history.parquet")
+    assert 2 * len(history) > BATCH, "the history must need more than one request"
+    mirrored = sorted(client.get_metric_history(run.info.run_id, "total"), key=lambda metric: metric.step)
+    assert [metric.value for metric in mirrored] == history["total"].tolist()
+    dice = sorted(client.get_metric_history(run.info.run_id, "val/dice"), key=lambda metric: metric.step)
+    assert [(metric.step, metric.value) for metric in dice] == [(199, 0.1), (399, 0.2), (599, 0.4), (799, 0.3)]
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"history.parquet", "trial.json"}
+
+
+def test_a_second_pass_adds_nothing(trial: Path, uri: str) -> None:
+    mirror = Mirror("mine", uri)
+    passes = [mirror.level(trial.parent), mirror.level(trial.parent), Mirror("mine", uri).level(trial.parent)]
+    assert passes == [1, 0, 0]
+    assert len(runs(uri)) == 1
+
+
+def in_training(trial: Path, epochs: int) -> Unfinished:
+    """The trial after some saved epochs, before its folder is in place."""
+    unfinished = Unfinished(unfinished_folder(trial))
+    unfinished.folder.mkdir(parents=True, exist_ok=True)
+    history, table = (pd.read_parquet(trial / f"{kind}.parquet") for kind in ("history", "epochs"))
+    for epoch in range(epochs):
+        for kind, rows in (("history", history), ("epochs", table)):
+            rows[rows["epoch"] == epoch].to_parquet(unfinished.folder / f"{kind}-{epoch:06}.parquet", index=False)
+    unfinished.write_progress(Progress(epochs_done=epochs, description=description("a1b2")))
+    return unfinished
+
+
+def values(uri: str, name: str = "total") -> list[float]:
+    client = MlflowClient(uri)
+    (run,) = runs(uri)
+    points = sorted(client.get_metric_history(run.info.run_id, name), key=lambda metric: metric.step)
+    assert [point.step for point in points] == list(range(len(points))), "each step once"
+    return [point.value for point in points]
+
+
+def test_a_trial_in_training_is_followed_epoch_by_epoch_and_each_value_is_there_once(
+    trial: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.trials.mirror.PATIENCE", 0)
+    done = (trial / "trial.json").rename(trial / "later.json")
+    total = pd.read_parquet(trial / "history.parquet")["total"].tolist()
+    mirror = Mirror("mine", uri)
+    for epochs in (1, 2, 2, 3):
+        unfinished = in_training(trial, epochs)
+        assert mirror.level(trial.parent) == 0
+        assert values(uri) == total[: epochs * STEPS_PER_EPOCH]
+    unfinished.remove()
+    done.rename(trial / "trial.json")
+    assert mirror.level(trial.parent) == 1
+    assert values(uri) == total
+    assert runs(uri)[0].info.status == "FINISHED"
+
+
+def test_what_a_killed_mirror_left_is_made_anew(trial: Path, uri: str) -> None:
+    done = (trial / "trial.json").rename(trial / "later.json")
+    in_training(trial, 2)
+    Mirror("mine", uri).level(trial.parent)
+    done.rename(trial / "trial.json")
+    assert Mirror("mine", uri).level(trial.parent) == 1
+    assert [run.info.status for run in runs(uri)] == ["FINISHED"]
+    assert values(uri) == pd.read_parquet(trial / "history.parquet")["total"].tolist()
+
+
+def test_a_failure_is_marked_once_and_replaced_by_the_result_of_a_later_attempt(trial: Path, uri: str) -> None:
+    done = (trial / "trial.json").rename(trial / "later.json")
+    write_failure(trial, description("a1b2"), Failure("divergence", "TrainingDiverged: `dice` is not finite"))
+    for _ in range(2):
+        Mirror("mine", uri).level(trial.parent)
+        (run,) = runs(uri)
+        assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "divergence")
+        assert run.data.tags["error"] == "TrainingDiverged: `dice` is not finite"
+    clear_failure(trial)
+    done.rename(trial / "trial.json")
+    Mirror("mine", uri).level(trial.parent)
+    assert [run.info.status for run in runs(uri)] == ["FINISHED"]
+
+
+def test_a_server_that_is_away_is_said_and_the_next_sync_catches_up(
+    trial: Path, uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = trial.parent.rename(trial.parent.with_name("mine"))
+    assert not bring_level(results, "http://127.0.0.1:9")  # the discard port: nobody answers
+    assert "python -m pipelines.sync --study mine" in capsys.readouterr().out
+    assert bring_level(results, uri)
+    assert [run.info.status for run in runs(uri)] == ["FINISHED"]
+
+
+def test_the_store_is_named_by_the_environment_or_lies_in_the_repository(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert tracking_uri(tmp_path) == "http://127.0.0.1:5000"

@@ -1,0 +1,92 @@
+"""Images and masks that cannot be used."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+from PIL import Image
+
+from tests.support.bad_input.kinds import bad
+from tests.support.bad_input.place import FIRST, Place
+
+IMAGE, MASK = f"data/raw/scans/images/{FIRST}", f"data/raw/scans/masks/{FIRST}"
+
+
+@bad("audit scans", "data/raw/scans: no such folder. Fetch it with `python -m pipelines.fetch --dataset scans`")
+def data_set_that_was_not_fetched(place: Place) -> None:
+    shutil.rmtree(place.raw)
+
+
+@bad("audit scans", "data/raw/scans/images/benign: no such folder; files of the data set were expected")
+def data_set_without_images(place: Place) -> None:
+    shutil.rmtree(place.raw / "images")
+
+
+@bad("audit scans", "data/raw/scans/images/malignant: no such folder")
+def label_without_a_folder(place: Place) -> None:
+    shutil.rmtree(place.raw / "images/malignant")
+
+
+@bad("audit scans", IMAGE, "an image without its mask masks/benign/b00. Add the mask or remove the image")
+def image_without_mask(place: Place) -> None:
+    (place.raw / "masks" / FIRST).unlink()
+
+
+@bad("audit scans", MASK, "a mask without its image")
+def mask_without_image(place: Place) -> None:
+    (place.raw / "images" / FIRST).unlink()
+
+
+@bad("audit scans", "data/raw/scans/masks/benign/b00", "a second mask beside", "Remove one of them")
+def image_with_two_masks(place: Place) -> None:
+    mask = place.raw / "masks" / FIRST
+    shutil.copy(mask, mask.with_suffix(".bmp"))
+
+
+@bad("audit scans", MASK, "the mask has 9 x 7 pixels (height x width), its image b00.png 20 x 24. Replace the mask")
+def mask_of_another_size(place: Place) -> None:
+    Image.fromarray(np.zeros((9, 7), np.uint8)).save(place.raw / "masks" / FIRST)
+
+
+@bad("audit scans", IMAGE, "cannot be read as a picture", "Replace it or fetch it again")
+def image_that_is_cut(place: Place) -> None:
+    path = place.raw / "images" / FIRST
+    path.write_bytes(path.read_bytes()[:60])
+
+
+@bad("audit scans", IMAGE, "cannot be read as a picture")
+def image_that_is_a_text(place: Place) -> None:
+    (place.raw / "images" / FIRST).write_text("no picture")
+
+
+@bad("audit scans", IMAGE, "cannot be read as a picture")
+def image_of_no_bytes(place: Place) -> None:
+    (place.raw / "images" / FIRST).write_bytes(b"")
+
+
+@bad("audit scans", IMAGE, "pictures of mode 'I;16' are not read. Known: 1, L", "Convert it")
+def image_of_sixteen_bits(place: Place) -> None:
+    Image.fromarray(np.ones((20, 24), np.uint16)).save(place.raw / "images" / FIRST)
+
+
+@bad("filter scans", MASK, "a mask of 0 and 255 was expected. Found at most 1. Rescale it")
+def mask_of_zero_and_one(place: Place) -> None:
+    Image.fromarray(np.ones((20, 24), np.uint8)).save(place.raw / "masks" / FIRST)
+
+
+@bad("filter scans", MASK, "cannot be read as a picture")
+def mask_that_is_cut(place: Place) -> None:
+    path = place.raw / "masks" / FIRST
+    path.write_bytes(path.read_bytes()[:60])
+
+
+@bad("audit scans", IMAGE, "`patient: ^(p[0-9]+)_` of the catalogue does not say who was imaged", "Rename the file")
+def name_that_does_not_say_who_was_imaged(place: Place) -> None:
+    place.describe(scans={"patient": "^(p[0-9]+)_"})
+
+
+@bad("split scans", "data/raw/scans: expected images of each label (benign, malignant)", "malignant missing")
+def label_without_images(place: Place) -> None:
+    for path in (*(place.raw / "images/malignant").iterdir(), *(place.raw / "masks/malignant").iterdir()):
+        path.unlink()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.losses.families import Counts, Member, Pixelwise, Region
+from dmf.losses.families import Counts, Member, Pixelwise, Probability, Region, TrueClass
 from dmf.losses.fused_pass import Statistics, fused_statistics
 from dmf.losses.labels import Labels, prepare
 
@@ -45,7 +45,7 @@ def evaluate(
 ) -> Float[Tensor, " N"]:
     """Value of every loss; `statistics` may be `plain_statistics`, by which the fused pass is tested."""
     z, labels = prepare(logits, target, losses[0].num_classes, losses[0].ignore_index)
-    pixelwise: list[Pixelwise] = [loss for loss in losses if isinstance(loss, Pixelwise)]
+    pixelwise: list[Pixelwise] = [loss for loss in losses if isinstance(loss, TrueClass | Probability)]
     soft: Counts | None = None
     hard: Counts | None = None
     means: Iterator[Tensor] = iter(())

@@ -29,10 +29,10 @@ VARIANTS = [(name, fidelity) for name in WEIGHTINGS for fidelity in ("paper", "r
 KILLED_AFTER_ONE_EPOCH = """
 import json, os, signal, sys
 import torch
-from toy import toy_data
-from dmf.checkpoint import write_checkpoint
-from dmf.spec import TrialSpec
-from dmf.train import Trial
+from tests.support.toy import toy_data
+from dmf.training.checkpoint import write_checkpoint
+from dmf.training.spec import TrialSpec
+from dmf.training.trial import Trial
 from pathlib import Path
 torch.set_num_threads(1)
 trial = Trial(TrialSpec.from_dict(json.loads(sys.argv[2])), toy_data())

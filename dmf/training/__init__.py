@@ -1,0 +1,1 @@
+"""How a trial trains: `TrialSpec` and data in, records out."""

@@ -1,0 +1,1 @@
+"""What data sets are: the catalogue, its readers, how cases become arrays, how they may be dealt into splits."""

@@ -1,0 +1,1 @@
+"""What pages and figures share: palette, style, HTML, what is shown of a volume."""

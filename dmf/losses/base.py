@@ -110,6 +110,21 @@ STABLE: Registry[Loss] = Registry("stable loss")
 FIDELITIES: Mapping[str, Registry[Loss]] = {"paper": LOSSES, "reference": REFERENCE, "stable": STABLE}
 
 
+def loss_class(name: str, fidelity: str = "paper") -> type[Loss]:
+    """The class that `build_loss` builds.
+
+    Raises:
+        UnknownName: if no loss has that name.
+        ValueError: if there is no such fidelity.
+    """
+    if fidelity not in FIDELITIES:
+        raise ValueError(f"Parameter `fidelity` must be one of {', '.join(FIDELITIES)}. Found {fidelity!r}.")
+    cls = LOSSES[name]
+    if name in FIDELITIES[fidelity]:
+        cls = FIDELITIES[fidelity][name]
+    return cls
+
+
 def build_loss(name: str, num_classes: int, fidelity: str = "paper", **params: object) -> Loss:
     """The loss registered as `name`: in the variant of that fidelity if it has one, else as the paper has it.
 
@@ -117,11 +132,7 @@ def build_loss(name: str, num_classes: int, fidelity: str = "paper", **params: o
         UnknownName: if no loss has that name.
         ValueError: if the fidelity or a parameter is unknown or out of range.
     """
-    if fidelity not in FIDELITIES:
-        raise ValueError(f"Parameter `fidelity` must be one of {', '.join(FIDELITIES)}. Found {fidelity!r}.")
-    cls = LOSSES[name]
-    if name in FIDELITIES[fidelity]:
-        cls = FIDELITIES[fidelity][name]
+    cls = loss_class(name, fidelity)
     try:
         return cls(num_classes, **params)  # type: ignore[arg-type]
     except TypeError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -122,11 +121,6 @@ class TrialSpec:
     def from_dict(cls, values: Mapping[str, Any]) -> TrialSpec:
         """Rebuild a spec from `to_dict`."""
         return cls(**values)
-
-    def identifier(self, data_checksum: str, fingerprint: str) -> str:
-        """16 hexadecimal digits of a SHA-256 over the spec, the prepared data and the code that matters."""
-        content = {"spec": self.to_dict(), "data": data_checksum, "code": fingerprint}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 _CHOICES = {

@@ -45,10 +45,16 @@ __all__ = [
     "Variance",
     "Weighting",
     "build_weighting",
+    "weighting_class",
 ]
 
 TORCHJD = "torchjd:"
 _GIVEN = ("num_losses", "fidelity")
+
+
+def weighting_class(name: str) -> type[Weighting]:
+    """The class that `build_weighting` builds. Raises UnknownName for a name that does not exist."""
+    return TorchJDWeighting if name.startswith(TORCHJD) else WEIGHTINGS[name]
 
 
 def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **params: Any) -> Weighting:
@@ -65,9 +71,9 @@ def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **param
         ValueError: for a parameter that the method does not have, or out of its range.
     """
     rules = FIDELITIES[fidelity]
-    if name.startswith(TORCHJD):
-        return TorchJDWeighting(num_losses, method=name.removeprefix(TORCHJD), **params)
-    cls = WEIGHTINGS[name]
+    cls = weighting_class(name)
+    if issubclass(cls, TorchJDWeighting):
+        return cls(num_losses, method=name.removeprefix(TORCHJD), **params)
     known = (parameter for parameter in inspect.signature(cls).parameters if parameter not in _GIVEN)
     refuse_unknown(f"Weighting {name!r}", params, known)
     if issubclass(cls, MemoryWeighting):

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +87,16 @@ class PreparedData:
     images: UInt8[np.memmap, "N C *S"]
     filtered: UInt8[np.memmap, "N C *S"]
     targets: UInt8[np.memmap, "N ..."]
+
+    def digest(self, split: str, filtered: bool) -> str:
+        """SHA-256 over what a trial is given: its images and targets, the classes, and the rows of each side."""
+        digest = hashlib.sha256(json.dumps([self.meta.task, self.meta.classes]).encode())
+        for name in ("filtered.npy" if filtered else "images.npy", "targets.npy"):
+            digest.update(bytes.fromhex(self.meta.sha256[name]))
+        for side, rows in self.rows(split).items():
+            digest.update(f"{side} {len(rows)}".encode())
+            digest.update(rows.astype("<i8").tobytes())
+        return digest.hexdigest()
 
     @property
     def checksum(self) -> str:

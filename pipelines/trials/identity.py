@@ -1,88 +1,92 @@
-"""The code that matters to a trial, as one hash: what it runs, and nothing that it does not."""
+"""What makes two trials the same one: an identifier that covers all that decides a result, and nothing else.
+
+In the identifier:
+
+* the spec: every field of `TrialSpec`;
+* the images: the bytes of the arrays that the trial reads, filtered ones or not, and of their targets, and the classes;
+* the rows of them that train, select and test, in their order;
+* the code: every definition of `dmf` that `Trial` reaches with the components that the spec names
+  (`pipelines.trials.code`).
+
+Not in it, and why:
+
+* machine, operating system, Python, torch, instruction set, device, threads: they change last digits, not the question.
+  A trial's record holds them, and the report says where the trials of a study differ;
+* the code of `pipelines`: what it hands to a trial is in the identifier as bytes, and how trials are scheduled, packed,
+  saved and resumed changes no number (tests hold them to bit for bit);
+* docstrings, comments, layout, and in which file a definition stands;
+* the name of the study, the label of a configuration, names of cases, other splits of the same data.
+"""
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import json
 from functools import lru_cache
 from pathlib import Path
 
+import dmf
 from dmf.activations import ACTIVATIONS
-from dmf.losses import LOSSES
+from dmf.losses import loss_class
 from dmf.models import MODELS
-from dmf.registry import Registry
 from dmf.training.spec import TrialSpec
-from dmf.weightings import WEIGHTINGS
+from dmf.training.trial import Trial
+from dmf.weightings import FIDELITIES, weighting_class
+from pipelines.trials.code import Code, Definition, sources_of
 
-PACKAGE = Path(__file__).parent
-# Packages in which a module counts only when a component that is named needs it.
-OPTIONAL_PACKAGES = ("dmf.activations.", "dmf.models.")
+PACKAGE = Path(dmf.__file__).parent
+
+CHOSEN_BY_NAME = {
+    "dmf.losses": ("LOSSES", "REFERENCE", "STABLE"),
+    "dmf.weightings": ("WEIGHTINGS", "FIDELITIES"),
+    "dmf.models": ("MODELS",),
+    "dmf.activations": ("ACTIVATIONS",),
+}
+"""Registries from which a spec names what it needs; the rest of them is no part of the trial."""
+
+
+def identifier(spec: TrialSpec, data: str, code: str) -> str:
+    """16 hexadecimal digits of a SHA-256 over the spec, what it trains on and the code that matters.
+
+    Args:
+        data: `PreparedData.digest` of the images and rows of the trial.
+        code: `code_fingerprint` of the spec.
+    """
+    content = {"spec": spec.to_dict(), "data": data, "code": code}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def code_fingerprint(spec: TrialSpec) -> str:
-    """12 hexadecimal digits of a SHA-256 over the modules of `dmf` that the trial can run.
+    """12 hexadecimal digits of a SHA-256 over every definition of `dmf` that the trial reaches.
 
-    A module that only defines registered components (losses, weightings, models, activations) counts when the trial
-    names one of them, or when a module that counts imports it. Parts that several models or activations share are
-    optional in the same way. Every other module of `dmf` counts, but for the packages' own `__init__` files, which
-    list names. Docstrings, comments and layout do not count. So a new loss, or a better docstring, leaves finished
-    trials valid; a changed formula does not.
+    A new loss, a better docstring or a moved file leaves finished trials valid; a changed formula, in whatever module,
+    does not.
     """
-    digest = hashlib.sha256()
-    for name in sorted(counted_modules(spec)):
-        digest.update(f"{name}\0{_normal_form(name)}\0".encode())
-    return digest.hexdigest()[:12]
+    return _fingerprint(components(spec))
 
 
-def counted_modules(spec: TrialSpec) -> set[str]:
-    """Names of the modules that `code_fingerprint` hashes."""
-    used = {
-        *_modules(LOSSES, {*spec.losses, spec.auxiliary}),
-        *_modules(WEIGHTINGS, {spec.weighting}),
-        *_modules(MODELS, {spec.model.partition(":")[0]}),
-        *_modules(ACTIVATIONS, {spec.activation}),
-    }
-    optional = {module for registry in (LOSSES, WEIGHTINGS, MODELS) for module in _modules(registry, set(registry))}
-    optional |= {module for module in _sources() if module.startswith(OPTIONAL_PACKAGES)}
-    counted = {name for name in _sources() if name not in optional or name in used}
-    frontier = list(counted)
-    while frontier:
-        imported = _imports(frontier.pop()) & optional - counted
-        counted |= imported
-        frontier.extend(imported)
-    return counted
+def components(spec: TrialSpec) -> frozenset[Definition]:
+    """The definitions from which a trial starts: `Trial` and the classes that the spec names."""
+    classes: set[type] = {Trial, FIDELITIES[spec.fidelity], MODELS[spec.model.partition(":")[0]]}
+    classes |= {loss_class(name, spec.fidelity) for name in (*spec.losses, spec.auxiliary) if name is not None}
+    classes.add(weighting_class(spec.weighting))
+    if spec.activation is not None:
+        classes.add(ACTIVATIONS[spec.activation])
+    return frozenset(Definition(cls.__module__, cls.__name__) for cls in classes)
 
 
-def _modules(registry: Registry, names: set[str | None]) -> set[str]:  # type: ignore[type-arg]
-    return {cls.__module__ for name, cls in registry.items() if name in names}
+def chosen_by_name(code: Code) -> frozenset[Definition]:
+    """The registries of `CHOSEN_BY_NAME`, wherever they are defined."""
+    found = (code.resolve(module, name) for module, names in CHOSEN_BY_NAME.items() for name in names)
+    return frozenset(registry for registry in found if isinstance(registry, Definition))
 
 
 @lru_cache
-def _sources() -> dict[str, Path]:
-    paths = (path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
-    return {".".join(("dmf", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in paths}
+def source() -> Code:
+    """The source of `dmf` as this process found it when it first asked."""
+    return Code(sources_of(PACKAGE))
 
 
 @lru_cache
-def _tree(module: str) -> ast.Module:
-    return ast.parse(_sources()[module].read_text())
-
-
-@lru_cache
-def _imports(module: str) -> frozenset[str]:
-    nodes = [node for node in ast.walk(_tree(module)) if isinstance(node, ast.ImportFrom)]
-    return frozenset(node.module for node in nodes if node.module)
-
-
-@lru_cache
-def _normal_form(module: str) -> str:
-    return without_docstrings(_tree(module))
-
-
-def without_docstrings(tree: ast.Module) -> str:
-    """Source of a module with comments, layout and docstrings gone."""
-    tree = ast.parse(ast.unparse(tree))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+def _fingerprint(roots: frozenset[Definition]) -> str:
+    return source().fingerprint(roots, chosen_by_name(source()))

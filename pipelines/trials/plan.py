@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dmf.training.spec import TrialSpec
 from pipelines.artifacts import arrays
 from pipelines.artifacts.arrays import Preparation
-from pipelines.trials.identity import code_fingerprint
+from pipelines.trials.identity import code_fingerprint, identifier
 from pipelines.trials.record import is_done
 from tune_spaces import Study
 from tune_spaces.expand import expand
@@ -53,25 +53,13 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     for dataset, split in sorted({(cell.spec.dataset, cell.spec.split) for cell in cells}):
         prepared[dataset].rows(split)
     preparations = {name: data.meta.preparation for name, data in prepared.items()}
-    fingerprint_of = _remembering_fingerprints()
     planned = []
+    digest_of = cache(lambda dataset, split, filtered: prepared[dataset].digest(split, filtered))
     for cell in cells:
-        checksum, fingerprint = prepared[cell.spec.dataset].checksum, fingerprint_of(cell.spec)
-        identifier = cell.spec.identifier(checksum, fingerprint)
-        folder = trials.resolve() / study.name / identifier  # workers have another working directory
-        made = preparations[cell.spec.dataset]
-        planned.append(PlannedTrial(identifier, cell.configuration, cell.spec, checksum, fingerprint, folder, made))
+        spec = cell.spec
+        digest, fingerprint = digest_of(spec.dataset, spec.split, spec.filtered), code_fingerprint(spec)
+        name = identifier(spec, digest, fingerprint)
+        folder = trials.resolve() / study.name / name  # workers have another working directory
+        made = preparations[spec.dataset]
+        planned.append(PlannedTrial(name, cell.configuration, spec, digest, fingerprint, folder, made))
     return planned
-
-
-def _remembering_fingerprints() -> Callable[[TrialSpec], str]:
-    """`code_fingerprint`, taken once of all specs that run the same code: a study has few such codes and many specs."""
-    known: dict[tuple[object, ...], str] = {}
-
-    def fingerprint(spec: TrialSpec) -> str:
-        code = spec.losses, spec.auxiliary, spec.weighting, spec.model
-        if code not in known:
-            known[code] = code_fingerprint(spec)
-        return known[code]
-
-    return fingerprint

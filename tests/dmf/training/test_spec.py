@@ -41,19 +41,6 @@ def test_values_out_of_range_are_refused_by_name(changes: dict[str, object], mes
         toy_spec(**changes)
 
 
-def test_the_identifier_changes_with_the_spec_the_data_and_the_code() -> None:
-    spec = toy_spec()
-    identifiers = {
-        spec.identifier("data", "code"),
-        toy_spec(seed=1).identifier("data", "code"),
-        spec.identifier("other data", "code"),
-        spec.identifier("data", "other code"),
-    }
-    assert len(identifiers) == 4
-    assert spec.identifier("data", "code") == toy_spec().identifier("data", "code")
-    assert spec.identifier("data", "code") == TrialSpec.from_dict(spec.to_dict()).identifier("data", "code")
-
-
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["variance", "mad"]), st.sampled_from([None, "focal"]))
 def test_seeds_depend_on_seed_data_set_and_model_alone(seed: int, weighting: str, auxiliary: str | None) -> None:
     changes = {"weighting": weighting, "auxiliary": auxiliary, "learning_rate": 0.5, "split": "fold:3"}

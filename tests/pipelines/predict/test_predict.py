@@ -32,6 +32,7 @@ from pipelines.filter.prepare import prepare
 from pipelines.predict.__main__ import find_pictures, main
 from pipelines.predict.drawing import colour, mask_picture, overlay_picture
 from pipelines.predict.trial import find_trial, load_predictor
+from pipelines.trials.identity import identifier
 from pipelines.trials.record import write_trial
 from tests.support.audited import audit_and_split
 
@@ -54,10 +55,10 @@ def run_trial(workplace: Path, spec: TrialSpec, entry: DatasetEntry = BUSI) -> P
     images = torch.tensor(data.filtered if spec.filtered else data.images)
     rows = {split: torch.from_numpy(index) for split, index in data.rows(spec.split).items()}
     result = train(spec, TrialData(images, torch.tensor(data.targets), rows, data.meta.classes))
-    identifier = spec.identifier(data.checksum, "code")
-    folder = workplace / "trials" / "tiny" / identifier
+    name = identifier(spec, data.digest(spec.split, spec.filtered), "code")
+    folder = workplace / "trials" / "tiny" / name
     preparation = data.meta.preparation.model_dump(mode="json")
-    description = {"identifier": identifier, "spec": spec.to_dict(), "preparation": preparation}
+    description = {"identifier": name, "spec": spec.to_dict(), "preparation": preparation}
     write_trial(folder, description, result, pd.DataFrame(), pd.DataFrame(), data.cases)
     return folder
 

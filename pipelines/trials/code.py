@@ -217,9 +217,10 @@ def _is_docstring(node: ast.AST) -> bool:
 def _names_bound(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return [node.name]
-    stored = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
-    plain = isinstance(node, ast.Assign | ast.AnnAssign) and stored
-    return sorted(stored) if plain else [*sorted(stored), STATEMENTS]
+    plain = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    parts = (part for place in plain or [node] for part in ast.walk(place))
+    stored = {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return sorted(stored) if plain and stored else [*sorted(stored), STATEMENTS]
 
 
 def _imports(nodes: Collection[ast.AST]) -> dict[str, tuple[str, str | None]]:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dmf.training.spec import TrialSpec
@@ -26,6 +27,9 @@ HEADLINES = {
     ),
     "classification": (("macro", "f1", "F1, mean over classes"),),
 }
+
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def render_page(
     pictures: Mapping[str, Sequence[Picture]],
 ) -> str:
     """The page as HTML text; files beside it are named relative to it."""
-    environment = new_environment()
+    environment = new_environment(TEMPLATES)
     environment.globals |= {"printed": printed, "number": _number, "p_value": _p_value, "Metric": Metric}
     records = [record for dataset in layout.datasets for row in layout.rows[dataset] for record in row.records]
     return environment.get_template("page.html").render(

@@ -13,6 +13,7 @@ import pandas as pd
 
 from dmf.training.spec import TrialSpec
 from pipelines.report.data import DataFacts
+from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedTrial
 from tests.support.grids import planned_trial
 
@@ -52,7 +53,7 @@ def plausible(spec: TrialSpec) -> float:
 
 
 def plan_trials(root: Path, specs: Iterable[TrialSpec]) -> list[PlannedTrial]:
-    return [planned_trial(spec.identifier("data", "code"), name_of(spec), spec, root / "s") for spec in specs]
+    return [planned_trial(identifier(spec, "data", "code"), name_of(spec), spec, root / "s") for spec in specs]
 
 
 def write_trials(planned: Iterable[PlannedTrial], facts: DataFacts, score: Score = plausible) -> None:

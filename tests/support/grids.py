@@ -41,8 +41,8 @@ LONG = 200  # epochs of a trial that takes seconds wherever it runs: its state i
 DRIVER = """
 import sys
 from pathlib import Path
-from pipelines.console import run_stage
-from pipelines.grid.plan import PlannedTrial, plan
+from pipelines.core.console import run_stage
+from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.grid.run import run_grid
 from tune_spaces import load_study
 folder, data, uri = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]

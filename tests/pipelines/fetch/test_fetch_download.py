@@ -31,8 +31,8 @@ CHECKSUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 CHILD = """
 import sys
 from pathlib import Path
-from pipelines.catalogue import DatasetEntry
-from pipelines.console import run_stage
+from pipelines.datasets.entry import DatasetEntry
+from pipelines.core.console import run_stage
 from pipelines.fetch import fetch
 run_stage(lambda: fetch(DatasetEntry.model_validate_json(sys.argv[1]), Path(sys.argv[2])))
 """

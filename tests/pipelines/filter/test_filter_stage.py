@@ -175,10 +175,10 @@ def test_broken_input_is_named_and_nothing_is_left(root: Path, breakage: Callabl
 FILTER = """
 import sys
 from pathlib import Path
-from pipelines.catalogue import load_catalogue
-from pipelines.console import run_stage
+from pipelines.datasets.catalogue import load_catalogue
+from pipelines.core.console import run_stage
 from pipelines.filter import prepare
-from pipelines.params import load_params
+from pipelines.datasets.params import load_params
 prepare.BLOCK_IMAGES = 3
 run_stage(lambda: prepare.prepare(load_catalogue()["busi"], Path("data"), load_params()))
 """

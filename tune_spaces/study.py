@@ -67,6 +67,7 @@ class Study(StrictModel):
         skip: Cells to leave out, with the reason that the report shows.
         baseline: Fields of the configuration that others are compared with.
         resources: CPUs and GPUs of one worker, and its trials at a time.
+        claims: What the study is meant to show, each with the test that decides it (docs/claims.md).
     """
 
     name: str
@@ -80,6 +81,7 @@ class Study(StrictModel):
     skip: list[Skip] = Field(default_factory=list)
     baseline: dict[str, Any]
     resources: Resources = Resources()
+    claims: list[dict[str, Any]] = Field(default_factory=list)
 
     @field_validator("per_dataset")
     @classmethod

@@ -1,0 +1,183 @@
+"""What every kind of test has in common: it turns evidence into cells, each with an effect, an interval and a p."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.papers.evidence import Evidence, Group
+from pipelines.papers.inference import ALPHA, estimate, repeats_needed
+from pipelines.papers.measures import Value
+from tune_spaces.strict_yaml import StrictModel
+
+Direction = Literal["above", "below"]
+
+
+class Outcome(StrEnum):
+    """What a test says."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    UNDECIDED = "undecided"
+    NOT_TESTED = "not tested"
+
+
+class NotTested(Exception):
+    """Why a claim cannot be tested on what is at hand; a sentence without its full stop."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number a trial, that a claim is about.
+
+    Attributes:
+        unit: "points" for scores in percent, "px" for distances, empty for measures of the course.
+        selecting: The same on the validation images; None for what has no such thing.
+        protocol, metric: Of a score; empty otherwise.
+    """
+
+    name: str
+    value: Value
+    unit: str
+    selecting: Value | None = None
+    protocol: str = ""
+    metric: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One test of a claim.
+
+    Attributes:
+        effect, low, high: The estimate and its 95 % interval, in `unit`.
+        p: Two-sided, of no effect (or of an effect at the bound).
+        favour: Whether the estimate lies on the claim's side.
+        n: Repeats (images, where the test says so).
+        needed: By the level of the test, how many it would take for 80 % power at the observed spread.
+        state: Set by kinds whose verdict is no matter of p alone; filled in for the others by `verdict.decide`.
+    """
+
+    dataset: str
+    label: str
+    effect: float
+    low: float
+    high: float
+    p: float
+    favour: bool
+    n: int
+    unit: str
+    needed: Callable[[float], int | None] = lambda _: None
+    state: Outcome | None = None
+
+
+class Contrast(StrictModel):
+    """Two sets of configurations, by selectors of spec fields (`Evidence.where`)."""
+
+    ours: dict[str, object]
+    rivals: dict[str, object]
+
+
+class Kind(StrictModel):
+    """A named way of testing. Subclasses are what `test:` in a claim may hold.
+
+    Attributes:
+        need: How many cells of each data set must be supported; all of them if left out.
+    """
+
+    need: int | None = Field(default=None, ge=1)
+
+    @abstractmethod
+    def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
+        """The cells of the test.
+
+        Raises:
+            NotTested: if the evidence lacks what the test compares.
+        """
+
+    @property
+    def contrasts(self) -> Sequence[Contrast]:
+        """What is compared with what; nothing for kinds that look at configurations one by one or all together."""
+        return ()
+
+
+class ContrastKind(Kind):
+    """A kind that holds configurations against others: `ours` and `rivals`, or several such in `compare`."""
+
+    ours: dict[str, object] | None = None
+    rivals: dict[str, object] | None = None
+    compare: list[Contrast] = Field(default_factory=list)
+
+    @property
+    def contrasts(self) -> list[Contrast]:
+        if self.ours is None or self.rivals is None:
+            return self.compare
+        return [Contrast(ours=self.ours, rivals=self.rivals), *self.compare]
+
+    def pairs(self, evidence: Evidence) -> list[tuple[Group, Group]]:
+        """Every pair of configurations that differ in what a contrast names, and in nothing else."""
+        found = [pair for one in self.contrasts for pair in evidence.pairs(one.ours, one.rivals)]
+        if not found:
+            raise NotTested(f"no trials to compare: {missing(evidence, self.contrasts)}")
+        return found
+
+
+def missing(evidence: Evidence, contrasts: Sequence[Contrast]) -> str:
+    """Which side of the contrasts no trial fits."""
+    sides = [side for contrast in contrasts for side in (contrast.ours, contrast.rivals)]
+    empty = [side for side in sides if not evidence.where(side).records]
+    return "no configuration has " + "; ".join(map(described, empty)) if empty else "none differ in that alone"
+
+
+def described(selector: object) -> str:
+    """`{weighting: mad, auxiliary: None}` -> weighting mad, auxiliary none."""
+    assert isinstance(selector, dict)
+    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in selector.items()) or "anything"
+
+
+def t_cell(
+    dataset: str, label: str, values: Sequence[float], unit: str, *, bound: float = 0.0, direction: Direction = "above"
+) -> Cell:
+    """A t test of the mean of `values` against a bound; the claim is that it lies above or below it."""
+    n = len(values)
+    if n < 2 or not all(map(math.isfinite, values)):
+        known = sum(values) / n if n else math.nan
+        return Cell(dataset, label, known, math.nan, math.nan, math.nan, False, n, unit)
+    shown, tested = estimate(values), estimate([value - bound for value in values])
+    return Cell(
+        dataset=dataset,
+        label=label,
+        effect=shown.mean,
+        low=shown.low,
+        high=shown.high,
+        p=tested.p,
+        favour=tested.mean > 0 if direction == "above" else tested.mean < 0,
+        n=n,
+        unit=unit,
+        needed=lambda alpha: repeats_needed(tested.mean, tested.std, alpha),
+    )
+
+
+def with_state(cell: Cell, *, supported: bool, contradicted: bool) -> Cell:
+    """The cell with a verdict of its own; untested ones stay so."""
+    if math.isnan(cell.low) or math.isnan(cell.high):
+        return cell
+    state = Outcome.SUPPORTED if supported else Outcome.CONTRADICTED if contradicted else Outcome.UNDECIDED
+    return dataclasses.replace(cell, state=state)
+
+
+def simultaneous(cells: int) -> float:
+    """The level at which so many intervals hold together with 95 %, by Bonferroni."""
+    return 1 - ALPHA / max(1, cells)
+
+
+def title(group: Group, rival: Group | None, quantity: Quantity) -> str:
+    """What a cell is called."""
+    versus = f" - {rival.configuration}" if rival else ""
+    return f"{quantity.name}, {group.dataset}: {group.configuration}{versus}"

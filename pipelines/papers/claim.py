@@ -62,7 +62,7 @@ class Claim(StrictModel):
 
     @model_validator(mode="after")
     def _measures_something(self) -> Claim:
-        if (self.measure is None) == (not (self.protocol and self.metrics)):
+        if self.measure is None and not (self.protocol and self.metrics):
             raise ValueError("give `protocol` and `metrics`, or `measure`")
         if self.measure is not None and self.measure not in MEASURES:
             raise ValueError(f"no measure is called {self.measure!r}.{did_you_mean(self.measure, MEASURES)}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Literal
 
 from pipelines.papers.claim import Claim, claims_of
@@ -25,9 +26,8 @@ class Verdict:
     Attributes:
         reason: How many tests say what; or why nothing was tested.
         cell: The test that decides: the weakest of those that support it, the clearest of those that contradict it, or
-            the one that needs the most repeats to be decided. None for "not tested".
+            the one that is farthest from being decided. None for "not tested".
         cells: Every test, each with its state.
-        needed: Repeats (seeds, folds) for 80 % power at the observed spread; None if that is beyond all means.
         notes: What a reader must know beside: a stand-in's data, what is missing.
     """
 
@@ -37,8 +37,17 @@ class Verdict:
     reason: str
     cell: Cell | None = None
     cells: tuple[Cell, ...] = ()
-    needed: int | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def needed(self) -> int | None:
+        """Repeats with which `cell` would be clear in 80 of 100 studies of its effect and spread, at its level.
+
+        The level is that of Bonferroni where cells are corrected. None if it takes too many, or if nobody can tell.
+        """
+        if self.cell is None:
+            return None
+        return self.cell.needed(ALPHA / len(self.cells) if self.claim.correction == "holm" else ALPHA)
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -97,9 +106,7 @@ def decide(claim: Claim, study: str, cells: Sequence[Cell]) -> Verdict:
         outcome = Outcome.CONTRADICTED
     else:
         outcome = Outcome.SUPPORTED if outcomes == {Outcome.SUPPORTED} else Outcome.UNDECIDED
-    alpha = ALPHA / len(cells) if claim.correction == "holm" else ALPHA
-    cell, needed = _deciding(cells, outcome, claim.test.need, alpha)
-    return Verdict(claim, study, outcome, _count(cells), cell, cells, needed)
+    return Verdict(claim, study, outcome, _count(cells), _deciding(cells, outcome, claim.test.need), cells)
 
 
 def quantities(claim: Claim, evidence: Evidence) -> list[Quantity]:
@@ -145,8 +152,8 @@ def _restrict(claim: Claim, study: str, evidence: Evidence) -> tuple[Evidence, l
     if there:
         evidence = evidence.where({"dataset": there})
     if missing:
-        used, asked = ", ".join(evidence.datasets), ", ".join(claim.datasets)
-        notes.append(f"{', '.join(missing)} missing" if own else f"on {used} in the place of {asked}")
+        used, asked = ", ".join(evidence.datasets), ", ".join(missing)
+        notes.append(f"without {asked}" if there else f"on {used} in the place of {asked}")
     chosen = evidence.where(claim.where)
     if not chosen.records:
         raise NotTested(f"no trial has {described(claim.where)}")
@@ -192,18 +199,16 @@ def _combine(cells: Sequence[Cell], need: int | None) -> Outcome:
     return Outcome.CONTRADICTED if against > len(cells) - need else Outcome.UNDECIDED
 
 
-def _deciding(cells: Sequence[Cell], outcome: Outcome, need: int | None, alpha: float) -> tuple[Cell, int | None]:
+def _deciding(cells: Sequence[Cell], outcome: Outcome, need: int | None) -> Cell:
+    """What `Verdict.cell` says."""
     if outcome is not Outcome.UNDECIDED:
         chosen = [cell for cell in cells if cell.state is outcome]
-        weakest = max if outcome is Outcome.SUPPORTED else min
-        cell = weakest(chosen, key=lambda cell: cell.p)
-        return cell, cell.needed(alpha)
+        return (max if outcome is Outcome.SUPPORTED else min)(chosen, key=lambda cell: cell.p)
     tested = [cell for cell in cells if cell.state is not Outcome.NOT_TESTED]
-    open_ones = [cell for cell in tested if cell.state is Outcome.UNDECIDED] or tested
-    against = [] if need is not None else [cell for cell in open_ones if not cell.favour]
-    needs = [(cell, cell.needed(alpha)) for cell in against or open_ones]
+    undecided = [cell for cell in tested if cell.state is Outcome.UNDECIDED] or tested
+    against = [] if need is not None else [cell for cell in undecided if not cell.favour]
     # One clear cell against it decides a claim about every cell; else all that are open have to become clear.
-    return (min if against else max)(needs, key=lambda pair: math.inf if pair[1] is None else pair[1])
+    return min(against, key=lambda cell: cell.p) if against else max(undecided, key=lambda cell: cell.p)
 
 
 def _count(cells: Sequence[Cell]) -> str:

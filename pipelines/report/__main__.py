@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.artifacts import arrays
 from pipelines.core.console import run_stage, say
 from pipelines.datasets.catalogue import find_entries
+from pipelines.papers.claim import claims_of
 from pipelines.report.build import build_report
 from pipelines.report.data import describe_data
 from pipelines.report.page import StudyFacts
@@ -39,7 +40,7 @@ def main() -> None:
         (", ".join(f"{key}: {value}" for key, value in cell.values.items()), cell.reason) for cell in expansion.skipped
     ]
     page = build_report(
-        StudyFacts(study.name, study.title, skipped),
+        StudyFacts(study.name, study.title, skipped, claims_of(study)),
         plan(study, arguments.data, arguments.trials),
         expansion.baseline,
         facts,

@@ -10,6 +10,9 @@ import pandas as pd
 from pipelines.core.console import track
 from pipelines.core.files import replaced
 from pipelines.pages.drawing import Picture
+from pipelines.papers.evidence import Evidence, Truth
+from pipelines.papers.verdict import Verdict, judge
+from pipelines.report.claims import write_claims
 from pipelines.report.confusion import draw_confusion, draw_gallery
 from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
@@ -42,16 +45,19 @@ def build_report(
     Raises:
         StageError: if a trial is missing or a file damaged; the earlier report is left as it was.
     """
-    layout = lay_out(read_trials(planned), baseline)
+    records = read_trials(planned)
+    layout = lay_out(records, baseline)
+    truths = {name: Truth(f.cases, f.truths) for name, f in facts.items() if f.task == "segmentation"}
+    verdicts = [judge(claim, study.name, Evidence(tuple(records), baseline, truths)) for claim in study.claims]
     tables, comparisons = build_tables(layout, facts), compare(layout, facts)
     target = reports / study.name
     with replaced(target, beside=reports) as partial:
-        _write_tables(layout, tables, comparisons, partial / "tables")
+        _write_tables(layout, tables, comparisons, verdicts, partial / "tables")
         pictures = {
             dataset: _draw(layout, facts[dataset], comparisons, partial / "figures")
             for dataset in track(layout.datasets, "drawing", unit="data sets")
         }
-        page = render_page(study, layout, facts, tables, comparisons, pictures)
+        page = render_page(study, layout, facts, tables, comparisons, pictures, verdicts)
         (partial / "index.html").write_text(page)
     return target / "index.html"
 
@@ -72,12 +78,20 @@ def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], f
     return [picture for picture in drawn if picture is not None]
 
 
-def _write_tables(layout: Layout, tables: Sequence[Table], comparisons: Sequence[Comparison], folder: Path) -> None:
+def _write_tables(
+    layout: Layout,
+    tables: Sequence[Table],
+    comparisons: Sequence[Comparison],
+    verdicts: Sequence[Verdict],
+    folder: Path,
+) -> None:
     folder.mkdir(parents=True)
     for table in tables:
         (folder / f"{table.name}.tex").write_text(to_latex(table))
         (folder / f"{table.name}.md").write_text(to_markdown(table))
-    (folder / "all_tables.tex").write_text(to_latex_document(tables))
+    if verdicts:
+        write_claims(verdicts, folder)
+    (folder / "all_tables.tex").write_text(to_latex_document(tables, ["claims"] if verdicts else []))
     scores = score_table(layout)
     _write_csv(scores, folder / "scores.csv")
     _write_csv(summary_table(scores), folder / "summary.csv")

@@ -12,6 +12,10 @@ from typing import Any
 from dmf.training.spec import TrialSpec
 from pipelines.pages.drawing import Picture
 from pipelines.pages.html import new_environment
+from pipelines.papers.claim import Claim
+from pipelines.papers.verdict import Verdict
+from pipelines.papers.wording import row_of
+from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
 from pipelines.report.names import Metric, printed
@@ -34,11 +38,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """What the study's file says: title, left-out combinations with their reason, and how to run the grid again."""
+    """What is known of the study beside its trials: title, left-out combinations with their reason, claims about it."""
 
     name: str
     title: str
     skipped: Sequence[tuple[str, str]]
+    claims: Sequence[Claim] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ def render_page(
     tables: Sequence[Table],
     comparisons: Sequence[Comparison],
     pictures: Mapping[str, Sequence[Picture]],
+    verdicts: Sequence[Verdict],
 ) -> str:
     """The page as HTML text; files beside it are named relative to it."""
     environment = new_environment(TEMPLATES)
@@ -84,6 +90,8 @@ def render_page(
         tables=tables,
         comparisons=comparisons,
         pictures=pictures,
+        verdicts=[row_of(verdict) for verdict in verdicts],
+        claims_caption=CAPTION,
         protocols={dataset: protocols_of(layout, facts[dataset]) for dataset in layout.datasets},
         headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pipelines.papers.inference import holm
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of
 from pipelines.report.names import Metric
@@ -85,20 +86,6 @@ def smallest_wilcoxon_p(seeds: int) -> float:
     no percentile bootstrap, holds the median difference.
     """
     return min(1.0, 2.0 ** (1 - seeds))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: sorted p_(k) becomes max over j <= k of min(1, (m - j + 1) p_(j)).
-
-    A p that is no number stays so and does not count towards m.
-    """
-    corrected = [math.nan] * len(p)
-    tested = sorted((index for index, value in enumerate(p) if math.isfinite(value)), key=lambda index: p[index])
-    highest = 0.0
-    for rank, index in enumerate(tested):
-        highest = max(highest, min(1.0, (len(tested) - rank) * p[index]))
-        corrected[index] = highest
-    return corrected
 
 
 def caveat(seeds: int) -> str:

@@ -77,9 +77,9 @@ def to_latex(table: Table) -> str:
     )
 
 
-def to_latex_document(tables: Sequence[Table]) -> str:
-    """A document that typesets all tables, for a look at them: `pdflatex all_tables.tex`."""
-    inputs = "\n".join(rf"\input{{{table.name}.tex}}" for table in tables)
+def to_latex_document(tables: Sequence[Table], more: Sequence[str] = ()) -> str:
+    """A document that typesets all tables, and files of other names: `pdflatex all_tables.tex`."""
+    inputs = "\n".join(rf"\input{{{name}.tex}}" for name in [*(table.name for table in tables), *more])
     return (
         "\\documentclass[a4paper]{article}\n\\usepackage[margin=20mm]{geometry}\n"
         f"\\usepackage{{{PACKAGES}}}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n"

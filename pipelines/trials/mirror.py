@@ -12,7 +12,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,19 @@ TAGS = ("identifier", "configuration", "study", "data_checksum", "code_fingerpri
 def tracking_uri(root: Path = Path()) -> str:
     """`$MLFLOW_TRACKING_URI`, or the SQLite file `mlflow.db` in the repository."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+
+
+def tag_study(study: str, uri: str, tags: Mapping[str, str]) -> bool:
+    """Set tags of a study's experiment; False where MLflow holds none, which this does not change."""
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        return False
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(study)
+    if experiment is None:
+        return False
+    for name, value in tags.items():
+        client.set_experiment_tag(experiment.experiment_id, name, value)
+    return True
 
 
 class Mirror:

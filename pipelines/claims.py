@@ -1,0 +1,88 @@
+"""What finished trials say about the papers' claims, and about a study's own: `python -m pipelines.claims --study NAME`.
+
+Each claim is supported, contradicted, undecided, or not tested and why (docs/claims.md). Verdicts also become tags of the
+study's experiment in MLflow, where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from rich.table import Table
+
+from pipelines.artifacts import arrays
+from pipelines.core.console import StageError, run_stage, say, show
+from pipelines.papers.claim import paper_claims
+from pipelines.papers.evidence import Truth
+from pipelines.papers.kinds import Outcome
+from pipelines.papers.verdict import Verdict, untested, verdicts
+from pipelines.papers.wording import HEADS, row_of, tags
+from pipelines.trials.finished import read_trials
+from pipelines.trials.mirror import TRACKING_ERRORS, tag_study, tracking_uri
+from pipelines.trials.plan import plan
+from tune_spaces import Study, load_study
+from tune_spaces.expand import expand
+
+_STYLES = {
+    Outcome.SUPPORTED: "green",
+    Outcome.CONTRADICTED: "red",
+    Outcome.UNDECIDED: "yellow",
+    Outcome.NOT_TESTED: "dim",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pipelines.claims", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--study", nargs="+", metavar="NAME", help="default: every study that a paper's claim names")
+    parser.add_argument("--trials", type=Path, default=Path("trials"), help="folder of <study>/ (default: trials)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
+    options = parser.parse_args()
+    names = options.study or list(dict.fromkeys(name for claim in paper_claims() for name in claim.study))
+    for name in names:
+        study = load_study(name)
+        found = judge_study(study, options.data, options.trials)
+        if not found:
+            say(f"{name}: no claim is about it. docs/claims.md says how to write one.")
+            continue
+        show(verdict_table(study, found))
+        counts = Counter(one.outcome for one in found)
+        say(f"{name}: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]))
+        _tell_mlflow(name, found)
+
+
+def judge_study(study: Study, data: Path, trials: Path) -> list[Verdict]:
+    """The verdicts of a study on disk; all "not tested" where its data or a trial are missing."""
+    try:
+        records = read_trials(plan(study, data, trials))
+    except StageError as error:
+        return untested(study, " ".join(str(error).split("\n")[0].rstrip(":").split()))
+    truths = {}
+    for name in study.datasets:
+        prepared = arrays.load(data, name)
+        if prepared.meta.task == "segmentation":
+            truths[name] = Truth(tuple(prepared.cases["image"]), prepared.targets)
+    return verdicts(study, records, expand(study).baseline, truths)
+
+
+def verdict_table(study: Study, found: list[Verdict]) -> Table:
+    """One row a claim."""
+    table = Table(title=f"{study.name}: {study.title}", title_justify="left", show_lines=True)
+    for head in HEADS:
+        table.add_column(head, justify="right" if head.startswith("n") else "left", overflow="fold")
+    for one in found:
+        table.add_row(*row_of(one).values(), style=_STYLES[one.outcome])
+    return table
+
+
+def _tell_mlflow(study: str, found: list[Verdict]) -> None:
+    try:
+        if tag_study(study, tracking_uri(), tags(found)):
+            say(f"MLflow: verdicts are tags of the experiment {study}")
+    except TRACKING_ERRORS as error:
+        say(f"MLflow was not told, because it is away: {error}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

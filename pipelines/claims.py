@@ -1,7 +1,7 @@
-"""What finished trials say about the papers' claims, and about a study's own: `python -m pipelines.claims --study NAME`.
+"""What finished trials say about the papers' claims and a study's own: `python -m pipelines.claims --study NAME`.
 
-Each claim is supported, contradicted, undecided, or not tested and why (docs/claims.md). Verdicts also become tags of the
-study's experiment in MLflow, where there is one.
+Each claim is supported, contradicted, undecided, or not tested and why (docs/claims.md). Verdicts also become tags of
+the study's experiment in MLflow, where there is one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,7 @@ from pipelines.trials.plan import plan
 from tune_spaces import Study, load_study
 from tune_spaces.expand import expand
 
-_STYLES = {
-    Outcome.SUPPORTED: "green",
-    Outcome.CONTRADICTED: "red",
-    Outcome.UNDECIDED: "yellow",
-    Outcome.NOT_TESTED: "dim",
-}
+_STYLES = dict(zip(Outcome, ("green", "red", "yellow", "dim"), strict=True))
 
 
 def main() -> None:

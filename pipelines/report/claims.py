@@ -1,4 +1,4 @@
-"""What the trials say about claims, as files beside the tables: Markdown, LaTeX, and CSV of claims and of their tests."""
+"""What the trials say about claims, as files beside the tables: Markdown, LaTeX, CSV of claims and of their tests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pipelines.report.writers import PACKAGES, escape_latex
 
 NAME = "claims"
 CAPTION = (
-    "Claims and what the trials say: supported or contradicted if the 95 % interval of each test, Holm-corrected over the "
-    "tests of a claim, lies on one side; effect, interval and n (repeats) are those of the test that decides."
+    "Claims and what the trials say: supported or contradicted if the 95 % interval of each test, Holm-corrected over "
+    "the tests of a claim, lies on one side; effect, interval and n (repeats) are those of the test that decides."
 )
 _WIDTHS = {"Statement": 5.0, "Basis": 5.0, "Effect": 1.8}
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from pipelines.core.console import StageError
 from pipelines.pages.drawing import spread
+from pipelines.papers.claim import paper_claims
 from pipelines.report import page, panel
 from pipelines.report.build import build_report
 from pipelines.report.layout import lay_out
@@ -31,7 +32,8 @@ from pipelines.trials.plan import PlannedTrial
 from tests.support.report_trials import make_facts, paper_specs, plan_trials, write_trials
 
 FACTS = make_facts()
-STUDY = StudyFacts("s", "A <study> & its title", [("weighting: mad, auxiliary: focal", "too <slow>")])
+CLAIMS = [claim for claim in paper_claims() if "dmf" in claim.study]
+STUDY = StudyFacts("s", "A <study> & its title", [("weighting: mad, auxiliary: focal", "too <slow>")], CLAIMS)
 
 
 def build(planned: list[PlannedTrial], reports: Path) -> Path:

@@ -138,7 +138,15 @@ def missing(evidence: Evidence, contrasts: Sequence[Contrast]) -> str:
 def described(selector: object) -> str:
     """`{weighting: mad, auxiliary: None}` -> weighting mad, auxiliary none."""
     assert isinstance(selector, dict)
-    return ", ".join(f"{name} {'none' if value is None else value}" for name, value in selector.items()) or "anything"
+    return ", ".join(f"{name} {_value(value)}" for name, value in selector.items()) or "anything"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{word} {_value(one)}" for word, one in value.items())
+    if isinstance(value, list):
+        return " or ".join("+".join(one) if isinstance(one, list) else _value(one) for one in value)
+    return "none" if value is None else str(value)
 
 
 def t_cell(

@@ -19,6 +19,7 @@ from pipelines.papers.kinds.base import (
     Kind,
     NotTested,
     Quantity,
+    described,
     missing,
     simultaneous,
     t_cell,
@@ -64,13 +65,16 @@ class Difference(ContrastKind):
                 raise NotTested(f"no trials to compare: {missing(evidence, [contrast])}")
             for dataset in evidence.datasets:
                 here = evidence.where({"dataset": dataset})
-                sides = [self._side(here.where(side).groups(), quantity) for side in (contrast.ours, contrast.rivals)]
+                sides = [self._side(here, side, quantity) for side in (contrast.ours, contrast.rivals)]
                 label = f"{quantity.name}, {dataset}: {sides[0][0]} - {sides[1][0]}"
                 yield dataset, label, self._paired(sides[0][1], sides[1][1])
 
-    def _side(self, groups: Sequence[Group], quantity: Quantity) -> tuple[str, Mapping[Repeat, float]]:
+    def _side(
+        self, evidence: Evidence, side: dict[str, object], quantity: Quantity
+    ) -> tuple[str, Mapping[Repeat, float]]:
+        groups = evidence.where(side).groups()
         if self.by == "mean":
-            return f"mean of {len(groups)}", _mean([group.values(quantity.value) for group in groups])
+            return f"mean of {described(side)}", _mean([group.values(quantity.value) for group in groups])
         if (selecting := quantity.selecting) is None:
             raise NotTested(f"{quantity.name} cannot select the best: it is no score")
         best = max(groups, key=lambda group: mean_of(group, selecting))

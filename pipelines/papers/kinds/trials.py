@@ -93,13 +93,13 @@ class Proportion(Bounded):
         return Cell(
             dataset=group.dataset,
             label=f"trials with {title(group, None, quantity)}, {self.direction} {self.bound:g}",
-            effect=hits / n,
-            low=low,
-            high=high,
+            effect=100 * hits / n,
+            low=100 * low,
+            high=100 * high,
             p=float(stats.binomtest(hits, n).pvalue),
             favour=2 * hits > n,
             n=n,
-            unit="of trials",
+            unit="% of trials",
             needed=lambda alpha: fewest(lambda repeats: power(repeats, alpha), most=200),
         )
 

@@ -315,7 +315,7 @@ class TestCourses:
         )
         assert found.outcome is UNDECIDED
         assert found.cell is not None
-        assert (found.cell.low, found.cell.high) == pytest.approx((0.025 ** (1 / 3), 1))
+        assert (found.cell.low, found.cell.high) == pytest.approx((100 * 0.025 ** (1 / 3), 100))
 
     def test_fluctuation(self) -> None:
         test = {"kind": "proportion", "below": 0.2}

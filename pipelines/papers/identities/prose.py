@@ -68,26 +68,28 @@ def _break(statement: Statement, cells: Sequence[Printed], amount: float, findin
 
 def _is(statement: Statement, numbers: Sequence[Printed]) -> Iterator[Break]:
     (cell,) = statement.pick(numbers, statement.cells)
-    yield from _value(statement, cell, "The table has")
+    yield from _value(statement, cell, numbers, "The table has")
 
 
-def _value(statement: Statement, cell: Printed, what: str) -> Iterator[Break]:
-    """The cell, rounded to the sentence's decimals, is another number."""
+def _value(statement: Statement, cell: Printed, numbers: Sequence[Printed], what: str) -> Iterator[Break]:
+    """The cell, rounded to the sentence's decimals, is another number; perhaps it is another one of its row."""
     assert statement.value is not None
     decimals = max(2, len(str(statement.value).partition(".")[2]))
     if round(cell.value, decimals) != statement.value:
+        meant = [one.metric for one in numbers if one.row == cell.row and round(one.value, decimals) == statement.value]
+        taken = f"; what is said is its {' or '.join(meant)}" if meant else ""
         amount = abs(cell.value - statement.value)
-        yield _break(statement, [cell], amount, f"{what} {cell.text} ({cell.where}).")
+        yield _break(statement, [cell], amount, f"{what} {cell.text} ({cell.where}){taken}.")
 
 
 def _from(statement: Statement, numbers: Sequence[Printed]) -> Iterator[Break]:
     cell = min(statement.pick(numbers, statement.cells), key=lambda cell: cell.value)
-    yield from _value(statement, cell, "The lowest is")
+    yield from _value(statement, cell, numbers, "The lowest is")
 
 
 def _to(statement: Statement, numbers: Sequence[Printed]) -> Iterator[Break]:
     cell = max(statement.pick(numbers, statement.cells), key=lambda cell: cell.value)
-    yield from _value(statement, cell, "The highest is")
+    yield from _value(statement, cell, numbers, "The highest is")
 
 
 def _highest(statement: Statement, numbers: Sequence[Printed]) -> Iterator[Break]:

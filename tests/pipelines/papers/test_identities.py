@@ -106,6 +106,13 @@ class TestDmf:
     def test_sentences_that_the_tables_contradict(self, says: str, off: float) -> None:
         assert [one.amount for one in prose(says)] == [pytest.approx(off)]
 
+    def test_which_number_of_the_row_was_taken_for_another(self) -> None:
+        said = {"in precision (97.31)": "recall", "highest dice score of 91.20": "cb_dice"}
+        said |= {"mean Dice score of 93.13": "miou", "accuracy of 0.6212": "recall"}
+        for says, metric in said.items():
+            (one,) = prose(says)
+            assert one.reason.endswith(f"; what is said is its {metric}.")
+
 
 class TestAdaptiveFocal:
     def test_gains_of_the_abstract(self) -> None:

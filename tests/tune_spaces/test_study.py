@@ -9,6 +9,7 @@ import yaml
 
 from tune_spaces import ConfigError, load_study, study_names
 from tune_spaces.expand import FIELDS, expand
+from tune_spaces.strict_yaml import read_yaml
 from tune_spaces.study import FOLDER, Study
 
 VALID = {
@@ -219,3 +220,13 @@ def test_a_small_study_keeps_the_kind_of_its_grid(name: str) -> None:
         for expansion in (whole, small)
     ]
     assert varying[1] - {"dataset", "seed"} <= varying[0] | {"model_params", "weighting_params"}
+
+
+class TestYaml:
+    def test_a_key_may_be_merged_and_overridden_but_not_stand_twice(self, tmp_path: Path) -> None:
+        path = tmp_path / "merged.yaml"
+        path.write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: *b, x: 4}\n")
+        assert read_yaml(path)["c"] == {"x": 4, "y": 3}
+        path.write_text("a: {x: 1, x: 2}\n")
+        with pytest.raises(ConfigError, match="key 'x' stands twice"):
+            read_yaml(path)

@@ -68,6 +68,7 @@ class Study(StrictModel):
         baseline: Fields of the configuration that others are compared with.
         resources: CPUs and GPUs of one worker, and its trials at a time.
         claims: What the study is meant to show, each with the test that decides it (docs/claims.md).
+        tables: Tables of the papers that the report makes by their numbers, such as `adaptexp-7`.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Study(StrictModel):
     baseline: dict[str, Any]
     resources: Resources = Resources()
     claims: list[dict[str, Any]] = Field(default_factory=list)
+    tables: list[str] = Field(default_factory=list)
 
     @field_validator("per_dataset")
     @classmethod

@@ -40,7 +40,7 @@ def main() -> None:
         (", ".join(f"{key}: {value}" for key, value in cell.values.items()), cell.reason) for cell in expansion.skipped
     ]
     page = build_report(
-        StudyFacts(study.name, study.title, skipped, claims_of(study)),
+        StudyFacts(study.name, study.title, skipped, claims_of(study), study.tables),
         plan(study, arguments.data, arguments.trials),
         expansion.baseline,
         facts,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from pipelines.core.console import track
 from pipelines.core.files import replaced
 from pipelines.pages.drawing import Picture
@@ -21,9 +19,12 @@ from pipelines.report.histories import draw_losses, draw_weights
 from pipelines.report.layout import Layout, lay_out
 from pipelines.report.page import StudyFacts, render_page
 from pipelines.report.panel import draw_panel
+from pipelines.report.printed.make import make_sheets, write_sheets
+from pipelines.report.printed.matching import Trials
+from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, compare, comparison_table
 from pipelines.report.tables import Table, build_tables, score_table, summary_table
-from pipelines.report.writers import to_latex, to_latex_document, to_markdown
+from pipelines.report.writers import to_latex, to_latex_document, to_markdown, write_csv
 from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import PlannedTrial
 
@@ -50,14 +51,15 @@ def build_report(
     truths = {name: Truth(f.cases, f.truths) for name, f in facts.items() if f.task == "segmentation"}
     verdicts = [judge(claim, study.name, Evidence(tuple(records), baseline, truths)) for claim in study.claims]
     tables, comparisons = build_tables(layout, facts), compare(layout, facts)
+    sheets = make_sheets(study.tables, Trials(records, facts))
     target = reports / study.name
     with replaced(target, beside=reports) as partial:
-        _write_tables(layout, tables, comparisons, verdicts, partial / "tables")
+        _write_tables(layout, tables, sheets, comparisons, verdicts, partial / "tables")
         pictures = {
             dataset: _draw(layout, facts[dataset], comparisons, partial / "figures")
             for dataset in track(layout.datasets, "drawing", unit="data sets")
         }
-        page = render_page(study, layout, facts, tables, comparisons, pictures, verdicts)
+        page = render_page(study, layout, facts, tables, sheets, comparisons, pictures, verdicts)
         (partial / "index.html").write_text(page)
     return target / "index.html"
 
@@ -81,6 +83,7 @@ def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], f
 def _write_tables(
     layout: Layout,
     tables: Sequence[Table],
+    sheets: Sequence[Sheet | Unmade],
     comparisons: Sequence[Comparison],
     verdicts: Sequence[Verdict],
     folder: Path,
@@ -89,14 +92,12 @@ def _write_tables(
     for table in tables:
         (folder / f"{table.name}.tex").write_text(to_latex(table))
         (folder / f"{table.name}.md").write_text(to_markdown(table))
+    write_sheets(sheets, folder)
     if verdicts:
         write_claims(verdicts, folder)
-    (folder / "all_tables.tex").write_text(to_latex_document(tables, ["claims"] if verdicts else []))
+    more = [sheet.stem for sheet in sheets if isinstance(sheet, Sheet)] + ["claims"] * bool(verdicts)
+    (folder / "all_tables.tex").write_text(to_latex_document(tables, more))
     scores = score_table(layout)
-    _write_csv(scores, folder / "scores.csv")
-    _write_csv(summary_table(scores), folder / "summary.csv")
-    _write_csv(comparison_table(comparisons), folder / "comparisons.csv")
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
+    write_csv(scores, folder / "scores.csv")
+    write_csv(summary_table(scores), folder / "summary.csv")
+    write_csv(comparison_table(comparisons), folder / "comparisons.csv")

@@ -19,6 +19,7 @@ from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
 from pipelines.report.names import Metric, printed
+from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.tables import Table, protocols_of
 from pipelines.trials.finished import TrialRecord
@@ -38,12 +39,15 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """What is known of the study beside its trials: title, left-out combinations with their reason, claims about it."""
+    """What is known of the study beside its trials: title, left-out combinations with their reason, claims about it,
+    and the papers' tables that it makes.
+    """
 
     name: str
     title: str
     skipped: Sequence[tuple[str, str]]
     claims: Sequence[Claim] = ()
+    tables: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def render_page(
     layout: Layout,
     facts: Mapping[str, DataFacts],
     tables: Sequence[Table],
+    sheets: Sequence[Sheet | Unmade],
     comparisons: Sequence[Comparison],
     pictures: Mapping[str, Sequence[Picture]],
     verdicts: Sequence[Verdict],
@@ -88,6 +93,7 @@ def render_page(
         layout=layout,
         facts=facts,
         tables=tables,
+        sheets=[(sheet, isinstance(sheet, Unmade)) for sheet in sheets],
         comparisons=comparisons,
         pictures=pictures,
         verdicts=[row_of(verdict) for verdict in verdicts],

@@ -1,9 +1,12 @@
-"""Tables as text: LaTeX for the paper, Markdown for the repository."""
+"""Tables as text: LaTeX for the paper, Markdown for the repository, CSV for the next programme."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
 
 from pipelines.report.names import printed
 from pipelines.report.tables import Entry, Line, Table
@@ -84,6 +87,11 @@ def to_latex_document(tables: Sequence[Table], more: Sequence[str] = ()) -> str:
         "\\documentclass[a4paper]{article}\n\\usepackage[margin=20mm]{geometry}\n"
         f"\\usepackage{{{PACKAGES}}}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
     )
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Eight significant digits; what is no number as `nan`."""
+    table.to_csv(path, index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
 
 
 def to_markdown(table: Table) -> str:

@@ -66,9 +66,10 @@ class Rival:
         if way.compiled:
             self.trial.fusion.compile()
         self.rows = self.trial.data.rows["train"][: setting["batch_size"]]
-        self._logits, self._target = ready_logits(self.trial, self.rows)
-        self._step = self._taken(self.trial.step, self.trial._tensors)
-        self._part = self._taken(self._fuse, lambda: [*self.trial.fusion.buffers(), *self.trial._recorder.tensors])
+        self.logits, self.target = ready_logits(self.trial, self.rows)
+        self._step = self._taken(self.trial.step, lambda: self.trial.training_step.tensors)
+        recorder = self.trial.training_step.recorder
+        self._part = self._taken(self._fuse, lambda: [*self.trial.fusion.buffers(), *recorder.tensors])
         self.until_it_runs = self._seconds(self._step, WARM_UP)
         self._seconds(self._part, WARM_UP)
         self.step = self.part = float("inf")
@@ -82,38 +83,38 @@ class Rival:
     @property
     def graphs(self) -> int:
         """How many graphs were captured and are trusted: 2 where they were asked for."""
-        return sum(len(step._graphs) for step in (self._step, self._part) if isinstance(step, ReplayedStep))
+        return sum(step.captured for step in (self._step, self._part) if isinstance(step, ReplayedStep))
 
     def _taken(self, step: Step, tensors: Callable[[], list[torch.Tensor]]) -> Step:
         return ReplayedStep(step, tensors) if self.way.graph else step
 
     def _fuse(self, rows: torch.Tensor) -> None:
-        self._logits.grad = None
-        fuse(self.trial, self._logits, self._target)
+        self.logits.grad = None
+        fuse(self.trial, self.logits, self.target)
 
     def _seconds(self, step: Step, number: int) -> float:
-        with self.trial._on_stream(join=True), reproducible(0):
+        with self.trial.on_stream(join=True), reproducible(0):
             wait_for_device()
             started = time.perf_counter()
             for _ in range(number):
                 step(self.rows)
             wait_for_device()
             spent = time.perf_counter() - started
-            self.trial._recorder.drain()
+            self.trial.training_step.recorder.drain()
         return spent
 
 
 def ready_logits(trial: Trial, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """What the network says of a batch, cut off from it, and the labels."""
-    images, target = trial._augment(*trial._loader.batch(rows))
-    return trial._logits(images).detach().requires_grad_(), target.long()
+    images, target = trial.batch(rows)
+    return trial.training_step.logits(images).detach().requires_grad_(), target.long()
 
 
 def fuse(trial: Trial, logits: torch.Tensor, target: torch.Tensor) -> None:
     """Losses and weighting of a batch, their gradient, the record."""
     out = trial.fusion(logits, target)
     out.total.backward()
-    trial._recorder.record(out)
+    trial.training_step.recorder.record(out)
 
 
 def compare(setting: Setting, turns: int = TURNS) -> list[dict[str, Any]]:

@@ -144,11 +144,11 @@ def compare(precision: str, data: TrialData, mapped: TrialData) -> dict[str, dic
     for turn in range(TURNS):
         for name, batches in feeds.items():
             for number in range(STEPS + 1):
-                taken = seconds(lambda: trial.learn(*next(batches)))  # noqa: B023
+                taken = seconds(lambda: trial.training_step(*next(batches)))  # noqa: B023
                 if turn or number:  # the very first step of each allocates
                     steps[name].append(taken)
             alone[name] += [seconds(lambda: next(batches)) for _ in range(STEPS)] if "workers" not in name else []  # noqa: B023
-            trial._recorder.drain()
+            trial.training_step.recorder.drain()
     quickest = min(min(taken) for taken in steps.values())
     rows = {}
     for name in feeds:

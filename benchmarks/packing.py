@@ -90,7 +90,7 @@ def specs(number: int, setting: Setting) -> list[TrialSpec]:
 def plain(spec: TrialSpec, data: TrialData, device: str) -> Trial:
     """A trial that asks for each kernel, on a GPU too."""
     trial = Trial(spec, data, device=device)
-    trial._take_step = trial.step
+    trial.take_step = trial.step
     return trial
 
 

@@ -54,7 +54,7 @@ def seconds_a_step(trial: Trial) -> float:
         begun = time.perf_counter()
         trial.step(batch)
         times.append(time.perf_counter() - begun)
-    trial._recorder.drain()
+    trial.training_step.recorder.drain()
     return float(np.median(times))
 
 
@@ -65,8 +65,8 @@ def seconds_on_device(trial: Trial, repeats: int = 200) -> float:
     begun = time.perf_counter()
     for _ in range(repeats // trial.steps_per_epoch):
         for _ in range(trial.steps_per_epoch):
-            trial._recorder.record(out)
-        trial._recorder.drain()
+            trial.training_step.recorder.record(out)
+        trial.training_step.recorder.drain()
     return (time.perf_counter() - begun) / (repeats // trial.steps_per_epoch * trial.steps_per_epoch)
 
 
@@ -89,14 +89,14 @@ def seconds_in_mlflow(report: EpochReport, folder: Path) -> tuple[float, float]:
     mirror = Mirror("recording", uri)
     identity = {"identifier": "a", "configuration": "a", "study": "recording"}
     steps = len(report.steps["total"])
-    run = mirror._run({**identity, "spec": {"dataset": "random", "seed": 0}, "steps_per_epoch": steps})
+    run = mirror.run_of({**identity, "spec": {"dataset": "random", "seed": 0}, "steps_per_epoch": steps})
     together = -(-BATCH // (steps * len(report.steps)))
     begun, sent = time.perf_counter(), range(0, 10 * together, together)
     for first in sent:
         numbers = range(first, first + together)
         history = pd.concat([step_rows(report, number * steps).assign(epoch=number) for number in numbers])
         epochs = pd.concat([pd.DataFrame([epoch_row(report)]).assign(epoch=number) for number in numbers])
-        mirror._send_rows(run, history, epochs)
+        mirror.send_rows(run, history, epochs)
     batched = (time.perf_counter() - begun) / (len(sent) * together)
     client = MlflowClient(uri)
     begun = time.perf_counter()

@@ -64,7 +64,7 @@ def demand() -> dict[str, float]:
         trial.step(rows)
     with count:
         trial.step(rows)
-    trial._recorder.drain()
+    trial.training_step.recorder.drain()
     logits, target = ready_logits(trial, rows)
     with Count() as fusing:
         fuse(trial, logits, target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 
 import torch
@@ -11,9 +10,9 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from dmf.training.data import TrialData, epoch_order
+from dmf.training.data import TrialData
 from dmf.training.results import EpochReport
-from dmf.training.seeding import reproducible, trial_seed
+from dmf.training.seeding import reproducible
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial
 
@@ -38,34 +37,22 @@ class StackedTrials:
 
     def epoch(self) -> list[EpochReport]:
         """As `PackedTrials.epoch`, for trials of which none fails."""
-        for trial in self.trials:
-            trial._started = time.perf_counter()
-            trial.model.train()
-            trial.fusion.set_epoch(trial.epochs_done)
-            trial._rate.seek(trial.epochs_done * trial.steps_per_epoch)
-            trial._augment.begin(trial_seed(trial.spec, f"augmentation {trial.epochs_done}"))
-        orders = [
-            epoch_order(t.data.rows["train"], t.spec.batch_size, trial_seed(t.spec, "order"), t.epochs_done)
-            for t in self.trials
-        ]
         with reproducible(0):
-            for rows in zip(*orders, strict=True):
+            for rows in zip(*(trial.begin_epoch() for trial in self.trials), strict=True):
                 self.step(rows)
             for trial in self.trials:
-                trial._validated = trial.predict("val")
+                trial.validate()
         return [trial.close_epoch() for trial in self.trials]
 
     def step(self, rows: Sequence[Int[Tensor, " b"]]) -> None:
         """One step of each trial, on its own rows."""
-        images, targets = zip(
-            *(t._augment(*t._loader.batch(r)) for t, r in zip(self.trials, rows, strict=True)), strict=True
-        )
+        images, targets = zip(*(t.batch(r) for t, r in zip(self.trials, rows, strict=True)), strict=True)
         first = self.trials[0]
         with torch.autocast(first.device.type, torch.bfloat16, enabled=first.spec.precision == "bf16"):
             logits = vmap(self._forward)(self._parameters, self._buffers, torch.stack(images))
         outs = [t.fusion(z, y.long()) for t, z, y in zip(self.trials, logits, targets, strict=True)]
         for trial in self.trials:
-            trial.optimizer.zero_grad(set_to_none=True)
+            trial.training_step.optimizer.zero_grad(set_to_none=True)
         for parameter in self._parameters.values():
             parameter.grad = None
         torch.stack([out.total for out in outs]).sum().backward()
@@ -73,9 +60,7 @@ class StackedTrials:
             for name, parameter in trial.model.named_parameters():
                 gradient = self._parameters[name].grad
                 parameter.grad = None if gradient is None else gradient[index]
-            trial._rate.advance()
-            trial.optimizer.step()
-            trial._recorder.record(out)
+            trial.training_step.apply(out)
 
     def _forward(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
         return functional_call(self._outline, (parameters, buffers), (images,))

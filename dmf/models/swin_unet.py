@@ -133,7 +133,7 @@ class SwinUNet(nn.Module):
         donor = pretrained_donor(PRETRAINED, "swin_unet", **arguments) if pretrained else None
         self.pretrained = donor is not None
         if donor is not None:
-            self._load(donor)
+            self.load(donor)
 
     def forward(self, images: Float[Tensor, " B C H W"]) -> Float[Tensor, " B K H W"]:
         return padded(self._logits, images, self.multiple)
@@ -149,7 +149,7 @@ class SwinUNet(nn.Module):
             x = up(x, skip)
         return self.head(self.last(self.top_norm(x)).permute(0, 3, 1, 2).contiguous())
 
-    def _load(self, donor: Any) -> None:
+    def load(self, donor: Any) -> None:
         """Take timm's weights, for a stage on the way up those of its counterpart; its longer stages are cut short."""
         embed, stages = donor.patch_embed, list(donor.layers)
         pairs: list[tuple[Any, Any]] = [(self.embed, embed.proj), (self.embed_norm, embed.norm)]

@@ -42,6 +42,11 @@ class ReplayedStep:
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Int[Tensor, " b"]]] = {}
         self._refused = False
 
+    @property
+    def captured(self) -> int:
+        """Sizes of batch whose graph is trusted."""
+        return len(self._graphs)
+
     def __call__(self, rows: Int[Tensor, " b"]) -> None:
         size = len(rows)
         if size in self._met and size not in self._graphs and not self._refused:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from dmf.training.augment import Augmentation, Augmenter, add_noise, as_float
 from dmf.training.build import build_fusion, build_network
@@ -23,11 +21,11 @@ from dmf.training.diagnostics import Diagnostics, Finding
 from dmf.training.evaluation import DISTANCES, Predictions
 from dmf.training.graphs import ReplayedStep, Step
 from dmf.training.loading import Resident, build_loader
-from dmf.training.optimizers import LearningRate, build_optimizer
-from dmf.training.recorder import StepRecorder
 from dmf.training.results import EpochReport, TrainingDiverged, TrialResult
 from dmf.training.seeding import derive_seed, reproducible, trial_seed
+from dmf.training.selection import ModelSelector
 from dmf.training.spec import TrialSpec
+from dmf.training.step import TrainingStep
 
 __all__ = ["EpochReport", "TrainingDiverged", "Trial", "TrialResult", "build_network", "train"]
 
@@ -41,41 +39,47 @@ class Trial:
         result = trial.finish()
 
     Inside an epoch the device is never waited for: histories stay on it until the epoch ends.
+
+    Attributes:
+        loader: Where batches come from.
+        augment: What is done to training images.
+        model: The network.
+        fusion: Losses and weighting.
+        training_step: What is done with a batch.
+        selector: Which epoch's weights are tested.
+        take_step: `step`; for a data set that lies on a GPU, its CUDA graph.
     """
 
     def __init__(self, spec: TrialSpec, data: TrialData, *, device: str | torch.device = "cpu") -> None:
         self.spec = spec
         self.device = torch.device(device)
-        self._loader = build_loader(data, spec.image_size, self.device)
-        self._augment = Augmenter(Augmentation.parse(spec.augmentation), self.device)
+        self.loader = build_loader(data, spec.image_size, self.device)
+        self.augment = Augmenter(Augmentation.parse(spec.augmentation), self.device)
         self.epochs_done = 0
-        self.best_epoch = 0
         self.findings: list[Finding] = []
         channels, classes = self.data.images.shape[1], len(self.data.classes)
         with reproducible(trial_seed(spec, "weights")):
-            model = build_network(spec, channels, classes)
+            self.model = build_network(spec, channels, classes)
             self.fusion = build_fusion(spec, classes, spec.epochs * self.steps_per_epoch).to(self.device)
-        self.model: nn.Module = model.to(self.device)
-        for parameter in model.parameters():
+        self.model.to(self.device)
+        for parameter in self.model.parameters():
             parameter.data = channels_last(parameter.data)
-        parameters = [*self.model.parameters(), *self.fusion.parameters()]
-        self.optimizer = build_optimizer(spec, parameters, self.device)
-        self._rate = LearningRate(self.optimizer, spec, spec.epochs * self.steps_per_epoch, self.device)
-        self._recorder = StepRecorder(self.fusion.loss_names, self.steps_per_epoch, self.device)
+        self.training_step = TrainingStep(
+            spec, self.model, self.fusion, steps_per_epoch=self.steps_per_epoch, device=self.device
+        )
+        self.selector = ModelSelector(spec.selection)
         self._diagnostics = Diagnostics(self.fusion.loss_names)
-        self._best_score = -math.inf
-        self._best_weights: dict[str, Tensor] = {}
         self._stream: torch.cuda.Stream | None = None
-        self._take_step: Step = self.step
+        self.take_step: Step = self.step
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-            if isinstance(self._loader, Resident):
-                self._take_step = ReplayedStep(self.step, self._tensors)
+            if isinstance(self.loader, Resident):
+                self.take_step = ReplayedStep(self.step, lambda: self.training_step.tensors)
 
     @property
     def data(self) -> TrialData:
         """What it trains on: on its device at its size, unless that takes more than `loading.RESIDENT_BYTES`."""
-        return self._loader.data
+        return self.loader.data
 
     @property
     def steps_per_epoch(self) -> int:
@@ -96,31 +100,39 @@ class Trial:
 
     def launch_epoch(self) -> None:
         """The first half of `epoch`: train and validate. A GPU is only told to, on a stream of this trial's own."""
+        with self.on_stream(), reproducible(trial_seed(self.spec, f"epoch {self.epochs_done}")):
+            for rows in self.begin_epoch():
+                self.take_step(rows)
+            self.validate()
+
+    def begin_epoch(self) -> list[Int[Tensor, " b"]]:
+        """Set network, losses, learning rate and augmentation to the next epoch; returns the rows of its batches."""
         self._started = time.perf_counter()
+        self.model.train()
+        self.fusion.set_epoch(self.epochs_done)
+        self.training_step.rate.seek(self.epochs_done * self.steps_per_epoch)
+        self.augment.begin(trial_seed(self.spec, f"augmentation {self.epochs_done}"))
         rows, order = self.data.rows["train"], trial_seed(self.spec, "order")
-        with self._on_stream(), reproducible(trial_seed(self.spec, f"epoch {self.epochs_done}")):
-            self.model.train()
-            self.fusion.set_epoch(self.epochs_done)
-            self._rate.seek(self.epochs_done * self.steps_per_epoch)
-            self._augment.begin(trial_seed(self.spec, f"augmentation {self.epochs_done}"))
-            batches = epoch_order(rows, self.spec.batch_size, order, self.epochs_done)
-            self._loader.prefetch(batches)
-            for batch in batches:
-                self._take_step(batch)
-            self._validated = self.predict("val")
+        batches = epoch_order(rows, self.spec.batch_size, order, self.epochs_done)
+        self.loader.prefetch(batches)
+        return batches
+
+    def validate(self) -> None:
+        """Predict the validation split, for `close_epoch` to score."""
+        self._validated = self.predict("val")
 
     def close_epoch(self) -> EpochReport:
         """The second half of `epoch`: wait for the device, and see what has come of it."""
-        with self._on_stream(join=True):
+        with self.on_stream(join=True):
             return self._close_epoch(self.epochs_done)
 
     def _close_epoch(self, number: int) -> EpochReport:
         validation = self._validated.validation()
-        steps = self._recorder.drain()
+        steps = self.training_step.recorder.drain()
         findings = self._diagnostics.observe(steps)
         self._refuse_divergence(steps)
         self.findings.extend(findings)
-        self._select(number, validation)
+        self.selector.observe(number, validation, self.model)
         self.epochs_done += 1
         return EpochReport(
             epoch=number,
@@ -128,7 +140,7 @@ class Trial:
             validation=validation,
             train_total=float(steps["total"].mean()),
             seconds=time.perf_counter() - self._started,
-            learning_rate=self._rate.value,
+            learning_rate=self.training_step.rate.value,
             findings=findings,
         )
 
@@ -142,12 +154,8 @@ class Trial:
         return {
             "spec": self.spec.to_dict(),
             "epochs_done": self.epochs_done,
-            "best_epoch": self.best_epoch,
-            "best_score": self._best_score,
-            "best_weights": self._best_weights,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "fusion": self.fusion.state_dict(),
+            **self.training_step.state_dict(),
+            "selector": self.selector.state_dict(),
             "diagnostics": self._diagnostics.state_dict(),
             "findings": [asdict(finding) for finding in self.findings],
         }
@@ -162,29 +170,21 @@ class Trial:
         """
         require_same_trial(state, self.state_dict())
         try:
-            self.model.load_state_dict(state["model"])
-            self.fusion.load_state_dict(state["fusion"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            self.training_step.load_state_dict(state)
             self._diagnostics.load_state_dict(state["diagnostics"])
         except (RuntimeError, KeyError, TypeError) as error:
             raise ValueError(f"The checkpoint does not fit this trial's network and losses: {error}") from error
-        best = {name: value.to(self.device, copy=True) for name, value in state["best_weights"].items()}
+        self.selector.load_state_dict(state["selector"], self.device)
         self.findings = [Finding(**finding) for finding in state["findings"]]
-        self.epochs_done, self.best_epoch = state["epochs_done"], state["best_epoch"]
-        self._best_score, self._best_weights = state["best_score"], best
+        self.epochs_done = state["epochs_done"]
 
     def step(self, rows: Int[Tensor, " b"]) -> None:
         """One optimiser step on the images of `rows`."""
-        self.learn(*self._augment(*self._loader.batch(rows)))
+        self.training_step(*self.batch(rows))
 
-    def learn(self, images: Float[Tensor, "b C *spatial"], target: UInt8[Tensor, " b *spatial"]) -> None:
-        """One optimiser step on images in [0, 1], from wherever they come."""
-        out = self.fusion(self._logits(images), target.long())
-        self.optimizer.zero_grad(set_to_none=True)
-        out.total.backward()
-        self._rate.advance()
-        self.optimizer.step()
-        self._recorder.record(out)
+    def batch(self, rows: Int[Tensor, " b"]) -> tuple[Float[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:
+        """Training images of `rows` as the network sees them, augmented, in [0, 1], and their targets."""
+        return self.augment(*self.loader.batch(rows))
 
     @torch.inference_mode()
     def predict(self, split: str, noise: float = 0.0) -> Predictions:
@@ -197,22 +197,22 @@ class Trial:
         self.model.eval()
         seed = torch.full((), derive_seed("test noise", self.spec.seed, self.spec.dataset), device=self.device)
         order = torch.split(self.data.rows[split], self.spec.batch_size)
-        self._loader.prefetch(order)
+        self.loader.prefetch(order)
         predictions = []
-        for batch in map(self._loader.batch, order):
+        for batch in map(self.loader.batch, order):
             images = as_float(batch.images)
             if noise:
                 images = add_noise(images, images.new_full((len(images),), noise), seed, batch.rows)
-            predictions.append(Predictions.of(self._logits(images), batch.targets))
+            predictions.append(Predictions.of(self.training_step.logits(images), batch.targets))
         return Predictions.concatenated(predictions)
 
     def finish(self) -> TrialResult:
         """Test the selected weights. Call it once, when `done`."""
-        with self._on_stream(join=True):
+        with self.on_stream(join=True):
             return self._finish()
 
     def _finish(self) -> TrialResult:
-        self.model.load_state_dict(self._best_weights)
+        self.model.load_state_dict(self.selector.weights)
         with reproducible(trial_seed(self.spec, "test")):
             validation, tested = self.predict("val"), self.predict("test")
             noisy = {noise: self.predict("test", noise).summary() for noise in self.spec.test_noise}
@@ -229,14 +229,14 @@ class Trial:
             predictions=tested.classes.cpu().numpy(),
             probabilities=None if tested.probabilities is None else tested.probabilities.cpu().numpy(),
             confusion=tested.confusion(),
-            weights={name: value.cpu() for name, value in self._best_weights.items()},
-            best_epoch=self.best_epoch,
+            weights={name: value.cpu() for name, value in self.selector.weights.items()},
+            best_epoch=self.selector.epoch,
             epochs=self.epochs_done,
             findings=self.findings,
         )
 
     @contextmanager
-    def _on_stream(self, *, join: bool = False) -> Iterator[None]:
+    def on_stream(self, *, join: bool = False) -> Iterator[None]:
         """On this trial's stream, after what the caller's holds so far; with `join` the caller's goes on after it."""
         if self._stream is None:
             yield
@@ -248,29 +248,9 @@ class Trial:
         if join:
             outer.wait_stream(self._stream)
 
-    def _tensors(self) -> list[Tensor]:
-        """Everything that a step changes."""
-        optimizer = (value for state in self.optimizer.state.values() for value in state.values())
-        kept = (*self.model.state_dict().values(), *self.fusion.parameters(), *self.fusion.buffers(), *optimizer)
-        return [
-            *(tensor.detach() for tensor in kept if isinstance(tensor, Tensor)),
-            *self._recorder.tensors,
-            *self._rate.tensors,
-        ]
-
-    def _logits(self, images: Float[Tensor, "b C *spatial"]) -> Float[Tensor, "b K *spatial"]:
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.spec.precision == "bf16"):
-            return self.model(channels_last(images))
-
-    def _select(self, epoch: int, validation: dict[str, float]) -> None:
-        score = epoch if self.spec.selection == "last" else validation[self.spec.selection]
-        if score > self._best_score:
-            self._best_score, self.best_epoch = float(score), epoch
-            self._best_weights = copy.deepcopy(self.model.state_dict())
-
     def _refuse_divergence(self, steps: dict[str, np.ndarray]) -> None:
         """A loss may be infinite and harmless (the notebook's has no gradient); a network that is not is lost."""
-        if bool(torch.stack([parameter.isfinite().all() for parameter in self.model.parameters()]).all()):
+        if self.training_step.finite:
             return
         first = {name: np.flatnonzero(~np.isfinite(values)) for name, values in steps.items()}
         found = [(int(where[0]), name) for name, where in first.items() if where.size]

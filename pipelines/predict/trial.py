@@ -52,7 +52,7 @@ class Predictor:
         The picture is prepared as the filter stage and the trial do. A map of pixels is brought back to the picture's
         size bilinearly.
         """
-        images = self._prepared(picture).float().div(255)
+        images = self.prepared(picture).float().div(255)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16"):
             logits = self.network(channels_last(images))
         probabilities = logits.float().softmax(1)
@@ -60,7 +60,8 @@ class Predictor:
             probabilities = F.interpolate(probabilities, picture.shape[:2], mode="bilinear", align_corners=False)
         return probabilities[0].cpu().numpy()
 
-    def _prepared(self, picture: np.ndarray) -> torch.Tensor:
+    def prepared(self, picture: np.ndarray) -> torch.Tensor:
+        """What the network is shown of a picture: a batch of one, UInt8, prepared as its training images were."""
         channels = self.preparation.channels
         planes = square_planes(as_channels(picture, channels), self.preparation.size)
         if self.spec.filtered:

@@ -131,12 +131,12 @@ class Mirror:
             return
         patient = time.monotonic() - self._begun[identifier].sent_at < PATIENCE if sent else False
         if len(epochs) and not (patient and history.size < BATCH):
-            self._send_rows(self._run(progress.description), history, epochs)
+            self.send_rows(self.run_of(progress.description), history, epochs)
 
     def _complete(self, folder: Path) -> None:
         """Send what is still missing of a finished trial; its run is then FINISHED."""
         trial = _read(folder / DONE)
-        run = self._run(trial)
+        run = self.run_of(trial)
         history, epochs = (pd.read_parquet(folder / f"{kind}.parquet") for kind in ("history", "epochs"))
         scores = [
             (f"test/{_allowed(p)}/{m}", v, 0) for p, metrics in trial["summary"].items() for m, v in metrics.items()
@@ -144,7 +144,7 @@ class Mirror:
         findings = (Finding(**values) for values in trial["diagnostics"])
         run.tags += [RunTag(finding.tag[0], finding.message) for finding in findings]
         new = history["epoch"] >= run.epochs, epochs["epoch"] >= run.epochs
-        self._send_rows(run, history[new[0]], epochs[new[1]], scores)
+        self.send_rows(run, history[new[0]], epochs[new[1]], scores)
         for name in ("history.parquet", DONE):
             self._client.log_artifact(run.identifier, str(folder / name))
         self._client.set_terminated(run.identifier, RunStatus.to_string(RunStatus.FINISHED))
@@ -156,13 +156,13 @@ class Mirror:
         failure = read_failure(path.parent)
         if failure is None or failure.kind == "skipped" or self._failed.get(path.parent.name) == failure.error[:5000]:
             return
-        run = self._run(_read(path))
+        run = self.run_of(_read(path))
         run.tags += [RunTag("error", failure.error[:5000]), RunTag("failure", failure.kind)]
         self._send(run, [])
         self._client.set_terminated(run.identifier, RunStatus.to_string(RunStatus.FAILED))
         self._failed[path.parent.name] = failure.error[:5000]
 
-    def _run(self, description: dict[str, Any]) -> _Run:
+    def run_of(self, description: dict[str, Any]) -> _Run:
         """The trial's run; if it is not one that this process began, a new one, after deleting what others left."""
         identifier = description["identifier"]
         if identifier not in self._begun:
@@ -176,7 +176,7 @@ class Mirror:
             self._failed.pop(identifier, None)
         return self._begun[identifier]
 
-    def _send_rows(
+    def send_rows(
         self, run: _Run, history: pd.DataFrame, epochs: pd.DataFrame, more: Iterable[tuple[str, float, int]] = ()
     ) -> None:
         """Every recorded value; those of an epoch at the step that ended it, so that all curves share one axis."""

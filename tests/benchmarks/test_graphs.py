@@ -25,6 +25,6 @@ def test_a_rival_takes_the_steps_of_a_trial(weighting: str) -> None:
     assert rival.graphs == 0, "there are none on a CPU"
     trial = Trial(spec, data)
     trial.model.train()
-    images, target, _ = trial._loader.batch(rival.rows)
-    assert torch.equal(rival._logits, trial._logits(images / 255))
-    assert torch.equal(rival._target, target.long())
+    images, target, _ = trial.loader.batch(rival.rows)
+    assert torch.equal(rival.logits, trial.training_step.logits(images / 255))
+    assert torch.equal(rival.target, target.long())

@@ -31,7 +31,7 @@ def test_stacked_trials_train_as_they_would_alone() -> None:
         torch.testing.assert_close(
             one.model.state_dict(), other.model.state_dict(), rtol=TOLERANCE, atol=TOLERANCE
         )  # running statistics of batch norm too
-        assert (one.best_epoch, one.epochs_done) == (other.best_epoch, 3)
+        assert (one.selector.epoch, one.epochs_done) == (other.selector.epoch, 3)
 
 
 def test_the_grid_is_the_papers() -> None:

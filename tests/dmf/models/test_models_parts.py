@@ -230,7 +230,7 @@ def test_swin_takes_over_timms_weights_on_both_ways() -> None:
         "swin_tiny_patch4_window7_224", img_size=64, window_size=model.down[0].blocks[0].window_size, in_chans=1
     )
     assert isinstance(model, SwinUNet)
-    model._load(donor)
+    model.load(donor)
     theirs = donor.layers[1].blocks[1].attn.qkv.weight
     assert torch.equal(model.down[1].blocks[1].attn.qkv.weight, theirs)
     assert torch.equal(model.up[1].blocks.blocks[1].attn.qkv.weight, theirs)

@@ -195,7 +195,7 @@ def test_wrong_settings_are_named(values: dict[str, object], message: str) -> No
 def seen(**changes: object) -> list[dict[int, torch.Tensor]]:
     """The pictures that a trial's network is shown, by their number, epoch by epoch."""
     trial, epochs = Trial(toy_spec(augmentation=EVERYTHING, **changes), toy_data()), []
-    augment = trial._augment
+    augment = trial.augment
 
     def look(images: torch.Tensor, targets: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         pictures, moved = augment(images, targets, rows)
@@ -203,7 +203,7 @@ def seen(**changes: object) -> list[dict[int, torch.Tensor]]:
         return pictures, moved
 
     look.begin = lambda seed: (epochs.append({}), augment.begin(seed))  # type: ignore[attr-defined]
-    trial._augment = look  # type: ignore[assignment]
+    trial.augment = look  # type: ignore[assignment]
     while not trial.done:
         trial.epoch()
     return epochs

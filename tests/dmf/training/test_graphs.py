@@ -67,12 +67,12 @@ def test_a_step_has_no_state_but_its_tensors(weighting: str) -> None:
     def take() -> list[torch.Tensor]:
         with reproducible(0):
             trial.step(rows)
-        return [tensor.clone() for tensor in trial._tensors()]
+        return [tensor.clone() for tensor in trial.training_step.tensors]
 
     trial.model.train()
-    before = [tensor.clone() for tensor in trial._tensors()]
+    before = [tensor.clone() for tensor in trial.training_step.tensors]
     once = take()
-    for tensor, value in zip(trial._tensors(), before, strict=True):
+    for tensor, value in zip(trial.training_step.tensors, before, strict=True):
         tensor.copy_(value)
     torch.testing.assert_close(take(), once, rtol=0, atol=0, equal_nan=True)
     assert not all(torch.equal(one, other) for one, other in zip(once, before, strict=True))

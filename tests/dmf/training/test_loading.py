@@ -89,7 +89,7 @@ def test_a_streamed_trial_is_the_resident_one(
     resident = Trial(spec, data)
     monkeypatch.setattr(loading, "RESIDENT_BYTES", 0)
     streamed = Trial(spec, mapped(data, tmp_path))
-    assert isinstance(streamed._loader, Streamed)
+    assert isinstance(streamed.loader, Streamed)
     for _ in range(2):
         one, other = resident.epoch(), streamed.epoch()
         assert one.validation == other.validation

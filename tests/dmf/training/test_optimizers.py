@@ -42,7 +42,8 @@ def test_a_step_is_torchs_own_whatever_the_layout(name: str, memory_format: torc
 def rates(trial: Trial) -> list[float]:
     """The learning rate at every step of a training."""
     seen: list[float] = []
-    trial.optimizer.register_step_pre_hook(lambda optimizer, *_: seen.append(float(optimizer.param_groups[0]["lr"])))
+    group = trial.training_step.optimizer.param_groups[0]
+    trial.training_step.optimizer.register_step_pre_hook(lambda *_: seen.append(float(group["lr"])))
     while not trial.done:
         trial.epoch()
     return seen
@@ -73,5 +74,5 @@ def test_on_a_gpu_the_rate_is_a_tensor_of_the_same_values(optimizer: str) -> Non
     spec = toy_spec(schedule="poly", learning_rate=0.5, epochs=2, optimizer=optimizer)
     trial = Trial(spec, toy_data(), device="cuda")
     reported = [trial.epoch().learning_rate for _ in range(2)]
-    assert isinstance(trial.optimizer.param_groups[0]["lr"], torch.Tensor)
+    assert isinstance(trial.training_step.optimizer.param_groups[0]["lr"], torch.Tensor)
     assert reported == pytest.approx([0.5 * (1 - step / 6) ** 0.9 for step in (2, 5)], rel=1e-6)

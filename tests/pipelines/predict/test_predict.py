@@ -84,7 +84,7 @@ def test_test_images_are_segmented_as_the_trial_segmented_them(workplace: Path, 
     cases = arrays.load(workplace / "data", "busi").cases
     for row, expected in zip(stored["index"], stored["masks"], strict=True):
         picture = load_image(workplace / "data" / "raw" / "busi" / cases["image"][row])
-        seen = predictor._prepared(picture)
+        seen = predictor.prepared(picture)
         assert seen.shape == (1, 1, 24, 24)
         with torch.no_grad():
             found = predictor.network(seen.float() / 255).argmax(1)[0].numpy()

@@ -4,6 +4,7 @@
 """
 
 from dmf.activations import ACTIVATIONS, build_activation, replace_activations
+from dmf.fidelity import FIDELITIES
 from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.losses import LOSSES, FusedLosses, Loss, build_loss
 from dmf.metrics import confusion_counts, summarise
@@ -15,6 +16,7 @@ from dmf.weightings import WEIGHTINGS, Weighting, build_weighting
 
 __all__ = [
     "ACTIVATIONS",
+    "FIDELITIES",
     "LOSSES",
     "MODELS",
     "WEIGHTINGS",

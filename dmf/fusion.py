@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.losses import FIDELITIES, FusedLosses, Loss, build_loss
+from dmf.checks import require
+from dmf.losses import VARIANTS, FusedLosses, Loss, build_loss
 from dmf.schedule import AuxiliarySchedule
 from dmf.weightings import Weighting, build_weighting
 
@@ -80,8 +81,8 @@ class DynamicMemoryFusion(nn.Module):
         total_steps: int | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(losses, str) or not losses:
-            raise ValueError(f"Parameter `losses` must be a sequence of at least one loss. Found {losses!r}.")
+        several = not isinstance(losses, str) and len(losses) > 0
+        require(several, "losses", losses, "a sequence of at least one loss")
 
         def resolve(loss: str | Loss) -> Loss:
             return build_loss(loss, num_classes, fidelity=fidelity) if isinstance(loss, str) else loss
@@ -120,14 +121,14 @@ def _resolve_weighting(
         return build_weighting(weighting, num_losses, fidelity, **params)
     if params:
         raise ValueError("Parameter `weighting_params` needs `weighting` given by name. Found a module and parameters.")
-    if weighting.num_losses != num_losses:
-        raise ValueError(f"`weighting` is for {weighting.num_losses} losses. Found {num_losses} in `losses`.")
+    found = weighting.num_losses
+    require(found == num_losses, "weighting", found, f"for as many losses as `losses` holds, {num_losses}")
     return weighting
 
 
 def _name(loss: Loss) -> str:
     """The name under which the loss is registered in some fidelity; that of its class if it is not."""
-    registered = (item for registry in FIDELITIES.values() for item in registry.items())
+    registered = (item for registry in VARIANTS.values() for item in registry.items())
     return next((name for name, cls in registered if cls is type(loss)), type(loss).__name__)
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
+
+from dmf.checks import require_known
 
 T = TypeVar("T")
 Class = TypeVar("Class", bound=type)
-
-
-class UnknownName(ValueError):
-    """A name that no registered class has."""
 
 
 class Registry(Mapping[str, type[T]], Generic[T]):
@@ -24,7 +21,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     'Zero'
     >>> losses["zeor"]
     Traceback (most recent call last):
-    dmf.registry.UnknownName: Unknown loss 'zeor'. Did you mean 'zero'? Known: zero.
+    dmf.checks.UnknownName: Unknown loss 'zeor'. Did you mean 'zero'? Known: zero.
     """
 
     def __init__(self, kind: str) -> None:
@@ -48,13 +45,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         return next(name for name, known in self._classes.items() if known is cls)
 
     def __getitem__(self, name: str) -> type[T]:
-        try:
-            return self._classes[name]
-        except KeyError:
-            close = difflib.get_close_matches(name, self._classes, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            known = ", ".join(sorted(self._classes))
-            raise UnknownName(f"Unknown {self.kind} {name!r}.{hint} Known: {known}.") from None
+        require_known(self.kind, name, self._classes)
+        return self._classes[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._classes
@@ -64,11 +56,3 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._classes)
-
-
-def refuse_unknown(component: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise a ValueError for the first given parameter that a component does not have, listing those that it has."""
-    listed = list(known)
-    for parameter in given:
-        if parameter not in listed:
-            raise ValueError(f"{component} has no parameter `{parameter}`. It takes {', '.join(listed) or 'none'}.")

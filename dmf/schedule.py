@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dmf.checks import require
-from dmf.weightings.fidelity import FIDELITIES
+from dmf.checks import invalid, require_at_least
+from dmf.weightings.fidelity import RULES
 
 HORIZON = 100
 
@@ -43,15 +43,14 @@ class AuxiliarySchedule(nn.Module):
         fidelity: str = "paper",
     ) -> None:
         super().__init__()
-        require(gamma0 >= 0, "gamma0", gamma0, "at least 0")
-        require(tau >= 0, "tau", tau, "at least 0")
-        require(tick >= 1, "tick", tick, "at least 1 batch")
+        require_at_least(0, gamma0=gamma0, tau=tau)
+        require_at_least(1, "batch", tick=tick)
         self.gamma0, self.tau, self.tick = gamma0, tau, tick
         self.total_steps: int | None = None
-        if FIDELITIES[fidelity].fractional_schedule:
+        if RULES[fidelity].fractional_schedule:
             if total_steps is None or total_steps < 1:
                 expected = f"the number of batches in the whole training for fidelity {fidelity!r}"
-                raise ValueError(f"Parameter `total_steps` must be {expected}. Found {total_steps!r}.")
+                raise invalid("total_steps", total_steps, expected)
             self.total_steps = total_steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from benchmarks.audit.tables import Table
 from dmf import DynamicMemoryFusion
+from dmf.fidelity import PAPER, REFERENCE
 from dmf.losses import build_loss
 
 NAMES = ("cross_entropy", "iou", "dice", "tversky", "focal", "cb_dice")
 BASE = ("cross_entropy", "iou", "dice")
-FIDELITIES = ("paper", "reference")
+FIDELITIES = (PAPER, REFERENCE)
 
 
 def batch() -> tuple[Tensor, Tensor]:

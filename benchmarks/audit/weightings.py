@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.audit.tables import Table
+from dmf.fidelity import FIDELITIES
 from dmf.schedule import AuxiliarySchedule
-from dmf.weightings import FIDELITIES as FIDELITY_RULES
-from dmf.weightings import build_weighting
+from dmf.weightings import RULES, build_weighting
 
-FIDELITIES = ("paper", "reference", "stable")
 EPOCHS, BATCH = 100, 32
 # Training images at 70 % of each of the paper's data sets.
 TRAINING_IMAGES = {"BUSI": 453, "BUSC": 175, "BUS Synthetic": 350}
@@ -73,7 +72,7 @@ def median() -> Table:
         memory = torch.tensor([values], dtype=torch.float64)
         found = []
         for fidelity in ("paper", "reference"):
-            rules = FIDELITY_RULES[fidelity]()
+            rules = RULES[fidelity]()
             found.append(f"{rules.mad(rules.normalise(memory)).item():.3f}")
         rows.append([f"MAD of {', '.join(map(str, values))}, normalised", *found])
     losses = trace()

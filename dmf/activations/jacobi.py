@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dmf.activations.registry import ACTIVATIONS
-from dmf.activations.series import Series, polynomial, require_between, require_terms
+from dmf.activations.series import Series, polynomial
+from dmf.checks import require_at_least, require_between
 
 
 @ACTIVATIONS.register("jacobi")
@@ -32,7 +33,7 @@ class Jacobi(Series):
 
     def __init__(self, degree: int = 3, alpha: float = 0.5, beta: float = 0.5) -> None:
         super().__init__()
-        require_terms(degree=degree)
+        require_at_least(1, degree=degree)
         require_between(-1, math.inf, alpha=alpha, beta=beta)
         self.degree, self.alpha, self.beta = degree, alpha, beta
         self.coefficients = jacobi_coefficients(degree, alpha, beta)

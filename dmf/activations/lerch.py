@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dmf.activations.registry import ACTIVATIONS
-from dmf.activations.series import Series, polynomial, require_between, require_terms
+from dmf.activations.series import Series, polynomial
+from dmf.checks import require_at_least, require_between
 
 
 @ACTIVATIONS.register("lerch")
@@ -38,7 +39,7 @@ class Lerch(Series):
         require_between(-math.inf, math.inf, s=s)
         require_between(0, math.inf, a=a)
         require_between(0, 1, radius=radius)
-        require_terms(terms=terms)
+        require_at_least(1, terms=terms)
         self.s, self.a, self.radius, self.terms = s, a, radius, terms
         self.coefficients = tuple((k + a) ** -s for k in range(terms))
 

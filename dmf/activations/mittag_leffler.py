@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dmf.activations.registry import ACTIVATIONS
-from dmf.activations.series import Series, polynomial, require_between, require_terms
+from dmf.activations.series import Series, polynomial
+from dmf.checks import require_at_least, require_between
 
 
 @ACTIVATIONS.register("mittag_leffler")
@@ -37,7 +38,7 @@ class MittagLeffler(Series):
         super().__init__()
         require_between(0, 2, alpha=alpha)
         require_between(0, 16, bound=bound)
-        require_terms(terms=terms)
+        require_at_least(1, terms=terms)
         self.alpha, self.bound, self.terms = alpha, bound, terms
         self.coefficients = tuple(math.exp(-math.lgamma(alpha * k + 1)) for k in range(terms))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from dmf.registry import Registry, refuse_unknown
+from dmf.checks import refuse_unknown
+from dmf.registry import Registry
 
 ACTIVATIONS: Registry[nn.Module] = Registry("activation")
 

@@ -7,7 +7,6 @@ to a gradient of zero.
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import torch
@@ -85,18 +84,3 @@ class Series(nn.Module):
     def curve(self, x: Tensor) -> Tensor:
         """The activation of float32 or float64."""
         raise TypeError(f"{type(self).__name__} defines no `curve`.")
-
-
-def require_between(low: float, high: float, **values: float) -> None:
-    """Raise ValueError for the first value outside the open interval (low, high), by name."""
-    for name, value in values.items():
-        if not low < value < high:
-            limits = f"more than {low:g}" + (f" and less than {high:g}" if math.isfinite(high) else " and finite")
-            raise ValueError(f"Parameter `{name}` must be {limits}. Found {value}.")
-
-
-def require_terms(**values: int) -> None:
-    """Raise ValueError for the first count below 1, by name."""
-    for name, value in values.items():
-        if value < 1:
-            raise ValueError(f"Parameter `{name}` must be at least 1. Found {value}.")

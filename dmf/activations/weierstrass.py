@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from dmf.activations.registry import ACTIVATIONS
-from dmf.activations.series import Series, require_between, require_terms, waves
+from dmf.activations.series import Series, waves
+from dmf.checks import require, require_at_least, require_between
 
 
 @ACTIVATIONS.register("weierstrass")
@@ -36,9 +37,9 @@ class Weierstrass(Series):
     def __init__(self, a: float = 0.5, b: int = 3, terms: int = 4) -> None:
         super().__init__()
         require_between(0, 1, a=a)
-        require_terms(b=b, terms=terms)
-        if b != int(b) or b ** (terms - 1) > 2**16:
-            raise ValueError(f"Parameter `b` must be an integer with b**(terms - 1) at most 2**16. Found {b}.")
+        require_at_least(1, b=b, terms=terms)
+        fits = b == int(b) and b ** (terms - 1) <= 2**16
+        require(fits, "b", b, "an integer with b**(terms - 1) at most 2**16")
         self.a, self.b, self.terms = a, b, terms
         self.amplitudes = tuple(a**k for k in range(terms))
         self.frequencies = tuple(math.pi * b**k for k in range(terms))

@@ -2,10 +2,10 @@
 
 from dmf.losses import adaptive_focal, paced, probability, reference, region, true_class
 from dmf.losses.base import (
-    FIDELITIES,
     LOSSES,
     REFERENCE,
     STABLE,
+    VARIANTS,
     Loss,
     ProbabilityLoss,
     RegionLoss,
@@ -17,10 +17,10 @@ from dmf.losses.families import Counts, Pixels
 from dmf.losses.fused import FusedLosses, evaluate
 
 __all__ = [
-    "FIDELITIES",
     "LOSSES",
     "REFERENCE",
     "STABLE",
+    "VARIANTS",
     "Counts",
     "FusedLosses",
     "Loss",

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dmf.checks import require, require_choice, require_within
+from dmf.fidelity import FIDELITIES
 from dmf.losses.families import Probability, Region, TrueClass
 from dmf.losses.fused import evaluate
 from dmf.registry import Registry
@@ -33,10 +35,7 @@ class Loss(nn.Module):
 
     def __init__(self, num_classes: int, *, ignore_index: int | None = None) -> None:
         super().__init__()
-        if num_classes < 2:
-            raise ValueError(
-                f"Parameter `num_classes` must be >= 2: a binary task has two logits. Found {num_classes}."
-            )
+        require(num_classes >= 2, "num_classes", num_classes, "at least 2: a binary task has two logits")
         self.num_classes = num_classes
         self.ignore_index = ignore_index
 
@@ -82,12 +81,9 @@ class ProbabilityLoss(Loss, Probability):
         easy_negative_weight: float = 0.1,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        for name, share in {
-            "hard_negative_threshold": hard_negative_threshold,
-            "easy_negative_weight": easy_negative_weight,
-        }.items():
-            if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"Parameter `{name}` must be 0 to 1. Found {share}.")
+        require_within(0, 1, easy_negative_weight=easy_negative_weight)
+        if hard_negative_threshold is not None:
+            require_within(0, 1, hard_negative_threshold=hard_negative_threshold)
         self.hard_negative_threshold = hard_negative_threshold
         self.easy_negative_weight = easy_negative_weight
 
@@ -107,7 +103,8 @@ REFERENCE: Registry[Loss] = Registry("reference loss")
 """Those that the authors' own code computes differently."""
 STABLE: Registry[Loss] = Registry("stable loss")
 """Those that need a correction to be safe to train with."""
-FIDELITIES: Mapping[str, Registry[Loss]] = {"paper": LOSSES, "reference": REFERENCE, "stable": STABLE}
+VARIANTS: Mapping[str, Registry[Loss]] = dict(zip(FIDELITIES, (LOSSES, REFERENCE, STABLE), strict=True))
+"""By fidelity: the losses that have a variant of their own in it."""
 
 
 def loss_class(name: str, fidelity: str = "paper") -> type[Loss]:
@@ -117,11 +114,10 @@ def loss_class(name: str, fidelity: str = "paper") -> type[Loss]:
         UnknownName: if no loss has that name.
         ValueError: if there is no such fidelity.
     """
-    if fidelity not in FIDELITIES:
-        raise ValueError(f"Parameter `fidelity` must be one of {', '.join(FIDELITIES)}. Found {fidelity!r}.")
+    require_choice("fidelity", fidelity, FIDELITIES)
     cls = LOSSES[name]
-    if name in FIDELITIES[fidelity]:
-        cls = FIDELITIES[fidelity][name]
+    if name in VARIANTS[fidelity]:
+        cls = VARIANTS[fidelity][name]
     return cls
 
 
@@ -151,6 +147,5 @@ def class_weights(name: str, value: float | Sequence[float], num_classes: int) -
     else:
         weights = tuple(float(weight) for weight in value)
         fits = len(weights) == num_classes and min(weights) >= 0 < max(weights)
-    if not fits:
-        raise ValueError(f"Parameter `{name}` must be a number > 0 or {num_classes} numbers >= 0. Found {value}.")
+    require(fits, name, value, f"a number above 0, or {num_classes} numbers of at least 0 that are not all 0")
     return weights

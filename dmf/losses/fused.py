@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dmf.checks import require
 from dmf.losses.families import Counts, Member, Pixelwise, Probability, Region, TrueClass
 from dmf.losses.fused_pass import Statistics, fused_statistics
 from dmf.losses.labels import Labels, prepare
@@ -24,8 +25,7 @@ class FusedLosses(nn.Module):
 
     def __init__(self, losses: Sequence[nn.Module]) -> None:
         super().__init__()
-        if not losses:
-            raise ValueError("Parameter `losses` must name at least one loss. Found none.")
+        require(bool(losses), "losses", losses, "at least one loss")
         for name in ("num_classes", "ignore_index"):
             found = {getattr(loss, name) for loss in losses}
             if len(found) > 1:

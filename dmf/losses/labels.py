@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dmf.checks import invalid, require_shape
+
 
 class Labels:
     """Labels of B images of S pixels.
@@ -105,10 +107,8 @@ def prepare(
         ValueError: if the shapes do not belong together or the labels are not integers.
     """
     if logits.ndim < 2 or logits.shape[1] != classes:
-        raise ValueError(f"Parameter `logits` must be (B, {classes}, *spatial). Found shape {tuple(logits.shape)}.")
-    expected = (logits.shape[0], *logits.shape[2:])
-    if tuple(target.shape) != expected:
-        raise ValueError(f"Parameter `target` must have shape {expected}. Found {tuple(target.shape)}.")
+        raise invalid("logits", tuple(logits.shape), f"(B, {classes}, *spatial)")
+    require_shape("target", target.shape, (logits.shape[0], *logits.shape[2:]))
     if target.is_floating_point() or target.is_complex():
         raise ValueError(f"Parameter `target` must hold integer labels. Found {target.dtype}; convert with `.long()`.")
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32

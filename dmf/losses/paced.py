@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dmf.checks import require, require_at_least
 from dmf.losses.base import LOSSES, Loss
 from dmf.losses.labels import prepare
 
@@ -43,13 +44,8 @@ class PacedFocalLoss(Loss):
         focal_weight_decay: float = 0.99,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        for name, value in {"gamma": gamma, "epoch_scaling_factor": epoch_scaling_factor}.items():
-            if not value >= 0:
-                raise ValueError(f"Parameter `{name}` must be >= 0. Found {value}.")
-        if not 0 < focal_weight_decay <= 1:
-            raise ValueError(
-                f"Parameter `focal_weight_decay` must be above 0 and at most 1. Found {focal_weight_decay}."
-            )
+        require_at_least(0, gamma=gamma, epoch_scaling_factor=epoch_scaling_factor)
+        require(0 < focal_weight_decay <= 1, "focal_weight_decay", focal_weight_decay, "more than 0 and at most 1")
         self.gamma = gamma
         self.growth = epoch_scaling_factor if adaptive_gamma else 0.0
         self.decay = focal_weight_decay

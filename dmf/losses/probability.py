@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dmf.checks import require_above
 from dmf.losses.base import LOSSES, ProbabilityLoss
 
 
@@ -42,8 +43,7 @@ class SmoothL1Loss(ProbabilityLoss):
 
     def __init__(self, num_classes: int, *, beta: float = 1.0, **common: Any) -> None:
         super().__init__(num_classes, **common)
-        if not beta > 0:
-            raise ValueError(f"Parameter `beta` must be > 0. Found {beta}.")
+        require_above(0, beta=beta)
         self.beta = beta
 
     def value(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from dmf.checks import require, require_at_least
 from dmf.losses.base import LOSSES, STABLE, RegionLoss
 from dmf.losses.families import Counts
 
@@ -27,8 +28,7 @@ class SmoothedRegionLoss(RegionLoss):
 
     def __init__(self, num_classes: int, *, ignore_index: int | None = None, smooth: float = SMOOTH) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        if not smooth > 0:
-            raise ValueError(f"Parameter `smooth` must be > 0, or an absent class gives 0/0. Found {smooth}.")
+        require(smooth > 0, "smooth", smooth, "more than 0, or an absent class gives 0/0")
         self.smooth = smooth
 
     def dice(self, counts: Counts) -> Float[Tensor, " C"]:
@@ -77,8 +77,8 @@ class TverskyLoss(SmoothedRegionLoss):
         smooth: float = SMOOTH,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index, smooth=smooth)
-        if min(alpha, beta) < 0 or alpha + beta == 0:
-            raise ValueError(f"Parameters `alpha` and `beta` must be >= 0 and not both 0. Found {alpha} and {beta}.")
+        require_at_least(0, alpha=alpha, beta=beta)
+        require(alpha + beta > 0, "alpha", alpha, "more than 0 where `beta` is 0")
         self.alpha = alpha
         self.beta = beta
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dmf.checks import require, require_at_least
 from dmf.losses.base import LOSSES, TrueClassLoss, class_weights
 from dmf.losses.families import Pixels
 from dmf.losses.labels import Labels
@@ -25,12 +26,6 @@ def emphasised_slope(
     return slope * (1 + weight * pixels.q) - weight * pixels.p * values() if weight else slope
 
 
-def _checked_difficulty(weight: float) -> float:
-    if not weight >= 0:
-        raise ValueError(f"Parameter `difficulty_weight` must be >= 0. Found {weight}.")
-    return weight
-
-
 @LOSSES.register("cross_entropy")
 class CrossEntropyLoss(TrueClassLoss):
     """Categorical cross-entropy: `−1/N Σ_i (1 + w (1 − p_i)) log p_i`, `p_i` the probability of pixel i's class.
@@ -41,7 +36,8 @@ class CrossEntropyLoss(TrueClassLoss):
 
     def __init__(self, num_classes: int, *, ignore_index: int | None = None, difficulty_weight: float = 0.0) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        self.difficulty_weight = _checked_difficulty(difficulty_weight)
+        require_at_least(0, difficulty_weight=difficulty_weight)
+        self.difficulty_weight = difficulty_weight
 
     def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         return emphasised(-pixels.log_p, pixels, self.difficulty_weight)
@@ -72,9 +68,8 @@ class FocalLoss(TrueClassLoss):
         difficulty_weight: float = 0.0,
     ) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        self.difficulty_weight = _checked_difficulty(difficulty_weight)
-        if not gamma >= 0:
-            raise ValueError(f"Parameter `gamma` must be >= 0. Found {gamma}.")
+        require_at_least(0, gamma=gamma, difficulty_weight=difficulty_weight)
+        self.difficulty_weight = difficulty_weight
         self.alpha = class_weights("alpha", alpha, num_classes)
         if not isinstance(self.alpha, float):
             self.register_buffer("table", torch.tensor(self.alpha, dtype=torch.float64), persistent=False)
@@ -132,8 +127,7 @@ class AdaptExponentialLoss(ExponentialLoss):
 
     def __init__(self, num_classes: int, *, ignore_index: int | None = None, epsilon: float = 1e-6) -> None:
         super().__init__(num_classes, ignore_index=ignore_index)
-        if not epsilon > 0:
-            raise ValueError(f"Parameter `epsilon` must be > 0, or an empty mask divides by 0. Found {epsilon}.")
+        require(epsilon > 0, "epsilon", epsilon, "more than 0, or an empty mask divides by 0")
         self.epsilon = epsilon
 
     def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:

@@ -1,7 +1,7 @@
 """How good a prediction is: counts, overlap metrics per image, protocols, and distances between surfaces."""
 
 from dmf.metrics.counts import confusion_counts, confusion_matrix
-from dmf.metrics.protocols import PROTOCOLS, Protocol, summarise
+from dmf.metrics.protocols import PROTOCOLS, Protocol, protocols_of, selecting_protocol, summarise
 from dmf.metrics.scores import METRICS, cb_dice, class_scores, empty_masks, per_image
 from dmf.metrics.surface import hausdorff, hd95, surface_dice
 
@@ -17,6 +17,8 @@ __all__ = [
     "hausdorff",
     "hd95",
     "per_image",
+    "protocols_of",
+    "selecting_protocol",
     "summarise",
     "surface_dice",
 ]

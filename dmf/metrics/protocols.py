@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int
@@ -14,7 +15,15 @@ from dmf.registry import Registry
 
 
 class Protocol(ABC):
-    """One way from counts (B, C, 4) to a number per metric; a registered subclass is a protocol."""
+    """One way from counts (B, C, 4) to a number per metric; a registered subclass is a protocol.
+
+    Attributes:
+        task: What it scores: "segmentation" or "classification".
+        selects: Whether it is the one of its task by which trials choose their epoch.
+    """
+
+    task: ClassVar[str]
+    selects: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
@@ -23,31 +32,6 @@ class Protocol(ABC):
 
 
 PROTOCOLS: Registry[Protocol] = Registry("metric protocol")
-
-
-@PROTOCOLS.register("per_image")
-class PerImage(Protocol):
-    """The foreground's score in each image, then the mean over images: what a reader takes "lesion Dice" to mean.
-
-    Beside the metrics it reports how often the rules for empty masks decided: `both_empty`, `missed`, `invented`.
-    """
-
-    @staticmethod
-    def scores(counts: Int[Tensor, " B C 4"]) -> Scores:
-        means = {name: values.mean() for name, values in per_image(counts).items()}
-        return means | empty_masks(counts)
-
-
-@PROTOCOLS.register("pooled")
-class Pooled(Protocol):
-    """Counts summed over all images, then the foreground's score: mIoU* and mDice* of the Adapt Exp paper.
-
-    As if the images were tiles of a single one, so that large lesions weigh more than small ones.
-    """
-
-    @staticmethod
-    def scores(counts: Int[Tensor, " B C 4"]) -> Scores:
-        return {name: values[0] for name, values in per_image(counts.sum(0, keepdim=True)).items()}
 
 
 @PROTOCOLS.register("reference")
@@ -61,6 +45,9 @@ class Reference(Protocol):
 
     The notebook's value for a data set is the plain mean of this over its batches.
     """
+
+    task = "segmentation"
+    selects = True
 
     @staticmethod
     def scores(counts: Int[Tensor, " B C 4"]) -> Scores:
@@ -84,12 +71,44 @@ class Reference(Protocol):
         }
 
 
+@PROTOCOLS.register("per_image")
+class PerImage(Protocol):
+    """The foreground's score in each image, then the mean over images: what a reader takes "lesion Dice" to mean.
+
+    Beside the metrics it reports how often the rules for empty masks decided: `both_empty`, `missed`, `invented`.
+    """
+
+    task = "segmentation"
+
+    @staticmethod
+    def scores(counts: Int[Tensor, " B C 4"]) -> Scores:
+        means = {name: values.mean() for name, values in per_image(counts).items()}
+        return means | empty_masks(counts)
+
+
+@PROTOCOLS.register("pooled")
+class Pooled(Protocol):
+    """Counts summed over all images, then the foreground's score: mIoU* and mDice* of the Adapt Exp paper.
+
+    As if the images were tiles of a single one, so that large lesions weigh more than small ones.
+    """
+
+    task = "segmentation"
+
+    @staticmethod
+    def scores(counts: Int[Tensor, " B C 4"]) -> Scores:
+        return {name: values[0] for name, values in per_image(counts.sum(0, keepdim=True)).items()}
+
+
 @PROTOCOLS.register("macro")
 class Macro(Protocol):
     """Counts summed over all images, then the mean over all classes: for classification, where no class is background.
 
     A class in neither prediction nor target is left out of the mean; in one of them only, it scores 0.
     """
+
+    task = "classification"
+    selects = True
 
     @staticmethod
     def scores(counts: Int[Tensor, " B C 4"]) -> Scores:
@@ -100,6 +119,8 @@ class Macro(Protocol):
 @PROTOCOLS.register("weighted")
 class Weighted(Protocol):
     """As `macro`, but each class weighs as many times as it occurs: the "weighted" precision of the fusion paper."""
+
+    task = "classification"
 
     @staticmethod
     def scores(counts: Int[Tensor, " B C 4"]) -> Scores:
@@ -113,12 +134,23 @@ def _weighted_mean(pooled: Int[Tensor, "C 4"], weights: Tensor) -> Scores:
     return means | {"accuracy": pixel_accuracy(pooled), "cb_dice": cb_dice(pooled)}
 
 
+def protocols_of(task: str) -> tuple[str, ...]:
+    """Names of the protocols that score a task, in the order of their registration."""
+    return tuple(name for name, protocol in PROTOCOLS.items() if protocol.task == task)
+
+
+def selecting_protocol(task: str) -> str:
+    """The one protocol of a task by which trials choose their epoch."""
+    (name,) = (name for name in protocols_of(task) if PROTOCOLS[name].selects)
+    return name
+
+
 def summarise(counts: Int[Tensor, " B C 4"], protocol: str = "per_image") -> dict[str, float]:
     """One number per metric for a set of images, by a protocol of `PROTOCOLS`.
 
     Args:
         counts: from `confusion_counts`, all images concatenated.
-        protocol: `per_image`, `pooled` or `reference` for segmentation; `macro` or `weighted` for classification.
+        protocol: a name in `PROTOCOLS`; `protocols_of` says which are for which task.
 
     Returns:
         The metrics of `METRICS` as fractions in [0, 1], and `images`, their number; `per_image` adds the number of

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from dmf.checks import require, require_at_least
+
 # Surface pixels handled at once, so that a volume of noise needs megabytes and not gigabytes.
 _BLOCK = 1 << 15
 
@@ -94,8 +96,7 @@ def surface_dice(
     Raises:
         ValueError: as `hausdorff`, and for a negative tolerance.
     """
-    if tolerance < 0:
-        raise ValueError(f"Parameter `tolerance` must be >= 0. Found {tolerance}.")
+    require_at_least(0, tolerance=tolerance)
 
     def score(there: Tensor, back: Tensor) -> Tensor:
         # A distance equal to the tolerance counts, whichever way its last digit was rounded.
@@ -176,6 +177,6 @@ def _crop(*masks: Bool[Tensor, "*spatial"]) -> list[Bool[Tensor, "*spatial"]]:
 def _per_axis(spacing: float | Sequence[float], target: Tensor) -> list[float]:
     axes = target.ndim - 1
     sizes = [float(spacing)] * axes if isinstance(spacing, int | float) else [float(size) for size in spacing]
-    if len(sizes) != axes or min(sizes, default=1.0) <= 0:
-        raise ValueError(f"Parameter `spacing` must be one positive number, or {axes} of them. Found {spacing}.")
+    fits = len(sizes) == axes and min(sizes, default=1.0) > 0
+    require(fits, "spacing", spacing, f"one positive number, or {axes} of them")
     return sizes

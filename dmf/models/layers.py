@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dmf.checks import require
+
 
 class Layers(NamedTuple):
     """The layers of one number of spatial dimensions."""
@@ -26,8 +28,7 @@ _LAYERS = {
 
 def layers_of(spatial_dims: int) -> Layers:
     """Layers for images (2) or volumes (3). Raises ValueError for any other number."""
-    if spatial_dims not in _LAYERS:
-        raise ValueError(f"Parameter `spatial_dims` must be 2 or 3. Found {spatial_dims}.")
+    require(spatial_dims in _LAYERS, "spatial_dims", spatial_dims, "2 or 3")
     return _LAYERS[spatial_dims]
 
 
@@ -68,10 +69,3 @@ def cut(x: Tensor, sides: Sequence[int]) -> Tensor:
     for dim, side in enumerate(sides, start=2):
         x = x.narrow(dim, 0, side)
     return x
-
-
-def require_positive(**values: int) -> None:
-    """Raise ValueError for the first count below 1, by name."""
-    for name, value in values.items():
-        if value < 1:
-            raise ValueError(f"Parameter `{name}` must be at least 1. Found {value}.")

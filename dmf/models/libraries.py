@@ -9,10 +9,10 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dmf.checks import UnknownName, refuse_unknown, require_known
 from dmf.models.layers import pad, padded
-from dmf.models.pretrained import import_library, require_known, timm_names, with_pretrained
+from dmf.models.pretrained import import_library, timm_names, with_pretrained
 from dmf.models.registry import MODELS
-from dmf.registry import UnknownName, refuse_unknown
 
 # Classifiers and networks built for one size pad images to a multiple of this, the largest stride of common encoders.
 _FIXED_STRIDE = 32

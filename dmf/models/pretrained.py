@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
-
-from dmf.registry import UnknownName
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -92,15 +89,6 @@ def import_library(library: str, *, needed_for: str) -> ModuleType:
         raise ModuleNotFoundError(
             f"Models named `{needed_for}` need {library}, which is not installed: pip install 'dmf[models]'."
         ) from error
-
-
-def require_known(kind: str, name: str, known: Iterable[str]) -> None:
-    """Raise UnknownName, with close names, unless `name` is known."""
-    names = sorted(known)
-    if name not in names:
-        close = difflib.get_close_matches(name, names, n=5)
-        listed = f"Did you mean {', '.join(close)}?" if close else f"Known: {', '.join(names[:20])} ..."
-        raise UnknownName(f"Unknown {kind} {name!r}. {listed}")
 
 
 def timm_names(wanted: str) -> list[str]:

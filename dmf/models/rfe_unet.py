@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.models.layers import convolution, padded, require_positive
-from dmf.models.pretrained import import_library, require_known, timm_names, with_pretrained
+from dmf.checks import require_at_least, require_choice, require_known
+from dmf.models.layers import convolution, padded
+from dmf.models.pretrained import import_library, timm_names, with_pretrained
 from dmf.models.registry import MODELS
 
 STAGES = 5
@@ -143,9 +144,8 @@ class RFEUNet(nn.Module):
     ) -> None:
         super().__init__()
         counts = {"in_channels": in_channels, "num_classes": num_classes}
-        require_positive(**counts, bottlenecks=bottlenecks, fine_filters=fine_filters)
-        if skips not in ("rfe", "plain"):
-            raise ValueError(f"Parameter `skips` must be rfe or plain. Found {skips!r}.")
+        require_at_least(1, **counts, bottlenecks=bottlenecks, fine_filters=fine_filters)
+        require_choice("skips", skips, ("rfe", "plain"))
         timm = import_library("timm", needed_for="rfe_unet:...")
         require_known("encoder", variant, timm_names(variant))
 

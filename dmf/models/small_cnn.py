@@ -5,7 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.models.layers import convolution, require_positive
+from dmf.checks import require_at_least
+from dmf.models.layers import convolution
 from dmf.models.registry import MODELS
 
 
@@ -36,7 +37,7 @@ class SmallCNN(nn.Module):
     ) -> None:
         super().__init__()
         counts = {"in_channels": in_channels, "num_classes": num_classes, "base_filters": base_filters}
-        require_positive(**counts, blocks=blocks, hidden=hidden)
+        require_at_least(1, **counts, blocks=blocks, hidden=hidden)
         filters = [base_filters << block for block in range(blocks)]
         self.blocks = nn.Sequential(
             *(

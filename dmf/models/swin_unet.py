@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.models.layers import padded, require_positive
+from dmf.checks import require, require_at_least
+from dmf.models.layers import padded
 from dmf.models.pretrained import import_library, pretrained_donor
 from dmf.models.registry import MODELS
 
@@ -95,14 +96,14 @@ class SwinUNet(nn.Module):
         pretrained: bool = False,
     ) -> None:
         super().__init__()
-        require_positive(in_channels=in_channels, num_classes=num_classes, dim=dim)
+        require_at_least(1, in_channels=in_channels, num_classes=num_classes, dim=dim)
         _check(dim, depths, heads, pretrained)
         sides = (image_size, image_size) if isinstance(image_size, int) else image_size
         channels = [dim << stage for stage in range(len(depths))]
         self.multiple = PATCH << (len(depths) - 1)
         grid = [math.ceil(side / self.multiple) * self.multiple // PATCH for side in sides]
         window = max(1, min(grid) // 8) if window is None else window
-        require_positive(window=window)
+        require_at_least(1, window=window)
         last = max(1, sum(depths) - 1)
 
         def stage(level: int, *, merge: bool) -> nn.Module:
@@ -175,11 +176,11 @@ def _initialise(module: nn.Module) -> None:
 
 
 def _check(dim: int, depths: Sequence[int], heads: Sequence[int], pretrained: bool) -> None:
-    if len(depths) < 2 or min(depths) < 1:
-        raise ValueError(f"Parameter `depths` must be at least 2 counts of at least 1. Found {list(depths)}.")
-    if len(heads) != len(depths) or any(h < 1 or (dim << level) % h for level, h in enumerate(heads)):
-        channels = ", ".join(str(dim << level) for level in range(len(depths)))
-        raise ValueError(f"Parameter `heads` must divide the stages' channels {channels}. Found {list(heads)}.")
+    several = len(depths) >= 2 and min(depths) >= 1
+    require(several, "depths", list(depths), "at least 2 counts of at least 1")
+    channels = [dim << level for level in range(len(depths))]
+    fits = len(heads) == len(depths) and not any(h < 1 or c % h for c, h in zip(channels, heads, strict=True))
+    require(fits, "heads", list(heads), f"divisors of the stages' channels {', '.join(map(str, channels))}")
     if pretrained and (dim, *depths, *heads) != (96, 2, 2, 2, 2, 3, 6, 12, 24):
         raise ValueError(
             "Parameter `pretrained` needs the default `dim`, `depths` and `heads`. "

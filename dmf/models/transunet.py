@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.models.layers import convolution, padded, require_positive
+from dmf.checks import require, require_at_least
+from dmf.models.layers import convolution, padded
 from dmf.models.pretrained import import_library, pretrained_donor
 from dmf.models.registry import MODELS
 from dmf.models.ushape import double_convolution
@@ -156,13 +157,12 @@ class TransUNet(nn.Module):
         pretrained: bool = False,
     ) -> None:
         super().__init__()
-        require_positive(in_channels=in_channels, num_classes=num_classes, width=width, dim=dim, depth=depth)
-        require_positive(heads=heads)
-        if dim % heads:
-            raise ValueError(f"Parameter `heads` must divide `dim`, {dim}. Found {heads}.")
+        require_at_least(1, in_channels=in_channels, num_classes=num_classes, width=width, dim=dim, depth=depth)
+        require_at_least(1, heads=heads)
+        require(dim % heads == 0, "heads", heads, f"a divisor of `dim` = {dim}")
         for name, values, length in (("blocks", blocks, 3), ("decoder", decoder, 4)):
-            if len(values) != length or min(values) < 1:
-                raise ValueError(f"Parameter `{name}` must be {length} counts of at least 1. Found {list(values)}.")
+            fits = len(values) == length and min(values) >= 1
+            require(fits, name, list(values), f"{length} counts of at least 1")
         layout = {"width": width, "blocks": tuple(blocks), "dim": dim, "depth": depth, "heads": heads}
         if pretrained and layout != {"width": 64, "blocks": (3, 4, 9), "dim": 768, "depth": 12, "heads": 12}:
             raise ValueError(

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dmf.checks import require_at_least
 from dmf.models.registry import MODELS
 
 # Below this side the notebook stops halving.
@@ -86,10 +87,7 @@ class UNet(nn.Module):
         super().__init__()
         self.depth = depth_for(image_size) if depth is None else depth
         counts = {"in_channels": in_channels, "num_classes": num_classes, "base_filters": base_filters}
-        for parameter, value in {**counts, "depth": self.depth}.items():
-            if value < 1:
-                raise ValueError(f"Parameter `{parameter}` must be at least 1. Found {value}.")
-
+        require_at_least(1, **counts, depth=self.depth)
         filters = [base_filters << level for level in range(self.depth)]
         into_down = [in_channels, *filters[:-1]]
         # Going up, a level reads the level below it after its concatenation; the lowest reads the pooled features.

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.models.layers import convolution, cut, layers_of, require_positive
+from dmf.checks import require_at_least
+from dmf.models.layers import convolution, cut, layers_of
 
 
 def double_convolution(
@@ -99,5 +100,5 @@ class UShape(nn.Module):
 
 def widths(in_channels: int, num_classes: int, base_filters: int, depth: int) -> list[int]:
     """Filters of each level, doubling from `base_filters`. Raises ValueError for counts below 1."""
-    require_positive(in_channels=in_channels, num_classes=num_classes, base_filters=base_filters, depth=depth)
+    require_at_least(1, in_channels=in_channels, num_classes=num_classes, base_filters=base_filters, depth=depth)
     return [base_filters << level for level in range(depth + 1)]

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dmf import draws
-from dmf.registry import refuse_unknown
+from dmf.checks import invalid, refuse_unknown
 
 Images = UInt8[Tensor, "b C *spatial"]
 Targets = UInt8[Tensor, " b *spatial"]
@@ -64,7 +64,7 @@ class Augmentation:
             value, limit = getattr(self, field.name), limits.get(field.name, 1.0)
             if not isinstance(value, int | float) or not 0 <= value <= limit or not math.isfinite(value):
                 upper = f"from 0 to {limit:g}" if math.isfinite(limit) else "a number of at least 0"
-                raise ValueError(f"Parameter `{field.name}` of the augmentation must be {upper}. Found {value!r}.")
+                raise invalid(field.name, value, upper, of="the augmentation")
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Augmentation:

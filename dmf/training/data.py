@@ -10,6 +10,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from dmf.checks import require
 from dmf.training.seeding import derive_seed
 
 SPLITS = ("train", "val", "test")
@@ -35,16 +36,12 @@ class TrialData:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.images.ndim not in (4, 5):
-            raise ValueError(
-                f"images must have shape (N, C, H, W) or (N, C, D, H, W). Found {tuple(self.images.shape)}."
-            )
-        n, _, *spatial = self.images.shape
-        if self.targets.shape not in ((n, *spatial), (n,)):
-            raise ValueError(
-                f"targets must have shape {(n, *spatial)} (segmentation) or {(n,)} (classification), like the images. "
-                f"Found {tuple(self.targets.shape)}."
-            )
+        shape = tuple(self.images.shape)
+        require(len(shape) in (4, 5), "images", shape, "of shape (N, C, H, W) or (N, C, D, H, W)")
+        n, _, *spatial = shape
+        expected = f"of shape {(n, *spatial)} (segmentation) or {(n,)} (classification), like the images"
+        fits = tuple(self.targets.shape) in ((n, *spatial), (n,))
+        require(fits, "targets", tuple(self.targets.shape), expected)
         for split in SPLITS:
             if split not in self.rows or self.rows[split].numel() == 0:
                 raise ValueError(f"The split {split!r} holds no image; each of {', '.join(SPLITS)} needs at least one.")
@@ -99,8 +96,8 @@ def resize(
 
 
 def _require_classes(targets: UInt8[Tensor, " b *spatial"], classes: tuple[str, ...]) -> None:
-    if int(targets.max()) >= len(classes):
-        raise ValueError(f"targets must be below {len(classes)} (the classes). Found {int(targets.max())}.")
+    largest = int(targets.max())
+    require(largest < len(classes), "targets", largest, f"below {len(classes)} (the classes)")
 
 
 def channels_last(tensor: Tensor) -> Tensor:

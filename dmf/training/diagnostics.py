@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from dmf.checks import require_at_least
+
 logger = logging.getLogger(__name__)
 
 COLLAPSED = 0.99
@@ -60,8 +62,7 @@ class Diagnostics:
     """
 
     def __init__(self, loss_names: Sequence[str], *, patience: int = 50) -> None:
-        if patience < 1:
-            raise ValueError(f"Parameter `patience` must be at least 1 step. Found {patience!r}.")
+        require_at_least(1, "step", patience=patience)
         self.loss_names = tuple(loss_names)
         self.patience = patience
         self._steps = 0

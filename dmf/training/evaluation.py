@@ -10,14 +10,20 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from dmf.metrics import confusion_counts, confusion_matrix, hausdorff, hd95, per_image, summarise
+from dmf.metrics import (
+    confusion_counts,
+    confusion_matrix,
+    hausdorff,
+    hd95,
+    per_image,
+    protocols_of,
+    selecting_protocol,
+    summarise,
+)
 
 Summary = dict[str, dict[str, float]]
 
 DISTANCES = {"hd95": hd95, "hausdorff": hausdorff}
-
-# The first protocol of a task is the one that validates and selects.
-PROTOCOLS = {"segmentation": ("reference", "per_image", "pooled"), "classification": ("macro", "weighted")}
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,12 @@ class Predictions:
         return "segmentation" if self.probabilities is None else "classification"
 
     def validation(self) -> dict[str, float]:
-        """Metrics by the protocol that selects: `reference` in segmentation, `macro` in classification."""
-        return summarise(self.counts, PROTOCOLS[self.task][0])
+        """Metrics by the task's protocol that selects."""
+        return summarise(self.counts, selecting_protocol(self.task))
 
     def summary(self) -> Summary:
         """Metrics by every protocol of the task. The n images count as one batch in the reference protocol."""
-        return {protocol: summarise(self.counts, protocol) for protocol in PROTOCOLS[self.task]}
+        return {protocol: summarise(self.counts, protocol) for protocol in protocols_of(self.task)}
 
     def images(self) -> dict[str, Float[np.ndarray, " n"]]:
         """Of each image: overlap metrics and `DISTANCES`; or `correct` (0 or 1) and the true class's `probability`."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from dmf.checks import require, require_at_least
 from dmf.training.data import TrialData
 from dmf.training.loading import build_loader
 from dmf.training.results import EpochReport, TrialResult
@@ -47,8 +48,7 @@ class PackedTrials:
         for spec in specs:
             if reason := obstacle(specs[0], spec):
                 raise ValueError(f"The trials of a pack must train on the same images. Found {reason}.")
-        if not specs:
-            raise ValueError("A pack must hold at least one trial. Found none.")
+        require(bool(specs), "specs", specs, "those of at least one trial")
         shared = build_loader(data, specs[0].image_size, torch.device(device)).data
         self.trials = [Trial(spec, shared, device=device) for spec in specs]
         self._errors: dict[int, Exception] = {}
@@ -101,8 +101,7 @@ def packable(specs: Sequence[TrialSpec], size: int) -> list[list[int]]:
     Returns:
         Packs of indices into `specs`, by their first trial in the given order; `obstacle` says why two are apart.
     """
-    if size < 1:
-        raise ValueError(f"Parameter `size` must be at least 1 trial. Found {size}.")
+    require_at_least(1, "trial", size=size)
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, spec in enumerate(specs):
         groups.setdefault(images_of(spec), []).append(index)

@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dmf.checks import require, require_above, require_at_least, require_choice
+from dmf.fidelity import FIDELITIES
+from dmf.metrics import METRICS
 from dmf.training.augment import Augmentation
+from dmf.training.selection import LAST
 
-FIDELITIES = ("paper", "reference", "stable")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("constant", "poly")
-SPLIT = r"default|grouped|stratified|random|official|fold:\d+"
-SELECTIONS = ("last", "dice", "iou", "cb_dice", "f1", "accuracy")
+SELECTIONS = (LAST, *METRICS)
+SPLIT = r"[a-z]\w*(:\w+)?"
 
 Params = Mapping[str, Any]
 
@@ -38,8 +41,8 @@ class TrialSpec:
         auxiliary: Name of the auxiliary loss, or None.
         gamma0, tau, tick: Auxiliary schedule, equation (2); `tick` batches make one step of it.
         fidelity: "paper", "reference" or "stable" (docs/audit.md).
-        split: Which rows train, select and test: "default" (params.yaml's choice), "grouped", "stratified", "random",
-            "official", or "fold:<k>" (fold k tests, fold k + 1 selects, the others train).
+        split: Which rows train, select and test, by a name that whoever holds the data knows, such as "grouped" or
+            "fold:3"; "default" is the one that was chosen for the data set.
         filtered: Train on bilaterally filtered images, equations (26, 27).
         image_size: Side of the square images in pixels.
         epochs, batch_size, learning_rate, weight_decay: As usual.
@@ -90,28 +93,22 @@ class TrialSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "losses", tuple(self.losses))
         object.__setattr__(self, "test_noise", tuple(self.test_noise))
-        _require(bool(self.losses), "losses", self.losses, "at least one loss")
-        _require(len(set(self.losses)) == len(self.losses), "losses", self.losses, "each loss once")
-        _require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 2**32 - 1")
-        for name in ("image_size", "epochs", "batch_size", "tick"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "more than 0")
-        for name in ("gamma0", "tau", "weight_decay", "schedule_power"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
-        levels = self.test_noise
-        _require(
-            len(set(levels)) == len(levels) and all(0 < s <= 1 for s in levels),
-            "test_noise",
-            levels,
-            "different numbers above 0 and at most 1",
-        )
+        levels, known = self.test_noise, {*self.losses, self.auxiliary}
+        require(bool(self.losses), "losses", self.losses, "at least one loss")
+        require(len(set(self.losses)) == len(self.losses), "losses", self.losses, "each loss once")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 2**32 - 1")
+        for name, low in _LOWEST.items():
+            require_at_least(low, **{name: getattr(self, name)})
+        require_above(0, learning_rate=self.learning_rate)
+        apart = len(set(levels)) == len(levels) and all(0 < level <= 1 for level in levels)
+        require(apart, "test_noise", levels, "different numbers above 0 and at most 1")
         Augmentation.parse(self.augmentation)
         for name, allowed in _CHOICES.items():
-            _require(getattr(self, name) in allowed, name, getattr(self, name), "one of " + ", ".join(allowed))
-        _require(re.fullmatch(SPLIT, self.split) is not None, "split", self.split, SPLIT.replace("|", ", "))
-        known = {*self.losses, self.auxiliary}
+            require_choice(name, getattr(self, name), allowed)
+        named = re.fullmatch(SPLIT, self.split, re.ASCII) is not None
+        require(named, "split", self.split, "a name such as grouped or fold:3")
         for name in self.loss_params:
-            _require(name in known, "loss_params", name, "the name of a loss of this trial")
+            require(name in known, "loss_params", name, "the name of a loss of this trial")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `TrialSpec.from_dict` reverses it."""
@@ -123,6 +120,10 @@ class TrialSpec:
         return cls(**values)
 
 
+_LOWEST = {
+    **dict.fromkeys(("image_size", "epochs", "batch_size", "tick"), 1),
+    **dict.fromkeys(("gamma0", "tau", "weight_decay", "schedule_power"), 0),
+}
 _CHOICES = {
     "fidelity": FIDELITIES,
     "optimizer": OPTIMIZERS,
@@ -130,8 +131,3 @@ _CHOICES = {
     "precision": PRECISIONS,
     "selection": SELECTIONS,
 }
-
-
-def _require(condition: bool, name: str, found: object, expected: str) -> None:
-    if not condition:
-        raise ValueError(f"Trial field `{name}` must be {expected}. Found {found!r}.")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from dmf.registry import refuse_unknown
+from dmf.checks import refuse_unknown
 from dmf.weightings.adaptive import MAD, Bayesian, MemoryWeighting, Variance
 from dmf.weightings.base import WEIGHTINGS, Combination, Weighting
 from dmf.weightings.cov import CoV
 from dmf.weightings.dwa import DWA
 from dmf.weightings.famo import FAMO
-from dmf.weightings.fidelity import FIDELITIES
+from dmf.weightings.fidelity import RULES
 from dmf.weightings.fixed import Equal, Fixed
 from dmf.weightings.gls import GLS
 from dmf.weightings.gradients import TorchJDWeighting
@@ -27,9 +27,9 @@ from dmf.weightings.uncertainty import Uncertainty
 __all__ = [
     "DWA",
     "FAMO",
-    "FIDELITIES",
     "GLS",
     "MAD",
+    "RULES",
     "WEIGHTINGS",
     "Bayesian",
     "CoV",
@@ -70,12 +70,12 @@ def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **param
         UnknownName: for a name or fidelity that does not exist, listing those that do.
         ValueError: for a parameter that the method does not have, or out of its range.
     """
-    rules = FIDELITIES[fidelity]
+    rules = RULES[fidelity]
     cls = weighting_class(name)
     if issubclass(cls, TorchJDWeighting):
         return cls(num_losses, method=name.removeprefix(TORCHJD), **params)
     known = (parameter for parameter in inspect.signature(cls).parameters if parameter not in _GIVEN)
     refuse_unknown(f"Weighting {name!r}", params, known)
     if issubclass(cls, MemoryWeighting):
-        params["fidelity"] = FIDELITIES.name_of(rules)
+        params["fidelity"] = RULES.name_of(rules)
     return cls(num_losses, **params)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dmf.weightings.base import WEIGHTINGS, Combination, Weighting, as_weights
-from dmf.weightings.fidelity import FIDELITIES, Context
+from dmf.weightings.fidelity import RULES, Context
 from dmf.weightings.memory import RingBuffer
 from dmf.weightings.statistics import History, shares, variance
 
@@ -46,7 +46,7 @@ class MemoryWeighting(Weighting):
     ) -> None:
         super().__init__(num_losses, scale=scale)
         self.fidelity = fidelity
-        self.rules = FIDELITIES[fidelity]()
+        self.rules = RULES[fidelity]()
         self.history_size, capacity = self.rules.sizes(history_size, history_size_max)
         weights = as_weights(initial, num_losses, "initial")
         self.register_buffer("initial", weights / weights.sum())

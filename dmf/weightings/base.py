@@ -11,7 +11,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.checks import require
+from dmf.checks import require, require_at_least, require_choice, require_shape
 from dmf.registry import Registry
 
 SCALES = ("own", "sum1")
@@ -52,8 +52,8 @@ class Weighting(nn.Module, ABC):
 
     def __init__(self, num_losses: int, *, scale: str = "own") -> None:
         super().__init__()
-        require(num_losses >= 1, "num_losses", num_losses, "at least 1")
-        require(scale in SCALES, "scale", scale, "one of " + ", ".join(SCALES))
+        require_at_least(1, num_losses=num_losses)
+        require_choice("scale", scale, SCALES)
         self.num_losses = num_losses
         self.scale = scale
 
@@ -73,8 +73,7 @@ class Weighting(nn.Module, ABC):
 
     def forward(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         """Take note of the losses of this step and return its weights, in the dtype of `losses`."""
-        if losses.shape != (self.num_losses,):
-            raise ValueError(f"`losses` must have shape ({self.num_losses},). Found {tuple(losses.shape)}.")
+        require_shape("losses", losses.shape, (self.num_losses,))
         return self.weigh(mean_across_ranks(losses).to(self.dtype)).to(losses.dtype)
 
     def combine(self, losses: Float[Tensor, " N"], shared: Tensor | None = None) -> Combination:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dmf.checks import require
+from dmf.checks import require_above, require_at_least
 from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, ratio
 
 
@@ -36,8 +36,8 @@ class DWA(CarryingWeighting):
 
     def __init__(self, num_losses: int, *, temperature: float = 2.0, period: int = 50, scale: str = "own") -> None:
         super().__init__(num_losses, scale=scale)
-        require(temperature > 0, "temperature", temperature, "more than 0")
-        require(period >= 1, "period", period, "at least 1 step")
+        require_above(0, temperature=temperature)
+        require_at_least(1, "step", period=period)
         self.temperature, self.period = temperature, period
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
         for name in ("running", "newer", "older"):

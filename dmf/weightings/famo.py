@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dmf.checks import require
+from dmf.checks import require_at_least
 from dmf.weightings.base import WEIGHTINGS, CarryingWeighting
 
 EPSILON = 1e-8
@@ -42,8 +42,7 @@ class FAMO(CarryingWeighting):
         self, num_losses: int, *, learning_rate: float = 0.025, weight_decay: float = 1e-3, scale: str = "own"
     ) -> None:
         super().__init__(num_losses, scale=scale)
-        require(learning_rate >= 0, "learning_rate", learning_rate, "at least 0")
-        require(weight_decay >= 0, "weight_decay", weight_decay, "at least 0")
+        require_at_least(0, learning_rate=learning_rate, weight_decay=weight_decay)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
         for name in ("logits", "first_moment", "second_moment"):

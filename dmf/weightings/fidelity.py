@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from dmf.checks import require
+from dmf.checks import require, require_at_least
+from dmf.fidelity import PAPER, REFERENCE, STABLE
 from dmf.registry import Registry
 from dmf.weightings.statistics import History, median_absolute_deviation, normalise, shares
 
@@ -33,10 +34,10 @@ class Context(NamedTuple):
     ready: Bool[Tensor, ""]
 
 
-FIDELITIES: Registry[Paper] = Registry("fidelity")
+RULES: Registry[Paper] = Registry("fidelity")
 
 
-@FIDELITIES.register("paper")
+@RULES.register(PAPER)
 class Paper:
     """The equations of the DMF paper, section 4.
 
@@ -58,7 +59,7 @@ class Paper:
 
     def sizes(self, history_size: int, history_size_max: int) -> tuple[int, int]:
         """Warm-up length and capacity of the memory, checked."""
-        require(history_size >= 1, "history_size", history_size, "at least 1")
+        require_at_least(1, history_size=history_size)
         expected = f"at least `history_size` = {history_size}"
         require(history_size_max >= history_size, "history_size_max", history_size_max, expected)
         return history_size, history_size_max
@@ -98,7 +99,7 @@ class Paper:
         return initial
 
 
-@FIDELITIES.register("reference")
+@RULES.register(REFERENCE)
 class Reference(Paper):
     """The authors' notebook to the letter, for audit and comparison.
 
@@ -128,7 +129,7 @@ class Reference(Paper):
         return weights.float().to(weights.dtype)
 
 
-@FIDELITIES.register("stable")
+@RULES.register(STABLE)
 class Stable(Paper):
     """The paper's equations, repaired where they break down.
 

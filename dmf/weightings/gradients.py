@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.checks import require
+from dmf.checks import invalid, require_choice
 from dmf.weightings.base import Combination, Weighting, mean_across_ranks
 
 SUFFIX = "Weighting"
@@ -54,7 +54,8 @@ class TorchJDWeighting(Weighting):
     def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
         if shared is None or not shared.requires_grad:
             expected = "the tensor that requires a gradient and that all losses were computed from, such as the logits"
-            raise ValueError(f"Parameter `shared` of {self.method} must be {expected}. Found {_describe(shared)}.")
+            given = None if shared is None else "a tensor without gradient"
+            raise invalid("shared", given, expected, of=self.method)
         rows = [torch.autograd.grad(loss, shared, retain_graph=True)[0].flatten() for loss in losses]
         jacobian = torch.stack(rows).double()
         gramian = mean_across_ranks(jacobian @ jacobian.T)
@@ -68,10 +69,6 @@ class TorchJDWeighting(Weighting):
         return f"{super().extra_repr()}, method={self.method!r}"
 
 
-def _describe(shared: Tensor | None) -> str:
-    return "None" if shared is None else "a tensor without gradient"
-
-
 def _solver(method: str, params: dict[str, Any]) -> torch.nn.Module:
     """TorchJD's weighting of that name."""
     try:
@@ -79,7 +76,7 @@ def _solver(method: str, params: dict[str, Any]) -> torch.nn.Module:
     except ImportError as error:
         raise ImportError(f"Weighting 'torchjd:{method}' needs TorchJD: pip install 'dmf[gradients]'.") from error
     named = [name.removesuffix(SUFFIX) for name in aggregation.__all__ if name.endswith(SUFFIX) and name != SUFFIX]
-    require(method in named, "method", method, "one of " + ", ".join(sorted(named)))
+    require_choice("method", method, sorted(named))
     try:
         return getattr(aggregation, method + SUFFIX)(**params)
     except TypeError as error:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dmf import draws
-from dmf.checks import require
+from dmf.checks import require_above, require_within
 from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, ratio
 
 
@@ -48,9 +48,8 @@ class ReLoBRaLo(CarryingWeighting):
         scale: str = "own",
     ) -> None:
         super().__init__(num_losses, scale=scale)
-        require(0 <= alpha <= 1, "alpha", alpha, "from 0 to 1")
-        require(0 <= rho <= 1, "rho", rho, "from 0 to 1")
-        require(temperature > 0, "temperature", temperature, "more than 0")
+        require_within(0, 1, alpha=alpha, rho=rho)
+        require_above(0, temperature=temperature)
         self.alpha, self.rho, self.temperature = alpha, rho, temperature
         self.register_buffer("seed", draws.new_seed(seed))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))

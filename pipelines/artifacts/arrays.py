@@ -136,8 +136,9 @@ def split_rows(cases: pd.DataFrame, split: str) -> dict[str, Int[np.ndarray, " n
 
 
 def _sides(cases: pd.DataFrame, split: str) -> np.ndarray:
-    if split.startswith("fold:"):
-        folds, test = cases["fold"].astype(int), int(split.removeprefix("fold:"))
+    kind, _, number = split.partition(":")
+    if kind == "fold" and number.isdecimal():
+        folds, test = cases["fold"].astype(int), int(number)
         after = (folds - test) % (folds.max() + 1)
         return np.select([folds == test, after == 1], ["test", "val"], "train")
     column = "split" if split == "default" else split

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dmf.metrics import protocols_of
 from pipelines.artifacts.arrays import PreparedData
 from pipelines.report.layout import FOLD
-from pipelines.report.names import PROTOCOLS, ProtocolText
+from pipelines.report.names import PROTOCOL_TEXTS, ProtocolText
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class DataFacts:
     @property
     def protocols(self) -> Mapping[str, ProtocolText]:
         """The protocols whose tables are printed."""
-        return {name: text.about(self.foreground) for name, text in PROTOCOLS[self.task].items()}
+        return {name: PROTOCOL_TEXTS[name].about(self.foreground) for name in protocols_of(self.task)}
 
     @property
     def split_sentence(self) -> str:

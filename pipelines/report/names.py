@@ -106,41 +106,37 @@ class ProtocolText:
         return ProtocolText(f"{self.title}, under {changed}", self.metrics, f"{self.meaning} Test images: {changed}.")
 
 
-# In print order, by the task of the data set; the CSV files hold every protocol and score that was measured.
+# Of every protocol of `dmf.metrics`; the CSV files hold every score that was measured.
 # Under `reference` the columns are those of the paper's tables 1 to 3.
-PROTOCOLS = {
-    "segmentation": {
-        "reference": ProtocolText(
-            "scores as the paper computes them",
-            ("dice", "iou", "f1", "precision", "recall", "cb_dice"),
-            "Counts averaged over the test images, the metric per class, then the mean over all classes, background "
-            "included: the arithmetic of the paper's authors. Background lifts these numbers.",
-        ),
-        "per_image": ProtocolText(
-            "{foreground} scores, mean over images",
-            ("dice", "iou", "precision", "recall", "cb_dice", "hd95", "hausdorff"),
-            "The score of the {foreground} in each test image, then the mean over images (F1 is Dice here); "
-            "CB-Dice takes the background in.",
-        ),
-        "pooled": ProtocolText(
-            "{foreground} scores, counts pooled over images",
-            ("dice", "iou", "precision", "recall", "cb_dice"),
-            "The score of the {foreground} from counts summed over all test images (F1 is Dice here): large ones "
-            "weigh more. CB-Dice takes the background in.",
-        ),
-    },
-    "classification": {
-        "macro": ProtocolText(
-            "scores, mean over classes",
-            ("accuracy", "f1", "iou", "precision", "recall"),
-            "Every class weighs the same.",
-        ),
-        "weighted": ProtocolText(
-            "scores, mean over cases",
-            ("accuracy", "f1", "iou", "precision", "recall"),
-            "Every class weighs as many times as it occurs.",
-        ),
-    },
+PROTOCOL_TEXTS = {
+    "reference": ProtocolText(
+        "scores as the paper computes them",
+        ("dice", "iou", "f1", "precision", "recall", "cb_dice"),
+        "Counts averaged over the test images, the metric per class, then the mean over all classes, background "
+        "included: the arithmetic of the paper's authors. Background lifts these numbers.",
+    ),
+    "per_image": ProtocolText(
+        "{foreground} scores, mean over images",
+        ("dice", "iou", "precision", "recall", "cb_dice", "hd95", "hausdorff"),
+        "The score of the {foreground} in each test image, then the mean over images (F1 is Dice here); "
+        "CB-Dice takes the background in.",
+    ),
+    "pooled": ProtocolText(
+        "{foreground} scores, counts pooled over images",
+        ("dice", "iou", "precision", "recall", "cb_dice"),
+        "The score of the {foreground} from counts summed over all test images (F1 is Dice here): large ones "
+        "weigh more. CB-Dice takes the background in.",
+    ),
+    "macro": ProtocolText(
+        "scores, mean over classes",
+        ("accuracy", "f1", "iou", "precision", "recall"),
+        "Every class weighs the same.",
+    ),
+    "weighted": ProtocolText(
+        "scores, mean over cases",
+        ("accuracy", "f1", "iou", "precision", "recall"),
+        "Every class weighs as many times as it occurs.",
+    ),
 }
 
 # Okabe and Ito's palette, told apart under the common colour-vision deficiencies.

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import NullLocator
 
-from dmf.training.evaluation import PROTOCOLS
+from dmf.metrics import PROTOCOLS
 from pipelines.pages.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row
@@ -20,7 +20,7 @@ from pipelines.trials.finished import TrialRecord
 
 SAMPLES = 4
 MOST_MODELS = 6
-SELECTING = tuple(protocols[0] for protocols in PROTOCOLS.values())
+SELECTING = tuple(name for name, protocol in PROTOCOLS.items() if protocol.selects)
 FOUND = "#56b4e9"
 TRUTH = "#ffd92f"
 

@@ -31,14 +31,14 @@ from dmf.losses import loss_class
 from dmf.models import MODELS
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial
-from dmf.weightings import FIDELITIES, weighting_class
+from dmf.weightings import RULES, weighting_class
 from pipelines.trials.code import Code, Definition, sources_of
 
 PACKAGE = Path(dmf.__file__).parent
 
 CHOSEN_BY_NAME = {
     "dmf.losses": ("LOSSES", "REFERENCE", "STABLE"),
-    "dmf.weightings": ("WEIGHTINGS", "FIDELITIES"),
+    "dmf.weightings": ("WEIGHTINGS", "RULES"),
     "dmf.models": ("MODELS",),
     "dmf.activations": ("ACTIVATIONS",),
 }
@@ -67,7 +67,7 @@ def code_fingerprint(spec: TrialSpec) -> str:
 
 def components(spec: TrialSpec) -> frozenset[Definition]:
     """The definitions from which a trial starts: `Trial` and the classes that the spec names."""
-    classes: set[type] = {Trial, FIDELITIES[spec.fidelity], MODELS[spec.model.partition(":")[0]]}
+    classes: set[type] = {Trial, RULES[spec.fidelity], MODELS[spec.model.partition(":")[0]]}
     classes |= {loss_class(name, spec.fidelity) for name in (*spec.losses, spec.auxiliary) if name is not None}
     classes.add(weighting_class(spec.weighting))
     if spec.activation is not None:

@@ -119,7 +119,10 @@ def test_a_compiled_step_is_the_same_step() -> None:
         ({"losses": BASE, "weighting": "varance"}, r"'varance'.* Did you mean 'variance'"),
         ({"losses": BASE, "auxiliary": "cbdice"}, r"'cbdice'.* Did you mean 'cb_dice'"),
         ({"losses": BASE, "fidelity": "stable", "auxiliary": "dice"}, r"`total_steps` must be"),
-        ({"losses": BASE, "weighting": build_weighting("mad", 2)}, r"`weighting` is for 2 losses\. Found 3"),
+        (
+            {"losses": BASE, "weighting": build_weighting("mad", 2)},
+            r"`weighting` must be for as many losses as `losses` holds, 3\. Found 2",
+        ),
         (
             {"losses": BASE, "weighting": build_weighting("mad", 3), "weighting_params": {"scale": "own"}},
             r"`weighting_params` needs `weighting` given by name",

@@ -19,8 +19,8 @@ from dmf.activations import (
     replace_activations,
 )
 from dmf.activations.jacobi import jacobi_coefficients
+from dmf.checks import UnknownName
 from dmf.models import build_model
-from dmf.registry import UnknownName
 from dmf.training.build import build_network
 from dmf.training.trial import train
 from tests.support.toy import toy_data, toy_spec

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from dmf.losses import FIDELITIES, LOSSES, FusedLosses, Loss, ProbabilityLoss, RegionLoss, TrueClassLoss, build_loss
+from dmf.losses import LOSSES, VARIANTS, FusedLosses, Loss, ProbabilityLoss, RegionLoss, TrueClassLoss, build_loss
 
-EVERY = [(fidelity, name) for fidelity, registry in FIDELITIES.items() for name in registry]
-WITH_GRADIENT = [(fidelity, name) for fidelity, name in EVERY if not getattr(FIDELITIES[fidelity][name], "hard", False)]
+EVERY = [(fidelity, name) for fidelity, registry in VARIANTS.items() for name in registry]
+WITH_GRADIENT = [(fidelity, name) for fidelity, name in EVERY if not getattr(VARIANTS[fidelity][name], "hard", False)]
 SHAPES = [(2, 2, 6, 7), (3, 4, 6, 7), (2, 3, 4, 5, 6), (8, 3), (8, 2)]
 
 every = pytest.mark.parametrize(("fidelity", "name"), EVERY)
@@ -36,7 +36,7 @@ def family(cls: type[Loss]) -> list[type[Loss]]:
 
 
 def test_every_loss_class_is_registered() -> None:
-    registered = {cls for registry in FIDELITIES.values() for cls in registry.values()}
+    registered = {cls for registry in VARIANTS.values() for cls in registry.values()}
     own = {cls for cls in family(Loss) if cls.__module__.startswith("dmf.losses")}
     unregistered = own - registered - {Loss, RegionLoss, TrueClassLoss, ProbabilityLoss}
     # What is left may only be a base of registered classes that has no value of its own.
@@ -52,7 +52,7 @@ def test_variants_are_variants_of_known_losses() -> None:
 
 @every
 def test_docstring_gives_equation_and_source(fidelity: str, name: str) -> None:
-    text = inspect.getdoc(FIDELITIES[fidelity][name]) or ""
+    text = inspect.getdoc(VARIANTS[fidelity][name]) or ""
     assert "Source: " in text
     assert re.search(r"`[^`]*[Σ∑=−/][^`]*`", text), "no equation"
 
@@ -212,7 +212,7 @@ def test_integer_types_of_labels_agree(fidelity: str, name: str) -> None:
         assert torch.equal(loss(logits, target.to(dtype)), loss(logits, target))
 
 
-@pytest.mark.parametrize("fidelity", FIDELITIES)
+@pytest.mark.parametrize("fidelity", VARIANTS)
 def test_no_two_losses_are_the_same(fidelity: str) -> None:
     logits, target = example((3, 3, 6, 6))
     values = {name: build_loss(name, 3, fidelity)(logits, target).item() for name in LOSSES}

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dmf.losses import FIDELITIES, LOSSES, build_loss
-from dmf.registry import UnknownName
+from dmf.checks import UnknownName
+from dmf.losses import LOSSES, VARIANTS, build_loss
 
 # Four pixels, two classes. Probabilities of class 1: .8 .4 .3 .1; labels 1 1 0 0.
 # Class 1: TP 1.2, FP 0.4, FN 0.8. Class 0: TP 1.6, FP 0.8, FN 0.4. True-class probabilities: .8 .4 .7 .9.
@@ -190,7 +190,7 @@ def test_names_and_fidelities() -> None:
         build_loss("dice", 2, "exact")
     with pytest.raises(ValueError, match=r"'dice'.*cannot take these parameters"):
         build_loss("dice", 2, gamma=2)
-    assert set(LOSSES) == set(FIDELITIES["paper"])
+    assert set(LOSSES) == set(VARIANTS["paper"])
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dmf.checks import UnknownName
 from dmf.metrics import METRICS, PROTOCOLS, confusion_counts, empty_masks, per_image, summarise
-from dmf.registry import UnknownName
 
 ORACLE_NAMES = {"f1": "f1_score", "cb_dice": "class_balanced_dice_score", "sensitivity": "recall"}
 

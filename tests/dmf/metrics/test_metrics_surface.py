@@ -167,5 +167,5 @@ def test_shapes_and_tolerances_that_make_no_sense_are_refused() -> None:
         hd95(square(0, 0, 1), square(0, 0, 1, size=16))
     with pytest.raises(ValueError, match=r"with a spatial axis"):
         hd95(torch.ones(3), torch.ones(3))
-    with pytest.raises(ValueError, match=r"`tolerance` must be >= 0\. Found -1"):
+    with pytest.raises(ValueError, match=r"`tolerance` must be at least 0\. Found -1"):
         surface_dice(square(0, 0, 1), square(0, 0, 1), tolerance=-1)

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dmf.checks import UnknownName
 from dmf.metrics import confusion_counts, summarise
 from dmf.models import MODELS, UNet, build_model
 from dmf.models.unet import depth_for
-from dmf.registry import UnknownName
 
 
 def unet(**params: int) -> nn.Module:

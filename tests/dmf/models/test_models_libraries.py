@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from dmf.checks import UnknownName
 from dmf.models import PretrainedWeightsMissing, build_model
-from dmf.registry import UnknownName
 
 pytest.importorskip("timm")
 pytest.importorskip("segmentation_models_pytorch")
@@ -74,9 +74,9 @@ def test_same_seed_same_weights(name: str) -> None:
     ("name", "message"),
     [
         ("smp:unet", "names no encoder. Write it as smp:<architecture>/<encoder>"),
-        ("smp:unt/resnet18", "Unknown architecture 'unt'. Did you mean unet"),
-        ("smp:unet/resnt18", "Unknown encoder 'resnt18'. Did you mean resnet18"),
-        ("smp:unet/tu-resnt18", "Unknown encoder 'tu-resnt18'. Did you mean tu-resnet18"),
+        ("smp:unt/resnet18", "Unknown architecture 'unt'. Did you mean 'unet'"),
+        ("smp:unet/resnt18", "Unknown encoder 'resnt18'. Did you mean 'resnet18'"),
+        ("smp:unet/tu-resnt18", "Unknown encoder 'tu-resnt18'. Did you mean 'tu-resnet18'"),
         ("timm:vgg61", "Unknown timm classifier 'vgg61'. Did you mean .*vgg16"),
     ],
 )

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
+from dmf.checks import UnknownName
 from dmf.models import MODELS, PretrainedWeightsMissing, build_model
 from dmf.models.attention_unet import AttentionGate
 from dmf.models.layers import cut, padded
 from dmf.models.rfe_unet import SPPF, C2f, RFEUNet
 from dmf.models.swin_unet import PatchExpanding, SwinUNet
 from dmf.models.transunet import TransUNet
-from dmf.registry import UnknownName
 
 timm = pytest.importorskip("timm")
 
@@ -173,10 +173,10 @@ def test_transunet_interpolates_its_positions_for_another_size() -> None:
     [
         ("unet_classic", {"depth": 0}, r"`depth` must be at least 1\. Found 0"),
         ("unet_classic", {"spatial_dims": 4}, r"`spatial_dims` must be 2 or 3\. Found 4"),
-        ("transunet", {"heads": 5}, r"`heads` must divide `dim`, 768\. Found 5"),
+        ("transunet", {"heads": 5}, r"`heads` must be a divisor of `dim` = 768\. Found 5"),
         ("transunet", {"decoder": (8, 8)}, r"`decoder` must be 4 counts of at least 1\. Found \[8, 8\]"),
         ("transunet", {"depth": 2, "pretrained": True}, r"`pretrained` needs the default width.*'depth': 2"),
-        ("swin_unet", {"heads": (5, 6, 12, 24)}, r"`heads` must divide the stages' channels 96, 192, 384, 768"),
+        ("swin_unet", {"heads": (5, 6, 12, 24)}, r"`heads` must be divisors of the stages' channels 96, 192, 384, 768"),
         ("swin_unet", {"depths": (2,)}, r"`depths` must be at least 2 counts of at least 1\. Found \[2\]"),
         ("swin_unet", {"window": 0}, r"`window` must be at least 1\. Found 0"),
         ("swin_unet", {"dim": 48, "pretrained": True}, r"`pretrained` needs the default `dim`.*Found 48"),

@@ -96,17 +96,17 @@ def test_targets_of_arrays_are_looked_at_when_they_are_read() -> None:
     targets[5] = 2
     arrays = TrialData(data.images.numpy(), targets, data.rows, data.classes)
     arrays.read(torch.tensor([4]))
-    with pytest.raises(ValueError, match="targets must be below 2"):
+    with pytest.raises(ValueError, match="`targets` must be below 2"):
         arrays.read(torch.tensor([4, 5]))
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
     data = toy_data()
-    with pytest.raises(ValueError, match="targets must have shape"):
+    with pytest.raises(ValueError, match="`targets` must be of shape"):
         TrialData(data.images, data.targets[:, 1:], data.rows, data.classes)
     with pytest.raises(ValueError, match=r"\(N, C, H, W\) or \(N, C, D, H, W\)\. Found \(24, 16, 16\)"):
         TrialData(data.images[:, 0], data.targets, data.rows, data.classes)
     with pytest.raises(ValueError, match="split 'val' holds no image"):
         TrialData(data.images, data.targets, {**data.rows, "val": torch.tensor([])}, data.classes)
-    with pytest.raises(ValueError, match="targets must be below 1"):
+    with pytest.raises(ValueError, match="`targets` must be below 1"):
         TrialData(data.images, data.targets, data.rows, ("background",))

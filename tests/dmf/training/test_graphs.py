@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dmf.losses import FIDELITIES, LOSSES, FusedLosses, build_loss
+from dmf.fidelity import FIDELITIES
+from dmf.losses import LOSSES, FusedLosses, build_loss
 from dmf.training.graphs import NoCudaGraph, ReplayedStep
 from dmf.training.seeding import reproducible
 from dmf.training.trial import Trial

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dmf.weightings import FIDELITIES, WEIGHTINGS, TorchJDWeighting, Weighting, build_weighting
+from dmf.fidelity import FIDELITIES
+from dmf.weightings import WEIGHTINGS, TorchJDWeighting, Weighting, build_weighting
 from dmf.weightings.base import SCALES
 
 # Memory short enough for the traces below; `reference` raises it to 30 and 90.

@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dmf.metrics import PROTOCOLS
 from dmf.training.spec import TrialSpec
 from pipelines.report.build import build_report
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import lay_out, repeats_text
+from pipelines.report.names import PROTOCOL_TEXTS
 from pipelines.report.page import StudyFacts
 from pipelines.report.statistics import compare
 from pipelines.trials.finished import read_trials
@@ -20,6 +22,10 @@ from tests.support.report_trials import BASE, make_classified, make_facts, plan_
 
 STUDY = StudyFacts("s", "A study", [])
 PAIR = (("mad", "cb_dice"), ("fixed", None))
+
+
+def test_every_protocol_has_its_text() -> None:
+    assert set(PROTOCOL_TEXTS) == set(PROTOCOLS)
 
 
 def specs(**changes: object) -> list[TrialSpec]:

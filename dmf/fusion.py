@@ -40,6 +40,8 @@ class DynamicMemoryFusion(nn.Module):
     >>> fusion = DynamicMemoryFusion(["cross_entropy", "iou", "dice"], "variance", "cb_dice", num_classes=2)
     >>> out = fusion(torch.zeros(4, 2, 8, 8, requires_grad=True), torch.zeros(4, 8, 8, dtype=torch.long))
     >>> out.total.backward()
+    >>> [round(weight, 4) for weight in out.weights.tolist()], out.gamma.item()  # the memory has not spoken yet
+    ([0.3333, 0.3333, 0.3333], 5.0)
 
     All losses come from one shared pass over the logits. The state (memory, schedule, learned weights) lies in
     `state_dict`: a run that is interrupted and restored goes on bit for bit as if it had not been. Every call is

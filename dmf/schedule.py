@@ -29,6 +29,10 @@ class AuxiliarySchedule(nn.Module):
 
     Raises:
         ValueError: for a parameter out of its range, or "stable" without `total_steps`.
+
+    >>> schedule = AuxiliarySchedule(gamma0=5.0, tau=0.05, tick=1)
+    >>> [round(schedule().item(), 4) for _ in range(3)]  # 5, 5 exp −0.05, 5 exp −0.1
+    [5.0, 4.7561, 4.5242]
     """
 
     step: Int[Tensor, ""]

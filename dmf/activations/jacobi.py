@@ -29,6 +29,10 @@ class Jacobi(Series):
 
     Raises:
         ValueError: for a value out of range.
+
+    >>> legendre = Jacobi(degree=2, alpha=0.0, beta=0.0)
+    >>> legendre(torch.tensor([0.0, 50.0])).tolist()  # (3 t² − 1) / 2 at t = 0 and t = 1
+    [-0.5, 1.0]
     """
 
     def __init__(self, degree: int = 3, alpha: float = 0.5, beta: float = 0.5) -> None:

@@ -32,6 +32,9 @@ class Lerch(Series):
 
     Raises:
         ValueError: for a value out of range.
+
+    >>> Lerch(terms=2)(torch.tensor([0.0, 50.0])).tolist()  # 1 + z / 2 at z = 0 and z = 0.8
+    [1.0, 1.399999976158142]
     """
 
     def __init__(self, s: float = 1.0, a: float = 1.0, radius: float = 0.8, terms: int = 16) -> None:

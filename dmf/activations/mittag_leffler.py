@@ -32,6 +32,10 @@ class MittagLeffler(Series):
 
     Raises:
         ValueError: for a value out of range.
+
+    >>> values = MittagLeffler(alpha=1.0)(torch.tensor([0.0, 50.0]))
+    >>> [round(value, 4) for value in values.tolist()]  # exp 0 and, bounded by c = 1, exp 1
+    [1.0, 2.7183]
     """
 
     def __init__(self, alpha: float = 0.8, bound: float = 1.0, terms: int = 16) -> None:

@@ -28,6 +28,11 @@ def build_activation(name: str, **params: Any) -> nn.Module:
     Raises:
         UnknownName: for a name that is not registered.
         ValueError: for a parameter that the activation does not have, or a value out of range.
+
+    >>> import torch
+    >>> legendre = build_activation("jacobi", degree=1, alpha=0.0, beta=0.0)
+    >>> legendre(torch.tensor(50.0)).item()  # tanh
+    1.0
     """
     activation = ACTIVATIONS[name]
     refuse_unknown(f"Activation {name!r}", params, inspect.signature(activation).parameters)
@@ -45,6 +50,10 @@ def replace_activations(model: nn.Module, name: str, **params: Any) -> int:
 
     Raises:
         UnknownName, ValueError: as `build_activation`; ValueError also if the model has nothing to replace.
+
+    >>> model = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1), nn.Sigmoid())
+    >>> replace_activations(model, "lerch"), type(model[1]).__name__, type(model[3]).__name__
+    (1, 'Lerch', 'Sigmoid')
     """
     found = [
         (parent, child)

@@ -32,6 +32,9 @@ class Weierstrass(Series):
 
     Raises:
         ValueError: for a value out of range.
+
+    >>> [round(value, 4) for value in Weierstrass()(torch.tensor([0.0, 1.0])).tolist()]  # ±(1 + ½ + ¼ + ⅛)
+    [1.875, -1.875]
     """
 
     def __init__(self, a: float = 0.5, b: int = 3, terms: int = 4) -> None:

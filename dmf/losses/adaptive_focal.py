@@ -25,6 +25,10 @@ class AdaptiveFocalLoss(TrueClassLoss):
 
     Source: "Enhancing Semantic Segmentation with Adaptive Focal Loss", arXiv 2407.09828; its code runs batches of
     one volume, here each image of a batch has its own α and γ. The fidelity `reference` is that code.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(AdaptiveFocalLoss(2)(p.log(), y).item(), 4)  # −½ (¼^½ log ¾ + ½^½ log ½) / 2: half is foreground
+    0.1585
     """
 
     def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
@@ -70,6 +74,10 @@ class ReferenceAdaptiveFocalLoss(Loss):
     10,000 weigh 0.005. `f` and γ as in `adaptive_focal`, image by image.
 
     Source: the code of arXiv 2407.09828, which contradicts the paper.
+
+    >>> z, y = torch.zeros(2, 2), torch.tensor([0, 1])
+    >>> round(ReferenceAdaptiveFocalLoss(2)(z, y).item(), 4)  # −½ ½^½ log ½ of each channel: half is foreground
+    0.2451
     """
 
     def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, ""]:

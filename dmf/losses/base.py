@@ -127,6 +127,12 @@ def build_loss(name: str, num_classes: int, fidelity: str = "paper", **params: o
     Raises:
         UnknownName: if no loss has that name.
         ValueError: if the fidelity or a parameter is unknown or out of range.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(build_loss("dice", 2)(p.log(), y).item(), 4)
+    0.381
+    >>> round(build_loss("dice", 2, fidelity="reference")(p.log(), y).item(), 4)
+    0.6667
     """
     cls = loss_class(name, fidelity)
     try:

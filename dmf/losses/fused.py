@@ -21,6 +21,11 @@ class FusedLosses(nn.Module):
 
     Raises:
         ValueError: if there is no loss, or they disagree about `num_classes` or `ignore_index`.
+
+    >>> from dmf import build_loss
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> [round(value, 4) for value in FusedLosses([build_loss("dice", 2), build_loss("iou", 2)])(p.log(), y).tolist()]
+    [0.381, 0.55]
     """
 
     def __init__(self, losses: Sequence[nn.Module]) -> None:

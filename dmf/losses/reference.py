@@ -32,7 +32,12 @@ def hard_dice(counts: Counts) -> Float[Tensor, " C"]:
 
 @REFERENCE.register("dice")
 class ReferenceDiceLoss(HardCountLoss):
-    """`1 − 1/C Σ_c 2 TP_c / (2 TP_c + FP_c + FN_c + 1e-7)`, hard counts. Source: the DMF authors' notebook."""
+    """`1 − 1/C Σ_c 2 TP_c / (2 TP_c + FP_c + FN_c + 1e-7)`, hard counts. Source: the DMF authors' notebook.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(ReferenceDiceLoss(2)(p.log(), y).item(), 4)  # both are taken for class 0: 1 − (2 / 3 + 0) / 2
+    0.6667
+    """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
         return 1 - hard_dice(counts).mean()
@@ -40,7 +45,12 @@ class ReferenceDiceLoss(HardCountLoss):
 
 @REFERENCE.register("iou")
 class ReferenceIoULoss(HardCountLoss):
-    """`1 − 1/C Σ_c TP_c / (TP_c + FP_c + FN_c + 1e-7)`, hard counts. Source: the DMF authors' notebook."""
+    """`1 − 1/C Σ_c TP_c / (TP_c + FP_c + FN_c + 1e-7)`, hard counts. Source: the DMF authors' notebook.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(ReferenceIoULoss(2)(p.log(), y).item(), 4)  # both are taken for class 0: 1 − (1 / 2 + 0) / 2
+    0.75
+    """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
         return 1 - (counts.tp / (counts.tp + counts.fp + counts.fn + EPSILON * counts.images)).mean()
@@ -52,6 +62,10 @@ class ReferenceTverskyLoss(HardCountLoss):
 
     Alone among the region losses it adds its epsilon above, too: an absent class costs nothing here, 1/C elsewhere.
     Source: the DMF authors' notebook.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(ReferenceTverskyLoss(2)(p.log(), y).item(), 4)  # both are taken for class 0: 1 − (1 / 1.7 + 0) / 2
+    0.7059
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
@@ -65,6 +79,10 @@ class ReferenceFocalLoss(HardCountLoss):
 
     Not the focal loss of equation (19): it has one term per class and none per pixel. Infinite as soon as some class
     has no true positive. Source: the DMF authors' notebook.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> ReferenceFocalLoss(2)(p.log(), y).item()  # both are taken for class 0: class 1 has no true positive
+    inf
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
@@ -77,6 +95,10 @@ class ReferenceClassBalancedDiceLoss(HardCountLoss):
     """`1 − Σ_c w_c 2 TP_c / (2 TP_c + FP_c + FN_c + 1e-7)`, hard counts, weights as in `cb_dice`.
 
     Source: the DMF authors' notebook.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(ReferenceClassBalancedDiceLoss(2)(p.log(), y).item(), 4)  # classes of equal size: as `dice`
+    0.6667
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
@@ -90,6 +112,10 @@ class ReferenceCrossEntropyLoss(TrueClassLoss):
 
     A pixel whose true class is given less than 1e-7 costs 16.1 and sends no gradient. Source: the DMF authors'
     notebook, the only one of its losses that trains the network.
+
+    >>> z, y = torch.tensor([[40.0, -40.0]]), torch.tensor([1])
+    >>> round(ReferenceCrossEntropyLoss(2)(z, y).item(), 4)  # −log 1e-7, where cross-entropy is 80
+    16.1181
     """
 
     lowest = math.log(EPSILON)

@@ -41,6 +41,10 @@ class IoULoss(SmoothedRegionLoss):
     """Mean intersection over union: `1 − 1/C Σ_c (TP_c + s) / (TP_c + FP_c + FN_c + s)`.
 
     Source: DMF (BSPC 111:108388, 2026), equation (17), on soft counts; the smoothing `s` is ours (`smooth`, 1e-6).
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(IoULoss(2)(p.log(), y).item(), 4)  # 1 − (0.75 / 1.5 + 0.5 / 1.25) / 2
+    0.55
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
@@ -52,6 +56,10 @@ class DiceLoss(SmoothedRegionLoss):
     """Mean Dice: `1 − 1/C Σ_c (2 TP_c + s) / (2 TP_c + FP_c + FN_c + s)`.
 
     Source: DMF (BSPC 111:108388, 2026), equation (18), on soft counts; the smoothing `s` is ours (`smooth`, 1e-6).
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(DiceLoss(2)(p.log(), y).item(), 4)  # 1 − (1.5 / 2.25 + 1 / 1.75) / 2
+    0.381
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
@@ -65,6 +73,10 @@ class TverskyLoss(SmoothedRegionLoss):
     `alpha` weighs false positives (0.7) and `beta` false negatives (0.3), as in the authors' code: the paper gives no
     values. Source: DMF (BSPC 111:108388, 2026), equation (20), on soft counts; the smoothing `s` is ours (`smooth`,
     1e-6).
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(TverskyLoss(2)(p.log(), y).item(), 4)  # 1 − (0.75 / 1.175 + 0.5 / 0.825) / 2
+    0.3778
     """
 
     def __init__(
@@ -102,6 +114,10 @@ class ClassBalancedDiceLoss(SmoothedRegionLoss):
 
     A class absent from the batch has ratio 0 and takes nearly all the weight: the loss is then near 1 and flat. The
     fidelity `stable` mends that.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 0, 1])
+    >>> round(ClassBalancedDiceLoss(2)(p.log(), y).item(), 4)  # 1 − (⅓ 3 / 4 + ⅔ 1 / 2), the rarer class weighs twice
+    0.4167
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
@@ -115,6 +131,10 @@ class PresentClassBalancedDiceLoss(SmoothedRegionLoss):
 
     Source: DMF (BSPC 111:108388, 2026), equations (21) to (25), mended: a batch without lesions would otherwise hand
     nearly all the weight to the class that is not there.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.75, 0.25]]), torch.tensor([0, 0])
+    >>> round(PresentClassBalancedDiceLoss(2)(p.log(), y).item(), 4)  # 1 − 3 / 3.5, of the one class that is there
+    0.1429
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:

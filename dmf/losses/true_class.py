@@ -32,6 +32,10 @@ class CrossEntropyLoss(TrueClassLoss):
 
     `difficulty_weight` w >= 0 (default 0) lets hard pixels count up to 1 + w times. Source: DMF (BSPC 111:108388,
     2026), equation (16); w is named by Ramani et al. (loss fusion) without a formula, this one is ours.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(CrossEntropyLoss(2)(p.log(), y).item(), 4)  # −(log ¾ + log ½) / 2
+    0.4904
     """
 
     def __init__(self, num_classes: int, *, ignore_index: int | None = None, difficulty_weight: float = 0.0) -> None:
@@ -54,6 +58,10 @@ class FocalLoss(TrueClassLoss):
     `alpha` is one weight for all classes (0.25) or one for each; `gamma` (2) turns attention to hard pixels. Both
     defaults are the authors' code's: the paper gives no values. `difficulty_weight` w as in `cross_entropy`.
     Source: DMF (BSPC 111:108388, 2026), equation (19).
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(FocalLoss(2)(p.log(), y).item(), 4)  # −¼ (¼² log ¾ + ½² log ½) / 2
+    0.0239
     """
 
     table: Float[Tensor, " C"]
@@ -106,6 +114,10 @@ class ExponentialLoss(TrueClassLoss):
     For two classes this is `y exp(−P) + (1 − y) exp(−(1 − P))`. Source: Zarrin and Nikkhah
     (2025), "A Novel Hybrid Deep Learning Model with Receptive Field-Enhanced Skip Connections and Adaptive Loss",
     equation (3) with λ1 = λ2 = 1; for more than two classes the formula is our reading.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(ExponentialLoss(2)(p.log(), y).item(), 4)  # (exp −¾ + exp −½) / 2
+    0.5394
     """
 
     def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
@@ -123,6 +135,10 @@ class AdaptExponentialLoss(ExponentialLoss):
     contributes alike, whatever its size. An absent class has the weight `1/ε` on no pixel, so an empty or a full mask
     stays finite: the other class then weighs 1. Source: Zarrin and Nikkhah (2025), equations (1) to (3), which name no
     `epsilon` (1e-6 here). Unlike the paper's claim it is not convex in the logits.
+
+    >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+    >>> round(AdaptExponentialLoss(2)(p.log(), y).item(), 4)  # as `exponential`, each half of the pixels weighing 2
+    1.0789
     """
 
     def __init__(self, num_classes: int, *, ignore_index: int | None = None, epsilon: float = 1e-6) -> None:

@@ -34,6 +34,10 @@ def confusion_counts(
 
     Raises:
         ValueError: if the shapes differ.
+
+    >>> prediction, target = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[0, 1, 0, 1]])
+    >>> confusion_counts(prediction, target, 2)[0, 1].tolist()  # of class 1: tp, fp, fn, tn
+    [1, 1, 1, 1]
     """
     _require_same_shape(prediction, target)
     prediction, target = prediction.reshape(len(prediction), -1), target.reshape(len(target), -1)
@@ -67,6 +71,9 @@ def confusion_matrix(
     Raises:
         ValueError: if the shapes differ.
         IndexError or RuntimeError: from torch, for a class index outside 0 .. num_classes - 1.
+
+    >>> confusion_matrix(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2]), 3).tolist()  # a 1 was taken for a 2
+    [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
     """
     _require_same_shape(prediction, target)
     if ignore_index is not None:

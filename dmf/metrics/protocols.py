@@ -44,6 +44,13 @@ class Reference(Protocol):
     CB-Dice weighs classes by `1 / (ratio + 1e-6)`, ratio over the batch. Counts of 3-D images work alike.
 
     The notebook's value for a data set is the plain mean of this over its batches.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> prediction = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 1]])
+    >>> target = torch.tensor([[1, 0, 0, 0], [0, 0, 0, 1]])
+    >>> counts = confusion_counts(prediction, target, 2)
+    >>> round(summarise(counts, "reference")["dice"], 4)  # (5 / 5.5 + 2 / 2.5) / 2: the background's, and the lesion's
+    0.8545
     """
 
     task = "segmentation"
@@ -76,6 +83,13 @@ class PerImage(Protocol):
     """The foreground's score in each image, then the mean over images: what a reader takes "lesion Dice" to mean.
 
     Beside the metrics it reports how often the rules for empty masks decided: `both_empty`, `missed`, `invented`.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> prediction = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 1]])
+    >>> target = torch.tensor([[1, 0, 0, 0], [0, 0, 0, 1]])
+    >>> counts = confusion_counts(prediction, target, 2)
+    >>> round(summarise(counts, "per_image")["dice"], 4)  # (2 / 3 + 1) / 2
+    0.8333
     """
 
     task = "segmentation"
@@ -91,6 +105,13 @@ class Pooled(Protocol):
     """Counts summed over all images, then the foreground's score: mIoU* and mDice* of the Adapt Exp paper.
 
     As if the images were tiles of a single one, so that large lesions weigh more than small ones.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> prediction = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 1]])
+    >>> target = torch.tensor([[1, 0, 0, 0], [0, 0, 0, 1]])
+    >>> counts = confusion_counts(prediction, target, 2)
+    >>> round(summarise(counts, "pooled")["dice"], 4)  # 4 / 5
+    0.8
     """
 
     task = "segmentation"
@@ -105,6 +126,11 @@ class Macro(Protocol):
     """Counts summed over all images, then the mean over all classes: for classification, where no class is background.
 
     A class in neither prediction nor target is left out of the mean; in one of them only, it scores 0.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> counts = confusion_counts(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2]), 3)
+    >>> round(summarise(counts, "macro")["precision"], 4)  # (1 + 1 + ½) / 3
+    0.8333
     """
 
     task = "classification"
@@ -118,7 +144,13 @@ class Macro(Protocol):
 
 @PROTOCOLS.register("weighted")
 class Weighted(Protocol):
-    """As `macro`, but each class weighs as many times as it occurs: the "weighted" precision of the fusion paper."""
+    """As `macro`, but each class weighs as many times as it occurs: the "weighted" precision of the fusion paper.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> counts = confusion_counts(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2]), 3)
+    >>> round(summarise(counts, "weighted")["precision"], 4)  # (1 + 2 · 1 + ½) / 4
+    0.875
+    """
 
     task = "classification"
 
@@ -135,12 +167,20 @@ def _weighted_mean(pooled: Int[Tensor, "C 4"], weights: Tensor) -> Scores:
 
 
 def protocols_of(task: str) -> tuple[str, ...]:
-    """Names of the protocols that score a task, in the order of their registration."""
+    """Names of the protocols that score a task, in the order of their registration.
+
+    >>> protocols_of("classification")
+    ('macro', 'weighted')
+    """
     return tuple(name for name, protocol in PROTOCOLS.items() if protocol.task == task)
 
 
 def selecting_protocol(task: str) -> str:
-    """The one protocol of a task by which trials choose their epoch."""
+    """The one protocol of a task by which trials choose their epoch.
+
+    >>> selecting_protocol("segmentation")
+    'reference'
+    """
     (name,) = (name for name in protocols_of(task) if PROTOCOLS[name].selects)
     return name
 
@@ -159,6 +199,11 @@ def summarise(counts: Int[Tensor, " B C 4"], protocol: str = "per_image") -> dic
     Raises:
         UnknownName: for a protocol that is not registered.
         ValueError: without a pixel to judge, and where prediction or target held a class index outside 0 .. C-1.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> counts = confusion_counts(torch.tensor([[0, 1, 1, 0]]), torch.tensor([[0, 1, 0, 1]]), 2)
+    >>> round(summarise(counts)["iou"], 4)  # 1 / 3
+    0.3333
     """
     chosen = PROTOCOLS[protocol]
     _require_complete(counts)

@@ -26,6 +26,12 @@ def class_scores(counts: Num[Tensor, "*batch C 4"]) -> Scores:
 
     Returns:
         Float64 tensors of shape (*batch, C).
+
+    >>> from dmf.metrics import confusion_counts
+    >>> prediction, target = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[0, 1, 0, 1]])
+    >>> counts = confusion_counts(prediction, target, 2)
+    >>> {name: round(value.item(), 4) for name, value in class_scores(counts[0, 1]).items() if name in ("dice", "iou")}
+    {'dice': 0.5, 'iou': 0.3333}
     """
     tp, fp, fn, tn = counts.double().unbind(-1)
     dice = _fraction(2 * tp, 2 * tp + fp + fn, empty=1.0)
@@ -43,7 +49,14 @@ def class_scores(counts: Num[Tensor, "*batch C 4"]) -> Scores:
 
 
 def pixel_accuracy(counts: Num[Tensor, "*batch C 4"]) -> Float[Tensor, "*batch"]:
-    """Pixels with the right class over all pixels; 1 for an image without a pixel to judge."""
+    """Pixels with the right class over all pixels; 1 for an image without a pixel to judge.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> prediction, target = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[0, 1, 0, 1]])
+    >>> counts = confusion_counts(prediction, target, 2)
+    >>> pixel_accuracy(counts).tolist()  # two of four
+    [0.5]
+    """
     right, pixels = counts[..., TP].double().sum(-1), counts[..., 0, :].double().sum(-1)
     return _fraction(right, pixels, empty=1.0)
 
@@ -54,6 +67,11 @@ def cb_dice(counts: Num[Tensor, "*batch C 4"]) -> Float[Tensor, "*batch"]:
     The equations leave a class without a pixel undefined. If it was not predicted either it is left out, as there is
     nothing to score. If it was predicted, its weight in the limit of ever fewer pixels is 1 and its Dice 0, and so is
     the score.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> prediction, target = torch.tensor([[1, 1, 0, 0]]), torch.tensor([[1, 0, 0, 0]])
+    >>> cb_dice(confusion_counts(prediction, target, 2)).round(decimals=4).tolist()  # ¼ · 4 / 5 + ¾ · 2 / 3
+    [0.7]
     """
     tp, fp, fn, _ = counts.double().unbind(-1)
     pixels = tp + fn
@@ -70,6 +88,11 @@ def per_image(counts: Int[Tensor, " B C 4"]) -> dict[str, Float[Tensor, " B"]]:
 
     Returns:
         Float64 tensors of shape (B,), under the names in `METRICS`.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> prediction, target = torch.tensor([[1, 1], [0, 0]]), torch.tensor([[1, 0], [0, 0]])
+    >>> per_image(confusion_counts(prediction, target, 2))["iou"].tolist()  # 1 / 2; nothing there and nothing found
+    [0.5, 1.0]
     """
     means = {name: values.mean(-1) for name, values in class_scores(counts[:, 1:]).items()}
     return means | {"accuracy": pixel_accuracy(counts), "cb_dice": cb_dice(counts)}
@@ -80,6 +103,11 @@ def empty_masks(counts: Int[Tensor, " B C 4"]) -> dict[str, Tensor]:
 
     `both_empty`: nothing there and nothing predicted, scored 1. `missed`: something there, nothing predicted;
     `invented`: nothing there, something predicted; both scored 0.
+
+    >>> from dmf.metrics import confusion_counts
+    >>> prediction, target = torch.tensor([[0, 0], [0, 1], [0, 0]]), torch.tensor([[0, 1], [0, 0], [0, 0]])
+    >>> {name: int(number) for name, number in empty_masks(confusion_counts(prediction, target, 2)).items()}
+    {'both_empty': 1, 'missed': 1, 'invented': 1}
     """
     foreground = counts[:, 1:]
     there = foreground[..., TP] + foreground[..., FN] > 0

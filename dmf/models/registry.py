@@ -33,6 +33,11 @@ def build_model(
     Raises:
         UnknownName: for a name that is not registered.
         ValueError: for a missing or surplus variant, or a parameter that the model does not have.
+
+    >>> import torch
+    >>> model = build_model("unet", in_channels=1, num_classes=2, image_size=32, base_filters=4)
+    >>> model(torch.zeros(8, 1, 32, 32)).shape
+    torch.Size([8, 2, 32, 32])
     """
     kind, colon, variant = name.partition(":")
     model = MODELS[kind]

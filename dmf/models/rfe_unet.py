@@ -23,8 +23,10 @@ def _silu(in_channels: int, out_channels: int, kernel: int = 1) -> nn.Sequential
 
 
 class SPPF(nn.Module):
-    """Fast spatial pyramid pooling of YOLOv8: 1x1 convolution to half the channels, three 5x5 max-pools in a chain
-    (windows of 5, 9 and 13 pixels), concatenation of all four, 1x1 convolution back.
+    """Fast spatial pyramid pooling of YOLOv8.
+
+    1x1 convolution to half the channels, three 5x5 max-pools in a chain (windows of 5, 9 and 13 pixels), concatenation
+    of all four, 1x1 convolution back.
     """
 
     def __init__(self, channels: int) -> None:
@@ -41,8 +43,10 @@ class SPPF(nn.Module):
 
 
 class C2f(nn.Module):
-    """The block C2f of YOLOv8: 1x1 convolution, split in two halves, `bottlenecks` pairs of 3x3 convolutions in a
-    chain that begins with the second half, concatenation of both halves and every link of the chain, 1x1 convolution.
+    """The block C2f of YOLOv8.
+
+    1x1 convolution, split in two halves, `bottlenecks` pairs of 3x3 convolutions in a chain that begins with the
+    second half, concatenation of both halves and every link of the chain, 1x1 convolution.
     """
 
     def __init__(self, in_channels: int, out_channels: int, bottlenecks: int) -> None:
@@ -94,8 +98,9 @@ class _Up(nn.Module):
 
 @MODELS.register("rfe_unet")
 class RFEUNet(nn.Module):
-    """RFE U-Net (Zarrin, Nikkhah, JADM 2025, sections 3.1 and 3.2): `rfe_unet:<encoder>`, the paper's being
-    `rfe_unet:resnet34`, `rfe_unet:resnet50` and `rfe_unet:resnet101`.
+    """RFE U-Net (Zarrin, Nikkhah, JADM 2025, sections 3.1 and 3.2): `rfe_unet:<encoder>`.
+
+    The paper's are `rfe_unet:resnet34`, `rfe_unet:resnet50` and `rfe_unet:resnet101`.
 
     The encoder is timm's, five stages from half to 1/32 of the size. Each stage but the last has as its skip a
     `ReceptiveFieldEnhancement` of itself and the next. Up, per stage: 2x2 transposed convolution of stride 2,

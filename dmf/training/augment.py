@@ -103,7 +103,8 @@ class Augmenter:
         """The batch as the network sees it: images as float32 in [0, 1], targets moved along.
 
         Args:
-            images, targets: UInt8, of the data.
+            images: UInt8, of the data.
+            targets: UInt8, of the data.
             rows: The images' numbers in the data.
         """
         settings = self.settings

@@ -50,7 +50,7 @@ class TrialData:
 
     @property
     def task(self) -> str:
-        """ "segmentation" if every pixel has a class, "classification" if every image has one."""
+        """Either "segmentation", a class for every pixel, or "classification", one for every image."""
         return "classification" if self.targets.ndim == 1 else "segmentation"
 
     def read(self, rows: Int[Tensor, " b"]) -> tuple[UInt8[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:

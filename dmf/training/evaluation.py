@@ -62,7 +62,7 @@ class Predictions:
 
     @property
     def task(self) -> str:
-        """ "segmentation" or "classification"."""
+        """Either "segmentation" or "classification"."""
         return "segmentation" if self.probabilities is None else "classification"
 
     def validation(self) -> dict[str, float]:

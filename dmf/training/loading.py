@@ -70,6 +70,7 @@ class Resident:
         """Nothing: all of it is there."""
 
     def batch(self, rows: Int[Tensor, " b"]) -> Batch:
+        """The images of `rows`."""
         return Batch(*self.data.read(rows), rows)
 
 

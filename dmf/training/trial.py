@@ -83,10 +83,12 @@ class Trial:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
         return count_batches(len(self.data.rows["train"]), self.spec.batch_size)
 
     @property
     def done(self) -> bool:
+        """Whether every epoch has been trained."""
         return self.epochs_done == self.spec.epochs
 
     def epoch(self) -> EpochReport:
@@ -191,6 +193,7 @@ class Trial:
         """What the network says about every image of a split.
 
         Args:
+            split: "train", "val" or "test".
             noise: Standard deviation of Gaussian noise on the images, in units of the intensities' range. It follows
                 from (seed, data set, image) alone, so that all models are asked about the same pictures.
         """

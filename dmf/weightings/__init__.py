@@ -69,6 +69,11 @@ def build_weighting(name: str, num_losses: int, fidelity: str = "paper", **param
     Raises:
         UnknownName: for a name or fidelity that does not exist, listing those that do.
         ValueError: for a parameter that the method does not have, or out of its range.
+
+    >>> import torch
+    >>> weighting = build_weighting("gls", 2)
+    >>> weighting(torch.tensor([1.0, 4.0])).tolist()
+    [1.0, 0.25]
     """
     rules = RULES[fidelity]
     cls = weighting_class(name)

@@ -101,7 +101,13 @@ class MemoryWeighting(Weighting):
 
 @WEIGHTINGS.register("variance")
 class Variance(MemoryWeighting):
-    """w_i = Var(H_i) / Σ_j Var(H_j), population variance: equations (3, 4). The livelier loss gets the more weight."""
+    """w_i = Var(H_i) / Σ_j Var(H_j), population variance: equations (3, 4). The livelier loss gets the more weight.
+
+    >>> weighting = Variance(2, history_size=2)
+    >>> weights = [weighting(losses) for losses in torch.tensor([[1.0, 4.0], [2.0, 4.0]])][-1]
+    >>> [round(weight, 4) for weight in weights.tolist()]  # only the first varies
+    [1.0, 0.0]
+    """
 
     def statistic(self, history: History) -> Float[Tensor, " N"]:
         return variance(history)
@@ -112,7 +118,13 @@ class Variance(MemoryWeighting):
 
 @WEIGHTINGS.register("mad")
 class MAD(MemoryWeighting):
-    """w_i = MAD(H_i)^-1 / Σ_j MAD(H_j)^-1, MAD = median |H - median H|: equations (5, 6). The steadier gets more."""
+    """w_i = MAD(H_i)^-1 / Σ_j MAD(H_j)^-1, MAD = median |H - median H|: equations (5, 6). The steadier gets more.
+
+    >>> weighting = MAD(2, history_size=2)
+    >>> weights = [weighting(losses) for losses in torch.tensor([[1.0, 4.0], [2.0, 4.0]])][-1]
+    >>> [round(weight, 4) for weight in weights.tolist()]  # the second is steady
+    [0.0, 1.0]
+    """
 
     def statistic(self, history: History) -> Float[Tensor, " N"]:
         return self.rules.mad(history)
@@ -129,6 +141,11 @@ class Bayesian(MAD):
     "paper" it is fixed, and an equal prior, the default, makes these the weights of `mad`. Its notebook feeds each
     posterior back as the next prior ("reference"), which over overlapping windows drives one weight to 1; "stable"
     feeds it back with a forgetting factor and a floor.
+
+    >>> weighting = Bayesian(2, history_size=2, initial=[0.75, 0.25])
+    >>> weights = [weighting(losses) for losses in torch.tensor([[1.0, 4.0], [2.0, 8.0]])][-1]
+    >>> [round(weight, 4) for weight in weights.tolist()]  # both vary alike: the prior decides
+    [0.75, 0.25]
     """
 
     prior: Float[Tensor, " N"]

@@ -25,6 +25,11 @@ class CoV(CarryingWeighting):
     than 1e-12 is moved there; a loss that is not finite counts as its last finite value.
 
     Source: Groenendijk et al., "Multi-Loss Weighting with Coefficient of Variations", WACV 2021, equations (2, 3).
+
+    >>> weighting = CoV(2)
+    >>> weights = [weighting(losses) for losses in torch.tensor([[1.0, 1.0], [2.0, 1.0]])][-1]
+    >>> [round(weight, 4) for weight in weights.tolist()]  # only the first varies
+    [1.0, 0.0]
     """
 
     step: Int[Tensor, ""]

@@ -27,6 +27,11 @@ class DWA(CarryingWeighting):
     last finite value.
 
     Source: Liu, Johns and Davison, "End-to-End Multi-Task Learning with Attention", CVPR 2019, equation (7).
+
+    >>> weighting = DWA(2, temperature=1.0, period=1)
+    >>> weights = [weighting(losses) for losses in torch.tensor([[2.0, 2.0], [1.0, 2.0], [1.0, 2.0]])][-1]
+    >>> [round(weight, 4) for weight in weights.tolist()]  # 2 softmax(½, 1)
+    [0.7551, 1.2449]
     """
 
     step: Int[Tensor, ""]

@@ -31,6 +31,11 @@ class FAMO(CarryingWeighting):
     are; as a number ours is Σ_i w_i L_i. A loss that is not finite counts as its last finite value in the weights.
 
     Source: Liu et al., "FAMO: Fast Adaptive Multitask Optimization", NeurIPS 2023, algorithm 2.
+
+    >>> weighting = FAMO(2)
+    >>> weights = [weighting(losses) for losses in torch.tensor([[1.0, 3.0]])][-1]
+    >>> [round(weight, 4) for weight in weights.tolist()]  # at first, in inverse proportion to the losses
+    [0.75, 0.25]
     """
 
     step: Int[Tensor, ""]

@@ -18,6 +18,10 @@ class Fixed(Weighting):
         num_losses: N.
         weights: N numbers >= 0, not all 0, taken as they are.
         scale: See `Weighting`.
+
+    >>> total, weights = Fixed(2, weights=[1.0, 3.0]).combine(torch.tensor([0.5, 0.25]))
+    >>> total.item(), weights.tolist()  # 1 · ½ + 3 · ¼
+    (1.25, [1.0, 3.0])
     """
 
     weights: Float[Tensor, " N"]
@@ -37,7 +41,11 @@ class Fixed(Weighting):
 
 @WEIGHTINGS.register("equal")
 class Equal(Fixed):
-    """w_i = 1: the plain sum of the losses. It is `fixed` times N, and the same as `fixed` under scale "sum1"."""
+    """w_i = 1: the plain sum of the losses. It is `fixed` times N, and the same as `fixed` under scale "sum1".
+
+    >>> Equal(2).combine(torch.tensor([0.5, 0.25])).total.item()
+    0.75
+    """
 
     def __init__(self, num_losses: int, *, scale: str = "own") -> None:
         super().__init__(num_losses, weights=[1.0] * num_losses, scale=scale)

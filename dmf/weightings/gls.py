@@ -26,6 +26,10 @@ class GLS(CarryingWeighting):
     there is no other, weights are 1/N. A loss that is not finite counts as its last finite value in the weights.
 
     Source: Chennupati et al., "MultiNet++", CVPR Workshops 2019, equation (2).
+
+    >>> total, weights = GLS(2).combine(torch.tensor([1.0, 4.0]))
+    >>> round(total.item(), 4), [round(weight, 4) for weight in weights.tolist()]  # √(1 · 4); 2 / (2 · 1), 2 / (2 · 4)
+    (2.0, [1.0, 0.25])
     """
 
     @property

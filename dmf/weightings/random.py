@@ -24,6 +24,12 @@ class RandomWeighting(Weighting):
     A permutation of the losses does not permute the weights.
 
     Source: Lin et al., "Reasonable Effectiveness of Random Weighting", arXiv 2111.10603, algorithm 2.
+
+    >>> one, other = RandomWeighting(2, seed=7), RandomWeighting(2, seed=7)
+    >>> losses = torch.tensor([0.5, 0.25])
+    >>> weights = one(losses)
+    >>> round(weights.sum().item(), 4), torch.equal(weights, other(losses)), torch.equal(weights, one(losses))
+    (1.0, True, False)
     """
 
     seed: Int[Tensor, ""]

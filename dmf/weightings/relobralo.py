@@ -30,6 +30,11 @@ class ReLoBRaLo(CarryingWeighting):
     finite value; draws are a function of (seed, step), so a restored run draws as the uninterrupted one.
 
     Source: Bischof and Kraus, "Multi-Objective Loss Balancing for Physics-Informed Deep Learning", arXiv 2110.09813.
+
+    >>> weighting = ReLoBRaLo(2, alpha=0.0, temperature=1.0)
+    >>> weights = [weighting(losses) for losses in torch.tensor([[1.0, 1.0], [2.0, 1.0]])][-1]
+    >>> [round(weight, 4) for weight in weights.tolist()]  # 2 softmax(2, 1)
+    [1.4621, 0.5379]
     """
 
     step: Int[Tensor, ""]

@@ -25,6 +25,11 @@ class SoftAdapt(CarryingWeighting):
     that divide by Σ|s| or multiply by the loss. A loss that is not finite counts as its last finite value.
 
     Source: Heydari, Thompson and Mehmood, "SoftAdapt", arXiv 1912.12355, equation (3).
+
+    >>> weighting = SoftAdapt(2, beta=1.0)
+    >>> weights = [weighting(losses) for losses in torch.tensor([[1.0, 1.0], [2.0, 1.0]])][-1]
+    >>> [round(weight, 4) for weight in weights.tolist()]  # softmax(1, 0)
+    [0.7311, 0.2689]
     """
 
     step: Int[Tensor, ""]

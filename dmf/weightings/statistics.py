@@ -55,7 +55,7 @@ def variance(history: History) -> Float[Tensor, " N"]:
 
 
 def median_absolute_deviation(history: History, *, inverted_parity: bool = False) -> Float[Tensor, " N"]:
-    """median |H - median H|, equation (5); NaN for an empty history.
+    """Equation (5): median |H - median H|; NaN for an empty history.
 
     The median is the mean of two of the sorted values, counted from 0: those at (n - 1) // 2 and n // 2, which are
     one for odd n. With `inverted_parity` they are at n // 2 - 1 and n // 2 for odd n, and both at n // 2 for even n.

@@ -28,6 +28,10 @@ class Uncertainty(CarryingWeighting):
 
     Source: Kendall, Gal and Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018, equation (7)
     with s = log σ².
+
+    >>> total, weights = Uncertainty(2).combine(torch.tensor([1.0, 2.0]))
+    >>> total.item(), weights.tolist()  # ½ · 1 + ½ · 2, as long as nothing is learned
+    (1.5, [0.5, 0.5])
     """
 
     def __init__(self, num_losses: int, *, scale: str = "own") -> None:

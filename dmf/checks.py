@@ -84,7 +84,7 @@ def require_known(kind: str, name: str, known: Iterable[str]) -> None:
     few = len(names) <= LISTED
     close = difflib.get_close_matches(name, names, n=1 if few else 5)
     hint = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
-    listed = f" Known: {', '.join(sorted(names)[:LISTED])}{'' if few else ' ...'}." if few or not close else ""
+    listed = f" Known: {', '.join(sorted(names)[:LISTED])}{'.' if few else ', ...'}" if few or not close else ""
     raise UnknownName(f"Unknown {kind} {name!r}.{hint}{listed}")
 
 

@@ -6,4 +6,5 @@ equations break down. A loss, a weighting or a schedule that knows no such diffe
 
 from __future__ import annotations
 
-PAPER, REFERENCE, STABLE = FIDELITIES = ("paper", "reference", "stable")
+FIDELITIES = ("paper", "reference", "stable")
+PAPER, REFERENCE, STABLE = FIDELITIES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -29,8 +28,8 @@ def test_parameters_and_operations_are_those_of_the_code() -> None:
     assert measured == counts()
 
 
-def test_the_papers_figures_are_those_that_it_prints(shared: Path) -> None:
-    assert results["printed"] == printed(shared)
+def test_the_papers_figures_are_those_that_it_prints() -> None:
+    assert results["printed"] == printed()
 
 
 def test_every_registered_model_has_a_row() -> None:

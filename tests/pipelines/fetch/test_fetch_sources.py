@@ -8,7 +8,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from pipelines.artifacts.manifest import MANIFEST, Manifest
 from pipelines.core.console import StageError
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.fetch import fetch, load_mirror, zenodo
-from tests.support.places import ROOT
+from tests.support.commands import run_module
 from tests.support.site import SIGNATURE, Site
 
 FIELDS: dict[str, Any] = {
@@ -146,10 +145,9 @@ def run_kaggle(site: Site, folder: Path, **variables: str) -> subprocess.Complet
     (folder / "home").mkdir(exist_ok=True)
     (folder / "data/catalogue.yaml").write_text(yaml.safe_dump({"pictures": {**FIELDS, "sources": [KAGGLE]}}))
     kept = {name: value for name, value in os.environ.items() if "KAGGLE" not in name and "proxy" not in name.lower()}
-    kept |= {"HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "VERBOSE": "true"}
+    kept |= {"HOME": str(folder / "home"), "VERBOSE": "true"}
     kept |= {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "HTTP_PROXY": site.root}
-    command = [sys.executable, "-m", "pipelines.fetch", "--dataset", "pictures"]
-    return subprocess.run(command, cwd=folder, env={**kept, **variables}, capture_output=True, text=True, check=False)
+    return run_module("pipelines.fetch", "--dataset", "pictures", cwd=folder, environment=kept, **variables)
 
 
 def secrets_in(folder: Path, *texts: str) -> list[str]:

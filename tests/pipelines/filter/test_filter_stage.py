@@ -30,6 +30,7 @@ from pipelines.datasets.readers.images import load_image
 from pipelines.datasets.readers.masks import load_mask
 from pipelines.filter.prepare import prepare
 from tests.support.audited import audit_and_split
+from tests.support.mirror import archive
 from tests.support.places import ROOT
 
 BUSI = load_catalogue()["busi"]
@@ -281,13 +282,10 @@ def test_a_run_killed_in_the_middle_of_the_swap_loses_nothing(tmp_path: Path) ->
     assert [path.name for path in target.iterdir()] == ["earlier"]
 
 
-def test_busi_for_real(shared: Path, tmp_path: Path) -> None:
+def test_busi_for_real(tmp_path: Path) -> None:
     """A piece of BUSI through split and filter: every lesion keeps its share of the picture."""
-    archive = shared / "data" / "Dataset_BUSI.zip"
-    if not archive.is_file():
-        pytest.skip(f"{archive} is not there.")
     raw = tmp_path / "raw" / "busi"
-    with zipfile.ZipFile(archive) as opened:
+    with zipfile.ZipFile(archive("Dataset_BUSI.zip")) as opened:
         names = [name for name in opened.namelist() if any(f"({n})" in name for n in range(1, 13))]
         opened.extractall(raw, [name for name in names if "normal" not in name])
     manifest = {"dataset": "busi", "provenance": "mirror", "reduced": None, "sources": [], "fingerprint": ""}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.images import load_image
 from pipelines.split.deal import SplitTable, split_dataset, summary
 from tests.support.audited import audit_and_split
+from tests.support.mirror import unpack
 
 BUSI = load_catalogue()["busi"]
 
@@ -172,13 +172,9 @@ def test_labels_that_look_like_missing_values_survive(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def busi(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SplitTable]:
-    archive = shared / "data" / "Dataset_BUSI.zip"
-    if not archive.is_file():
-        pytest.skip(f"{archive} is not there.")
+def busi(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SplitTable]:
     root = tmp_path_factory.mktemp("data")
-    with zipfile.ZipFile(archive) as opened:
-        opened.extractall(root / "raw" / "busi")
+    unpack("Dataset_BUSI.zip", root / "raw" / "busi")
     return root, audit_and_split(root, BUSI)
 
 
@@ -227,12 +223,9 @@ def test_no_pair_of_busi_that_was_found_lies_across_splits(busi: tuple[Path, Spl
     assert sum(plain[pair.first] != plain[pair.second] for pair in busi[1].pairs) > 50
 
 
-def unpacked(shared: Path, root: Path, name: str, archive: str) -> tuple[DatasetEntry, list[Case]]:
+def unpacked(root: Path, name: str, archive: str) -> tuple[DatasetEntry, list[Case]]:
     """A data set of the mirror below `root`, with an audit that has its checksums and looked for no duplicates."""
-    if not (shared / "data" / archive).is_file():
-        pytest.skip(f"{archive} is not there.")
-    with zipfile.ZipFile(shared / "data" / archive) as opened:
-        opened.extractall(root / "raw" / name)
+    unpack(archive, root / "raw" / name)
     entry = load_catalogue()[name]
     cases = read_cases(entry, root / "raw" / name)
     checksums = {case.name: file_checksum(root / "raw" / name / case.image) for case in cases}
@@ -240,9 +233,9 @@ def unpacked(shared: Path, root: Path, name: str, archive: str) -> tuple[Dataset
     return entry, cases
 
 
-def test_no_patient_of_bus_bra_is_in_two_splits(shared: Path, tmp_path: Path) -> None:
+def test_no_patient_of_bus_bra_is_in_two_splits(tmp_path: Path) -> None:
     """All 1,875 images of 1,064 patients, 1,622 of them of patients with several; 70/15/15 and fifths of each label."""
-    entry, cases = unpacked(shared, tmp_path, "bus_bra", "BUSBRA.zip")
+    entry, cases = unpacked(tmp_path, "bus_bra", "BUSBRA.zip")
     table = split_dataset(entry, tmp_path, SplitParams()).table
     patients = pd.Series([case.patient for case in sorted(cases, key=lambda case: case.name)])
     assert (len(table), patients.nunique()) == (1875, 1064)
@@ -255,11 +248,9 @@ def test_no_patient_of_bus_bra_is_in_two_splits(shared: Path, tmp_path: Path) ->
         assert (of_label["fold"].value_counts() - len(of_label) / 5).abs().max() <= 2, label
 
 
-def test_the_official_test_set_of_the_brain_mri_stays_whole_and_loses_its_twins_in_train(
-    shared: Path, tmp_path: Path
-) -> None:
+def test_the_official_test_set_of_the_brain_mri_stays_whole_and_loses_its_twins_in_train(tmp_path: Path) -> None:
     """Images that are in Training and in Testing byte for byte; near duplicates are the audit's to find."""
-    entry, cases = unpacked(shared, tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")
+    entry, cases = unpacked(tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")
     outcome = split_dataset(entry, tmp_path, SplitParams(method="official"))
     table = outcome.table
     tested = {case.name for case in cases if case.official_split == "test"}

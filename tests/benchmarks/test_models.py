@@ -23,6 +23,7 @@ def test_the_document_prints_the_results() -> None:
         assert f"<!-- figures: {name} -->\n{table.markdown()}\n<!-- end -->" in document
 
 
+@pytest.mark.slow
 def test_parameters_and_operations_are_those_of_the_code() -> None:
     measured = [{key: row[key] for key in row if key != "milliseconds"} for row in results["models"]]
     assert measured == counts()

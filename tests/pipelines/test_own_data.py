@@ -48,6 +48,7 @@ def test_the_page_keeps_its_promise_of_eight_lines() -> None:
     assert len(ENTRY.splitlines()) == 8
 
 
+@pytest.mark.slow
 def test_the_pages_commands_lead_from_a_folder_to_trials(tmp_path: Path) -> None:
     draw(tmp_path / "scans")
     shutil.copytree(ROOT / "tune_spaces", tmp_path / "tune_spaces")

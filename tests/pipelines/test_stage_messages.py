@@ -10,6 +10,8 @@ import pytest
 from tests.support.commands import run_module
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -68,6 +68,7 @@ def test_agrees_with_segmentation_models(classes: int) -> None:
         assert_same(build_loss(name, classes)(logits, target), loss(logits, target), logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 5])
 def test_agrees_with_monai(classes: int) -> None:
     monai = pytest.importorskip("monai.losses")

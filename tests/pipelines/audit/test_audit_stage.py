@@ -230,6 +230,7 @@ def test_a_case_that_cannot_be_used_is_listed_with_the_others(
         assert culprit in message
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_before_it_fails(workplace: Path, run_stage_cli: Callable) -> None:
     run = run_stage_cli("audit", "--dataset", "busi")
     assert run.returncode == 0, run.stderr
@@ -268,6 +269,7 @@ def published(tmp_path: Path, dataset: str, archive: str) -> Summary:
     return summarise(audit_dataset(load_catalogue()[dataset], tmp_path, SIMILARITY))
 
 
+@pytest.mark.slow
 def test_brain_slices_repeat_between_the_publishers_training_and_testing(tmp_path: Path) -> None:
     """Counted on the mirror's 1,500 images; sampled pairs from 0.98 on are one picture."""
     found = published(tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")

@@ -130,6 +130,7 @@ def test_sketches_and_tiles_find_what_comparing_all_pairs_finds(
         assert [(pair.first, pair.second) for pair in found] == expected
 
 
+@pytest.mark.slow
 def test_busi_and_brain_slices_have_the_pairs_that_comparing_all_finds() -> None:
     for name, folder in (("Dataset_BUSI.zip", "malignant"), ("brain-tumor-mri-dataset.zip", "Testing/notumor")):
         thumbnails = np.stack([thumbnail(image) for image in pictures(name, folder)])
@@ -157,6 +158,7 @@ def test_no_pair_is_lost_by_looking_at_sketches(seed: int) -> None:
     np.testing.assert_allclose(np.linalg.norm(sketches, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_images_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
     """800 images have 3.3 MB of patterns; all correlations of seven crops at once would be 18 MB."""
     monkeypatch.setattr("pipelines.datasets.duplicates.TILE", 128)

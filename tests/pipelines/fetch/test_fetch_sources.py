@@ -157,6 +157,7 @@ def secrets_in(folder: Path, *texts: str) -> list[str]:
     return [str(name) for name, text in both.items() if KEY in text or SIGNATURE in text]
 
 
+@pytest.mark.slow
 def test_kaggles_client_brings_a_data_set_with_the_persons_token(site: Site, tmp_path: Path) -> None:
     site.token = "Basic " + base64.b64encode(f"ann:{KEY}".encode()).decode()
     site.content, site.cuts = packed("a.png", "b.png", times=300_000), [2_500_000]
@@ -170,6 +171,7 @@ def test_kaggles_client_brings_a_data_set_with_the_persons_token(site: Site, tmp
     assert not list((tmp_path / "data/downloads").glob("*.kaggle"))
 
 
+@pytest.mark.slow
 def test_a_token_is_found_where_the_client_looks_and_its_refusal_is_explained(site: Site, tmp_path: Path) -> None:
     token = tmp_path / "home/.kaggle/kaggle.json"
     token.parent.mkdir(parents=True)
@@ -187,6 +189,7 @@ def test_a_token_is_found_where_the_client_looks_and_its_refusal_is_explained(si
     assert not secrets_in(tmp_path, done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 def test_without_a_token_the_person_learns_what_to_do(site: Site, tmp_path: Path) -> None:
     done = run_kaggle(site, tmp_path)
     assert done.returncode == 1

@@ -117,6 +117,7 @@ def test_the_same_input_gives_the_same_bytes_and_parameters_change_the_checksum(
         assert prepare(BUSI, root, other).checksum != first.checksum
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_one_message_and_leaves_earlier_results(
     workplace: Path, root: Path, run_stage_cli: Callable
 ) -> None:
@@ -198,6 +199,7 @@ def blocks_done(root: Path) -> int:
     return len(json.loads(record.read_text())["blocks"]) if record.is_file() else 0
 
 
+@pytest.mark.slow
 def test_a_killed_filter_goes_on_and_filters_nothing_twice(workplace: Path, root: Path) -> None:
     (workplace / "params.yaml").write_text(SLOW)
     running = start_filter(workplace)

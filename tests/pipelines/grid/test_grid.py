@@ -14,6 +14,8 @@ from pipelines.core.console import StageError
 from pipelines.trials.plan import plan
 from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
+pytestmark = pytest.mark.cluster
+
 pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
 
 

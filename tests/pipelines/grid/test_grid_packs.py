@@ -11,6 +11,8 @@ import torch
 
 from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
+pytestmark = pytest.mark.cluster
+
 MEASURED = ["seconds"]
 
 pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine

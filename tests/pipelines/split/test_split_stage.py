@@ -37,6 +37,7 @@ def split(workplace: Path, **params: object) -> SplitTable:
     return audit_and_split(workplace / "data", BUSI, SplitParams.model_validate(params))
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_table_and_says_what_it_found(workplace: Path, run_stage_cli: Callable) -> None:
     twin = raw(workplace) / "malignant" / "malignant (8).png"
     for suffix in ("", "_mask"):
@@ -70,6 +71,7 @@ def test_the_command_writes_the_table_and_says_what_it_found(workplace: Path, ru
     assert written.read_bytes() == first
 
 
+@pytest.mark.slow
 def test_a_misspelt_key_is_one_message(workplace: Path, run_stage_cli: Callable) -> None:
     (workplace / "params.yaml").write_text("study: quickstart\nsplit: {sed: 1}\n")
     run = run_stage_cli("split", "--dataset", "busi")
@@ -178,6 +180,7 @@ def busi(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SplitTable]:
     return root, audit_and_split(root, BUSI)
 
 
+@pytest.mark.slow
 def test_busi_duplicates_across_labels_share_a_split(busi: tuple[Path, SplitTable]) -> None:
     table = busi[1].table
     twins = table[table["image"].str.contains(r"benign \(433\)|malignant \(145\)")]
@@ -185,6 +188,7 @@ def test_busi_duplicates_across_labels_share_a_split(busi: tuple[Path, SplitTabl
     assert twins["group"].nunique() == twins["split"].nunique() == 1
 
 
+@pytest.mark.slow
 def test_busi_meets_the_papers_counts(busi: tuple[Path, SplitTable]) -> None:
     """437 benign and 210 malignant; the paper trains on 453 of them. In groups, to within one image here."""
     table = busi[1].table
@@ -194,6 +198,7 @@ def test_busi_meets_the_papers_counts(busi: tuple[Path, SplitTable]) -> None:
     assert counts["test"] == pytest.approx(97, abs=1)
 
 
+@pytest.mark.slow
 def test_busi_has_the_groups_that_were_checked_by_eye(busi: tuple[Path, SplitTable]) -> None:
     """At least the 64 groups of 140 images known at 0.98 on full-size images, and no group larger than one sweep."""
     size = busi[1].table["group"].value_counts()
@@ -202,6 +207,7 @@ def test_busi_has_the_groups_that_were_checked_by_eye(busi: tuple[Path, SplitTab
     assert size.max() == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [12, 16, 32, 64])
 def test_no_near_duplicates_of_busi_lie_across_splits(busi: tuple[Path, SplitTable], side: int) -> None:
     """Measured independently: plain thumbnails of several sizes, correlated with numpy."""
@@ -215,6 +221,7 @@ def test_no_near_duplicates_of_busi_lie_across_splits(busi: tuple[Path, SplitTab
     assert (home[first] == home[second]).all()
 
 
+@pytest.mark.slow
 def test_no_pair_of_busi_that_was_found_lies_across_splits(busi: tuple[Path, SplitTable]) -> None:
     home = busi[1].table["split"]
     assert len(busi[1].pairs) == pytest.approx(187, abs=3)
@@ -233,6 +240,7 @@ def unpacked(root: Path, name: str, archive: str) -> tuple[DatasetEntry, list[Ca
     return entry, cases
 
 
+@pytest.mark.slow
 def test_no_patient_of_bus_bra_is_in_two_splits(tmp_path: Path) -> None:
     """All 1,875 images of 1,064 patients, 1,622 of them of patients with several; 70/15/15 and fifths of each label."""
     entry, cases = unpacked(tmp_path, "bus_bra", "BUSBRA.zip")

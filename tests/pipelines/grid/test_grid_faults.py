@@ -23,11 +23,10 @@ from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tests.support.grids import LONG, finished, run, start, tiny, wait_for
 
-pytestmark = pytest.mark.cluster
-
 EPOCHS = 6
 
-pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+# Real clusters, killed and started again: minutes on a busy machine.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ PAGES = sorted(
     if ".venv" not in path.parts
 )
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-MODULE = re.compile(r"\b(?:dmf|pipelines|tune_spaces|benchmarks)(?:\.[a-z_]\w*)+\b(?!/)")
+MODULE = re.compile(r"(?<![/\w])(?:dmf|pipelines|tune_spaces|benchmarks)(?:\.[a-z_]\w*)+\b(?!/)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(r"^```python.*?^```", re.MULTILINE | re.DOTALL)
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")

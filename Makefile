@@ -2,18 +2,19 @@
 # Each sets up its own virtual environment from nothing but Python, make and git.
 PYTHON ?= python3
 VENV   ?= .venv
-BIN    := $(VENV)/bin
+BIN    := $(abspath $(VENV))/bin
 STAMP  := $(VENV)/.installed
+PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup repro test lint format lock ui clean
+.PHONY: help setup repro test test-fast lint format lock ui clean
 .DEFAULT_GOAL := help
 
 help:  ## Show these lines
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
 setup: $(STAMP)  ## Create the virtual environment from requirements.lock
 
@@ -29,7 +30,10 @@ repro: setup  ## Run the study named in params.yaml: fetch, audit, split, filter
 	@dvc repro
 
 test: setup  ## Run the tests
-	@python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(PYTEST)
+
+test-fast: setup  ## Run the tests that take no seconds each and start no cluster: two minutes on two cores
+	@$(PYTEST) -m "not slow and not cluster"
 
 lint: setup  ## Check style, types and who may import whom
 	@ruff check .

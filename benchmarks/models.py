@@ -3,9 +3,8 @@
     python -m benchmarks.models
 
 Writes benchmarks/results/models.json and the tables of docs/models.md. Operations are counted by torch's flop counter
-on one image of 3 x 256 x 256 and given as multiply-adds; a FLOP count is twice that. The paper's figures are looked for
-in $DMF_SHARED, or in `shared` beside the repository, and stay as they are where it is not at hand. A step is forward,
-backward and Adam on two images; models take turns, the best turn counts. The GPU is used where there is one.
+on one image of 3 x 256 x 256 and given as multiply-adds; a FLOP count is twice that. A step is forward, backward
+and Adam on two images; models take turns, the best turn counts. The GPU is used where there is one.
 """
 
 from __future__ import annotations
@@ -176,9 +175,9 @@ def counts() -> list[dict[str, Any]]:
     return rows
 
 
-def printed(shared: Path) -> dict[str, float]:
+def printed() -> dict[str, float]:
     """The paper's GFLOPs (table 7), by our names."""
-    with (shared / "published" / "adaptexp.csv").open(newline="") as file:
+    with (ROOT / "pipelines/papers/published/adaptexp.csv").open(newline="") as file:
         found = {row["architecture"]: float(row["gflops"]) for row in csv.DictReader(file) if row["gflops"]}
     return {subject.name: found[subject.printed_as] for subject in SUBJECTS if subject.printed_as is not None}
 
@@ -239,13 +238,6 @@ def tables(results: dict[str, Any]) -> dict[str, Table]:
 
 
 def main() -> None:
-    shared = Path(os.environ.get("DMF_SHARED", ROOT.parent / "shared"))
-    before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
-    if (shared / "published").is_dir():
-        paper = printed(shared)
-    else:
-        paper = before.get("printed", {})
-        say(f"No published tables in {shared}: the paper's figures stay as they are.")
     rows = counts()
     for row, subject in track(list(zip(rows, SUBJECTS, strict=True)), "training steps", unit="models"):
         row["milliseconds"] = round(step_milliseconds(subject), 1)
@@ -255,7 +247,7 @@ def main() -> None:
         "load": round(os.getloadavg()[0], 1),
         "torch": torch.__version__,
     }
-    results = {"machine": machine, "printed": paper, "models": rows}
+    results = {"machine": machine, "printed": printed(), "models": rows}
     document = DOCUMENT.read_text(encoding="utf-8")
     for name, table in tables(results).items():
         document = insert(document, name, table)

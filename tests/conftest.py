@@ -1,27 +1,18 @@
-"""Fixtures for every test: the handed-over data, where it is at hand, and quiet, single-threaded torch."""
+"""For every test: single-threaded torch, no deadlines, and `gpu` means that there must be one."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
-from tests.support.places import ROOT
-
 settings.register_profile("patient", deadline=None)  # timings never decide a test
 settings.load_profile("patient")
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """Folder with the papers' oracle and a mirror of real data: $DMF_SHARED, or `shared` beside the repository."""
-    folder = Path(os.environ.get("DMF_SHARED", ROOT.parent / "shared"))
-    if not (folder / "oracles").is_dir():
-        pytest.skip(f"No oracles in {folder}; set DMF_SHARED to the folder that holds them.")
-    return folder
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no GPU")
 
 
 @pytest.fixture(scope="session", autouse=True)

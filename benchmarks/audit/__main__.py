@@ -1,12 +1,7 @@
-"""Compute every figure of `docs/audit.md` and write it there: `python -m benchmarks.audit`.
-
-Two tables need data that is not in the repository (the notebook's numbers and the paper's tables). They are looked for
-in $DMF_SHARED, or in `shared` beside the repository, and stay as they are where it is not at hand.
-"""
+"""Compute every figure of `docs/audit.md` and write it there: `python -m benchmarks.audit`."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +21,7 @@ FIGURES: dict[str, Callable[[], Table]] = {
     "attached": weightings.attached,
     "median": weightings.median,
     "collapse": weightings.collapse,
+    "collapse-oracle": weightings.collapse_oracle,
     "constant": weightings.constant,
     "warm-up": weightings.warm_up,
     "auxiliary-share": weightings.auxiliary_share,
@@ -33,22 +29,14 @@ FIGURES: dict[str, Callable[[], Table]] = {
     "class-weights": losses.class_weights,
     "protocols": metrics.protocols,
     "background": metrics.background,
-    "empty": metrics.empty,
-}
-SHARED_FIGURES: dict[str, Callable[[Path], Table]] = {
-    "collapse-oracle": weightings.collapse_oracle,
     "published": metrics.published,
+    "empty": metrics.empty,
 }
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    shared = Path(os.environ.get("DMF_SHARED", ROOT.parent / "shared"))
     tables = {name: figures() for name, figures in FIGURES.items()}
-    if (shared / "oracles").is_dir():
-        tables |= {name: figures(shared) for name, figures in SHARED_FIGURES.items()}
-    else:
-        say(f"No oracles in {shared}: {', '.join(SHARED_FIGURES)} stay as they are.")
     document = DOCUMENT.read_text(encoding="utf-8")
     for name, table in tables.items():
         document = insert(document, name, table)

@@ -12,6 +12,7 @@ from torch import Tensor
 from benchmarks.audit.tables import Table
 from dmf.metrics import confusion_counts, summarise
 
+PRINTED = Path(__file__).resolve().parents[2] / "pipelines/papers/published/dmf.csv"
 SHOWN = ("dice", "iou", "f1", "precision", "recall", "cb_dice")
 
 
@@ -63,14 +64,14 @@ def empty() -> Table:
     return Table(["protocol", *SHOWN], rows)
 
 
-def published(shared: Path) -> Table:
+def published() -> Table:
     """What the paper's own tables say about how they were computed, and about the lesion.
 
     With D the mean of two classes' Dice and CB their mean weighted by (22), r the lesion's share of the pixels:
     lesion Dice = (CB - 2 r D) / (1 - 2 r).
     """
     tables: dict[str, dict[tuple[str, str], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    with (shared / "published/dmf.csv").open(newline="") as file:
+    with PRINTED.open(newline="") as file:
         for row in csv.DictReader(file):
             configuration = (row["weighting"], row["auxiliary"])
             tables[row["dataset"]][configuration][row["metric"]] = float(row["mean"]) / 100

@@ -15,6 +15,7 @@ from dmf.fidelity import FIDELITIES
 from dmf.schedule import AuxiliarySchedule
 from dmf.weightings import RULES, build_weighting
 
+ORACLE = Path(__file__).resolve().parents[2] / "tests/oracles/dmf_reference.json"
 EPOCHS, BATCH = 100, 32
 # Training images at 70 % of each of the paper's data sets.
 TRAINING_IMAGES = {"BUSI": 453, "BUSC": 175, "BUS Synthetic": 350}
@@ -54,10 +55,10 @@ def collapse() -> Table:
     return Table(COLLAPSE, _collapse("made up", trace()))
 
 
-def collapse_oracle(shared: Path) -> Table:
+def collapse_oracle() -> Table:
     """The same on the loss traces on which the notebook was run."""
     rows = []
-    for case in json.loads((shared / "oracles/dmf_reference.json").read_text())["weights"]:
+    for case in json.loads(ORACLE.read_text())["weights"]:
         if case["method"] == "bayes":
             sizes = {key: case[key] for key in ("history_size", "history_size_max")}
             name = f"{case['kind']}, warm-up {case['history_size']}"

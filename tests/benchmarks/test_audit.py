@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from benchmarks.audit.__main__ import DOCUMENT, FIGURES, SHARED_FIGURES
+from benchmarks.audit.__main__ import DOCUMENT, FIGURES
 from benchmarks.audit.tables import Table, insert, places
 
 NUMBER = re.compile(r"-?\d+\.?\d*")
@@ -41,13 +40,8 @@ def test_the_audit_prints_what_the_code_computes(name: str) -> None:
     assert_same(printed(name), table(name).markdown())
 
 
-@pytest.mark.parametrize("name", SHARED_FIGURES)
-def test_the_audit_prints_what_the_authors_numbers_give(name: str, shared: Path) -> None:
-    assert_same(printed(name), SHARED_FIGURES[name](shared).markdown())
-
-
 def test_every_table_has_a_place_and_every_place_a_table() -> None:
-    assert sorted(places(DOCUMENT.read_text(encoding="utf-8"))) == sorted({**FIGURES, **SHARED_FIGURES})
+    assert sorted(places(DOCUMENT.read_text(encoding="utf-8"))) == sorted(FIGURES)
 
 
 def test_a_table_without_a_place_is_refused() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -24,13 +23,14 @@ def test_the_document_prints_the_results() -> None:
         assert f"<!-- figures: {name} -->\n{table.markdown()}\n<!-- end -->" in document
 
 
+@pytest.mark.slow
 def test_parameters_and_operations_are_those_of_the_code() -> None:
     measured = [{key: row[key] for key in row if key != "milliseconds"} for row in results["models"]]
     assert measured == counts()
 
 
-def test_the_papers_figures_are_those_that_it_prints(shared: Path) -> None:
-    assert results["printed"] == printed(shared)
+def test_the_papers_figures_are_those_that_it_prints() -> None:
+    assert results["printed"] == printed()
 
 
 def test_every_registered_model_has_a_row() -> None:

@@ -14,6 +14,7 @@ from dmf.training.trial import Trial
 from tests.support.toy import toy_data, toy_spec
 
 
+@pytest.mark.slow
 def test_the_obvious_script_trains_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec, data = replace(toy_spec(), auxiliary="cb_dice", tick=2), toy_data()
     trial = Trial(spec, data)

@@ -20,6 +20,8 @@ import pytest
 
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.cluster
+
 BIN = Path(sys.executable).parent
 
 

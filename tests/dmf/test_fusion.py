@@ -160,6 +160,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_all_ranks_agree_on_the_weights(tmp_path: Path) -> None:
     """Two real processes: weights are those of the mean losses, each total is of the rank's own losses."""
     store = tmp_path / "store"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines.fetch import download
+from tests.support.commands import run_module
 from tests.support.pictures import disc, save, texture
 from tests.support.places import ROOT
 from tests.support.site import Site, serve
@@ -53,9 +52,7 @@ def run_stage_cli(workplace: Path) -> RunStage:
     """`run("split", "--dataset", "busi")` as a person would in that folder."""
 
     def run(stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", f"pipelines.{stage}", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, cwd=workplace, env=environment, capture_output=True, text=True)
+        return run_module(f"pipelines.{stage}", *arguments, cwd=workplace)
 
     return run
 
@@ -70,6 +67,7 @@ def prepared_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "split": [],
         "filter": ["--reports", pages],
     }.items():
-        command = [sys.executable, "-m", f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root), *options]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        run_module(
+            f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root), *options, cwd=ROOT
+        ).check_returncode()
     return root

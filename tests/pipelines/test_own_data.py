@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from pipelines.core.console import StageError
 from pipelines.datasets.cases import read_cases
 from pipelines.datasets.catalogue import find_entries
 from pipelines.fetch import fetch
+from tests.support.commands import run_module
 from tests.support.pictures import disc, save, texture
 from tests.support.places import ROOT
 
@@ -50,6 +48,7 @@ def test_the_page_keeps_its_promise_of_eight_lines() -> None:
     assert len(ENTRY.splitlines()) == 8
 
 
+@pytest.mark.slow
 def test_the_pages_commands_lead_from_a_folder_to_trials(tmp_path: Path) -> None:
     draw(tmp_path / "scans")
     shutil.copytree(ROOT / "tune_spaces", tmp_path / "tune_spaces")
@@ -59,9 +58,7 @@ def test_the_pages_commands_lead_from_a_folder_to_trials(tmp_path: Path) -> None
     (tmp_path / "data/catalogue.yaml").write_text(ENTRY)
     said = ""
     for command in COMMANDS:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "DMF_DATA_MIRROR": ""}
-        words = [sys.executable, "-m", *command.split()]
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = run_module(*command.split(), cwd=tmp_path, DMF_DATA_MIRROR="")
         assert done.returncode == 0, f"{command}: {done.stderr}"
         said += done.stdout
     assert "Terms: Not to be passed on." in said

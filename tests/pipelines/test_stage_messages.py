@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import run_module
 from tests.support.places import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_one_message_and_nothing_changed(house: Path, stage: str, study: str, expected: list[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in (house / "trials").rglob("*")}
-    command = [sys.executable, "-m", f"pipelines.{stage}", "--study", study]
-    done = subprocess.run(command, cwd=house, capture_output=True, text=True, check=False)
+    done = run_module(f"pipelines.{stage}", "--study", study, cwd=house)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("error: ")

@@ -136,6 +136,7 @@ def test_as_many_classes_as_labels_do_not_fit_a_byte(classes: int) -> None:
         assert FusedLosses(build(("cross_entropy", "dice"), classes))(logits, spoilt).isnan().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 def test_compiles_without_a_change(classes: int) -> None:
     logits, target = example((3, classes, 6, 6))

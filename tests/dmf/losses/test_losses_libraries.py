@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
 
 from dmf.losses import build_loss
+from tests.support.oracle import notebook
 
 REFERENCE_NAMES = {
     "dice": "dice_loss",
@@ -23,8 +21,8 @@ REFERENCE_NAMES = {
 
 @pytest.mark.parametrize("case", range(4))
 @pytest.mark.parametrize("name", REFERENCE_NAMES)
-def test_reference_fidelity_equals_the_notebook(shared: Path, name: str, case: int) -> None:
-    metrics = json.loads((shared / "oracles" / "dmf_reference.json").read_text())["metrics"][case]
+def test_reference_fidelity_equals_the_notebook(name: str, case: int) -> None:
+    metrics = notebook()["metrics"][case]
     logits, target = torch.tensor(metrics["logits"]).movedim(-1, 1), torch.tensor(metrics["labels"])
     value = build_loss(name, metrics["num_classes"], "reference")(logits, target)
     assert value.item() == pytest.approx(metrics["values"][REFERENCE_NAMES[name]], abs=1e-5)
@@ -70,6 +68,7 @@ def test_agrees_with_segmentation_models(classes: int) -> None:
         assert_same(build_loss(name, classes)(logits, target), loss(logits, target), logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 5])
 def test_agrees_with_monai(classes: int) -> None:
     monai = pytest.importorskip("monai.losses")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +9,7 @@ from hypothesis import strategies as st
 
 from dmf.checks import UnknownName
 from dmf.metrics import METRICS, PROTOCOLS, confusion_counts, empty_masks, per_image, summarise
+from tests.support.oracle import notebook
 
 ORACLE_NAMES = {"f1": "f1_score", "cb_dice": "class_balanced_dice_score", "sensitivity": "recall"}
 
@@ -126,8 +124,8 @@ def test_a_class_in_neither_mask_scores_zero_in_the_reference_and_is_no_class_in
 # --- the reference against the authors' numbers ---
 
 
-def test_the_reference_reproduces_the_authors_numbers(shared: Path) -> None:
-    cases = json.loads((shared / "oracles/dmf_reference.json").read_text())["metrics"]
+def test_the_reference_reproduces_the_authors_numbers() -> None:
+    cases = notebook()["metrics"]
     assert cases
     for case in cases:
         prediction, target = torch.tensor(case["logits"]).argmax(-1), torch.tensor(case["labels"])

@@ -146,6 +146,7 @@ def test_memory_layout_does_not_change_logits(case: Case) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @every
 def test_it_compiles_as_one_graph(case: Case) -> None:
     """Traced whole, in training. The code generator, slow and the same for all, is tested in test_models_learning."""

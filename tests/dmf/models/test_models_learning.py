@@ -14,6 +14,8 @@ from dmf.models import build_model
 
 pytest.importorskip("timm")
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 
 

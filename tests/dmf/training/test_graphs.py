@@ -79,7 +79,7 @@ def test_a_step_has_no_state_but_its_tensors(weighting: str) -> None:
     assert not all(torch.equal(one, other) for one, other in zip(once, before, strict=True))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 def test_a_step_that_waits_for_the_device_goes_on_without_graph() -> None:
     total = torch.zeros((), device="cuda")
 

@@ -100,7 +100,7 @@ def test_a_streamed_trial_is_the_resident_one(
     np.testing.assert_array_equal(one.predictions, other.predictions)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 def test_on_a_gpu_streamed_batches_are_the_resident_ones(tmp_path: Path) -> None:
     data, device = toy_data(), torch.device("cuda")
     resident, streamed = Resident(data, 8, device), Streamed(mapped(data, tmp_path), 8, device)

@@ -68,7 +68,7 @@ def test_an_epoch_reports_the_rate_of_its_last_step() -> None:
     assert [trial.epoch().learning_rate for _ in range(2)] == pytest.approx([0.4, 0.1])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_on_a_gpu_the_rate_is_a_tensor_of_the_same_values(optimizer: str) -> None:
     spec = toy_spec(schedule="poly", learning_rate=0.5, epochs=2, optimizer=optimizer)

@@ -12,7 +12,7 @@ from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial, train
 from tests.support.toy import toy_data, toy_spec
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 TOLERANCE = {"cpu": 0.0, "cuda": 1e-5}
 """Between a trial in a pack and alone: none on a CPU; on a GPU float32 rounding of kernels in another order."""
 

@@ -113,6 +113,7 @@ def test_so_it_does_with_any_optimiser_precision_selection_and_loss_that_has_a_m
     assert_same_results(second.finish(), whole.finish())
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_all_that_another_needs(tmp_path: Path) -> None:
     spec, checkpoint = spec_of("bayesian", epochs=2), tmp_path / "checkpoint.pt"
     command = [sys.executable, "-c", KILLED_AFTER_ONE_EPOCH, str(checkpoint), json.dumps(spec.to_dict())]

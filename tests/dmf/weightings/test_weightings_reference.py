@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
 from dmf.weightings import build_weighting
+from tests.support.oracle import notebook
 
 NAMES = {"var": "variance", "mad": "mad", "bayes": "bayesian"}
 CASES = range(12)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_weights_and_total_are_those_of_the_notebook(shared: Path, case: int) -> None:
-    cases = json.loads((shared / "oracles" / "dmf_reference.json").read_text())["weights"]
+def test_weights_and_total_are_those_of_the_notebook(case: int) -> None:
+    cases = notebook()["weights"]
     assert len(cases) == len(CASES)
     oracle = cases[case]
     losses = torch.tensor(oracle["losses"], dtype=torch.float32)

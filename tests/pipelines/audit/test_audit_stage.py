@@ -6,7 +6,6 @@ import html.parser
 import json
 import shutil
 import subprocess
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pipelines.audit.summary import Summary, summarise
 from pipelines.core.console import StageError
 from pipelines.datasets.catalogue import load_catalogue
 from pipelines.pages.slices import flat
+from tests.support.mirror import unpack
 from tests.support.pictures import save, texture
 
 BUSI = load_catalogue()["busi"]
@@ -230,6 +230,7 @@ def test_a_case_that_cannot_be_used_is_listed_with_the_others(
         assert culprit in message
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_before_it_fails(workplace: Path, run_stage_cli: Callable) -> None:
     run = run_stage_cli("audit", "--dataset", "busi")
     assert run.returncode == 0, run.stderr
@@ -262,19 +263,16 @@ def test_volumes_and_modalities_become_pictures() -> None:
     assert flat(volume[0], 2).shape == (4, 5)
 
 
-def published(shared: Path, tmp_path: Path, dataset: str, archive: str) -> Summary:
+def published(tmp_path: Path, dataset: str, archive: str) -> Summary:
     """The audit of a data set of the mirror."""
-    path = shared / "data" / archive
-    if not path.is_file():
-        pytest.skip(f"{path} is not there.")
-    with zipfile.ZipFile(path) as opened:
-        opened.extractall(tmp_path / "raw" / dataset)
+    unpack(archive, tmp_path / "raw" / dataset)
     return summarise(audit_dataset(load_catalogue()[dataset], tmp_path, SIMILARITY))
 
 
-def test_brain_slices_repeat_between_the_publishers_training_and_testing(shared: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_brain_slices_repeat_between_the_publishers_training_and_testing(tmp_path: Path) -> None:
     """Counted on the mirror's 1,500 images; sampled pairs from 0.98 on are one picture."""
-    found = published(shared, tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")
+    found = published(tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")
     across = {step.similarity: step.across_splits for step in found.ladder}
     assert across == pytest.approx({0.95: 146, 0.96: 122, 0.97: 111, 0.98: 90, 0.99: 69, 0.999: 47}, abs=3)
     assert found.across_labels == []
@@ -282,7 +280,7 @@ def test_brain_slices_repeat_between_the_publishers_training_and_testing(shared:
     assert sum(map(len, found.same_file)) == 49
 
 
-def test_an_image_of_crack_forest_has_the_mask_of_another_one(shared: Path, tmp_path: Path) -> None:
-    found = published(shared, tmp_path, "crack_forest", "CrackForest-dataset.zip")
+def test_an_image_of_crack_forest_has_the_mask_of_another_one(tmp_path: Path) -> None:
+    found = published(tmp_path, "crack_forest", "CrackForest-dataset.zip")
     assert [[Path(name).name for name in names] for names in found.shared_masks] == [["042.jpg", "065.jpg"]]
     assert (found.images, found.groups, found.empty) == (118, [], [])

@@ -7,7 +7,6 @@ import random
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,6 +24,7 @@ from pipelines.datasets.duplicates import (
     near_duplicates,
     thumbnail,
 )
+from tests.support.mirror import archive
 
 SIMILARITY = 0.95
 
@@ -130,18 +130,17 @@ def test_sketches_and_tiles_find_what_comparing_all_pairs_finds(
         assert [(pair.first, pair.second) for pair in found] == expected
 
 
-def test_busi_and_brain_slices_have_the_pairs_that_comparing_all_finds(shared: Path) -> None:
-    for archive, folder in (("Dataset_BUSI.zip", "malignant"), ("brain-tumor-mri-dataset.zip", "Testing/notumor")):
-        thumbnails = np.stack([thumbnail(image) for image in pictures(shared / "data" / archive, folder)])
+@pytest.mark.slow
+def test_busi_and_brain_slices_have_the_pairs_that_comparing_all_finds() -> None:
+    for name, folder in (("Dataset_BUSI.zip", "malignant"), ("brain-tumor-mri-dataset.zip", "Testing/notumor")):
+        thumbnails = np.stack([thumbnail(image) for image in pictures(name, folder)])
         found = near_duplicates(thumbnails, SIMILARITY)
         assert len(found) > 10
         assert [(pair.first, pair.second) for pair in found] == all_pairs(thumbnails, SIMILARITY)
 
 
-def pictures(archive: Path, folder: str) -> list[np.ndarray]:
-    if not archive.is_file():
-        pytest.skip(f"{archive} is not there.")
-    with zipfile.ZipFile(archive) as opened:
+def pictures(name: str, folder: str) -> list[np.ndarray]:
+    with zipfile.ZipFile(archive(name)) as opened:
         names = sorted(n for n in opened.namelist() if f"{folder}/" in n and "_mask" not in n and not n.endswith("/"))
         return [cv2.imdecode(np.frombuffer(opened.read(name), np.uint8), cv2.IMREAD_GRAYSCALE) for name in names]
 
@@ -159,6 +158,7 @@ def test_no_pair_is_lost_by_looking_at_sketches(seed: int) -> None:
     np.testing.assert_allclose(np.linalg.norm(sketches, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_images_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
     """800 images have 3.3 MB of patterns; all correlations of seven crops at once would be 18 MB."""
     monkeypatch.setattr("pipelines.datasets.duplicates.TILE", 128)

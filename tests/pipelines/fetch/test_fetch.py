@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,8 @@ from pipelines.datasets.cases import read_cases
 from pipelines.datasets.catalogue import load_catalogue
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.fetch import fetch, load_mirror, mirror_from_environment
-from tests.support.places import ROOT
+from tests.support.commands import run_module
+from tests.support.mirror import mirror
 
 CATALOGUE = load_catalogue()
 
@@ -48,9 +47,7 @@ def mirror_of(folder: Path, **entries: object) -> Path:
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipelines.fetch", *arguments]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
+    return run_module("pipelines.fetch", *arguments, cwd=cwd, **environment)
 
 
 @pytest.fixture
@@ -191,8 +188,8 @@ def test_a_manifest_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
         read_manifest(tmp_path, "pictures")
 
 
-def test_busi_from_the_mirror_on_the_command_line(shared: Path, tmp_path: Path) -> None:
-    done = run("--dataset", "busi", cwd=tmp_path, DMF_DATA_MIRROR=str(shared / "data"))
+def test_busi_from_the_mirror_on_the_command_line(tmp_path: Path) -> None:
+    done = run("--dataset", "busi", cwd=tmp_path, DMF_DATA_MIRROR=str(mirror()))
     assert done.returncode == 0, done.stderr
     assert "mirror, longest side 256 px" in done.stdout
     cases = read_cases(CATALOGUE["busi"], tmp_path / "data/raw/busi")

@@ -263,6 +263,7 @@ def test_an_unreachable_publisher_says_what_to_do_by_hand(site: Site, tmp_path: 
     assert len(site.requests) == 1
 
 
+@pytest.mark.slow
 def test_killed_while_downloading_it_resumes(site: Site, tmp_path: Path) -> None:
     site.content, site.cuts, site.stall = archive(8), [600_000], threading.Event()
     wanted, part = entry(site.url, site.content), tmp_path / "downloads/pictures.zip.part"
@@ -278,6 +279,7 @@ def test_killed_while_downloading_it_resumes(site: Site, tmp_path: Path) -> None
     assert site.requests[-1]["Range"] == f"bytes={int(site.requests[-1]['Range'][6:-1])}-" != "bytes=0-"
 
 
+@pytest.mark.slow
 def test_killed_while_unpacking_nothing_looks_finished(site: Site, tmp_path: Path) -> None:
     content = archive(30)
     wanted, place = entry(site.url, content), tmp_path / "downloads" / "pictures.zip"
@@ -294,6 +296,7 @@ def test_killed_while_unpacking_nothing_looks_finished(site: Site, tmp_path: Pat
     assert not site.requests
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_share_one_download(site: Site, tmp_path: Path) -> None:
     site.content = archive(8)
     wanted = entry(site.url, site.content)

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from pipelines.artifacts.manifest import MANIFEST, Manifest
 from pipelines.core.console import StageError
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.fetch import fetch, load_mirror, zenodo
-from tests.support.places import ROOT
+from tests.support.commands import run_module
 from tests.support.site import SIGNATURE, Site
 
 FIELDS: dict[str, Any] = {
@@ -146,10 +145,9 @@ def run_kaggle(site: Site, folder: Path, **variables: str) -> subprocess.Complet
     (folder / "home").mkdir(exist_ok=True)
     (folder / "data/catalogue.yaml").write_text(yaml.safe_dump({"pictures": {**FIELDS, "sources": [KAGGLE]}}))
     kept = {name: value for name, value in os.environ.items() if "KAGGLE" not in name and "proxy" not in name.lower()}
-    kept |= {"HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "VERBOSE": "true"}
+    kept |= {"HOME": str(folder / "home"), "VERBOSE": "true"}
     kept |= {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "HTTP_PROXY": site.root}
-    command = [sys.executable, "-m", "pipelines.fetch", "--dataset", "pictures"]
-    return subprocess.run(command, cwd=folder, env={**kept, **variables}, capture_output=True, text=True, check=False)
+    return run_module("pipelines.fetch", "--dataset", "pictures", cwd=folder, environment=kept, **variables)
 
 
 def secrets_in(folder: Path, *texts: str) -> list[str]:
@@ -159,6 +157,7 @@ def secrets_in(folder: Path, *texts: str) -> list[str]:
     return [str(name) for name, text in both.items() if KEY in text or SIGNATURE in text]
 
 
+@pytest.mark.slow
 def test_kaggles_client_brings_a_data_set_with_the_persons_token(site: Site, tmp_path: Path) -> None:
     site.token = "Basic " + base64.b64encode(f"ann:{KEY}".encode()).decode()
     site.content, site.cuts = packed("a.png", "b.png", times=300_000), [2_500_000]
@@ -172,6 +171,7 @@ def test_kaggles_client_brings_a_data_set_with_the_persons_token(site: Site, tmp
     assert not list((tmp_path / "data/downloads").glob("*.kaggle"))
 
 
+@pytest.mark.slow
 def test_a_token_is_found_where_the_client_looks_and_its_refusal_is_explained(site: Site, tmp_path: Path) -> None:
     token = tmp_path / "home/.kaggle/kaggle.json"
     token.parent.mkdir(parents=True)
@@ -189,6 +189,7 @@ def test_a_token_is_found_where_the_client_looks_and_its_refusal_is_explained(si
     assert not secrets_in(tmp_path, done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 def test_without_a_token_the_person_learns_what_to_do(site: Site, tmp_path: Path) -> None:
     done = run_kaggle(site, tmp_path)
     assert done.returncode == 1

@@ -30,6 +30,7 @@ from pipelines.datasets.readers.images import load_image
 from pipelines.datasets.readers.masks import load_mask
 from pipelines.filter.prepare import prepare
 from tests.support.audited import audit_and_split
+from tests.support.mirror import archive
 from tests.support.places import ROOT
 
 BUSI = load_catalogue()["busi"]
@@ -116,6 +117,7 @@ def test_the_same_input_gives_the_same_bytes_and_parameters_change_the_checksum(
         assert prepare(BUSI, root, other).checksum != first.checksum
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_one_message_and_leaves_earlier_results(
     workplace: Path, root: Path, run_stage_cli: Callable
 ) -> None:
@@ -197,6 +199,7 @@ def blocks_done(root: Path) -> int:
     return len(json.loads(record.read_text())["blocks"]) if record.is_file() else 0
 
 
+@pytest.mark.slow
 def test_a_killed_filter_goes_on_and_filters_nothing_twice(workplace: Path, root: Path) -> None:
     (workplace / "params.yaml").write_text(SLOW)
     running = start_filter(workplace)
@@ -281,13 +284,10 @@ def test_a_run_killed_in_the_middle_of_the_swap_loses_nothing(tmp_path: Path) ->
     assert [path.name for path in target.iterdir()] == ["earlier"]
 
 
-def test_busi_for_real(shared: Path, tmp_path: Path) -> None:
+def test_busi_for_real(tmp_path: Path) -> None:
     """A piece of BUSI through split and filter: every lesion keeps its share of the picture."""
-    archive = shared / "data" / "Dataset_BUSI.zip"
-    if not archive.is_file():
-        pytest.skip(f"{archive} is not there.")
     raw = tmp_path / "raw" / "busi"
-    with zipfile.ZipFile(archive) as opened:
+    with zipfile.ZipFile(archive("Dataset_BUSI.zip")) as opened:
         names = [name for name in opened.namelist() if any(f"({n})" in name for n in range(1, 13))]
         opened.extractall(raw, [name for name in names if "normal" not in name])
     manifest = {"dataset": "busi", "provenance": "mirror", "reduced": None, "sources": [], "fingerprint": ""}

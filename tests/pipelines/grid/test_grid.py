@@ -14,7 +14,8 @@ from pipelines.core.console import StageError
 from pipelines.trials.plan import plan
 from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
-pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+# Real clusters, killed and started again: minutes on a busy machine.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 def test_every_trial_is_recorded_and_mirrored_once_and_never_run_again(tmp_path: Path, prepared_phantom: Path) -> None:

@@ -25,7 +25,8 @@ from tests.support.grids import LONG, finished, run, start, tiny, wait_for
 
 EPOCHS = 6
 
-pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+# Real clusters, killed and started again: minutes on a busy machine.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from tests.support.grids import LONG, finished, mirrored, run, start, store, tin
 
 MEASURED = ["seconds"]
 
-pytestmark = pytest.mark.timeout(900)  # real clusters, killed and started again: minutes on a busy machine
+# Real clusters, killed and started again: minutes on a busy machine.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 def assert_same_records(one: Path, other: Path) -> None:

@@ -93,6 +93,7 @@ def test_test_images_are_segmented_as_the_trial_segmented_them(workplace: Path, 
         np.testing.assert_allclose(predictor.probabilities(picture).sum(0), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_mask_and_an_overlay_of_each_picture_until_one_cannot_be_read(
     workplace: Path, run_stage_cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

@@ -120,6 +120,7 @@ class TestPage:
 
 
 class TestDeterminism:
+    @pytest.mark.slow
     def test_building_again_gives_the_same_bytes_and_drops_what_is_stale(
         self, spoilable: list[PlannedTrial], tmp_path: Path
     ) -> None:

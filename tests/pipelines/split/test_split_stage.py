@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.images import load_image
 from pipelines.split.deal import SplitTable, split_dataset, summary
 from tests.support.audited import audit_and_split
+from tests.support.mirror import unpack
 
 BUSI = load_catalogue()["busi"]
 
@@ -37,6 +37,7 @@ def split(workplace: Path, **params: object) -> SplitTable:
     return audit_and_split(workplace / "data", BUSI, SplitParams.model_validate(params))
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_table_and_says_what_it_found(workplace: Path, run_stage_cli: Callable) -> None:
     twin = raw(workplace) / "malignant" / "malignant (8).png"
     for suffix in ("", "_mask"):
@@ -70,6 +71,7 @@ def test_the_command_writes_the_table_and_says_what_it_found(workplace: Path, ru
     assert written.read_bytes() == first
 
 
+@pytest.mark.slow
 def test_a_misspelt_key_is_one_message(workplace: Path, run_stage_cli: Callable) -> None:
     (workplace / "params.yaml").write_text("study: quickstart\nsplit: {sed: 1}\n")
     run = run_stage_cli("split", "--dataset", "busi")
@@ -172,16 +174,13 @@ def test_labels_that_look_like_missing_values_survive(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def busi(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SplitTable]:
-    archive = shared / "data" / "Dataset_BUSI.zip"
-    if not archive.is_file():
-        pytest.skip(f"{archive} is not there.")
+def busi(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SplitTable]:
     root = tmp_path_factory.mktemp("data")
-    with zipfile.ZipFile(archive) as opened:
-        opened.extractall(root / "raw" / "busi")
+    unpack("Dataset_BUSI.zip", root / "raw" / "busi")
     return root, audit_and_split(root, BUSI)
 
 
+@pytest.mark.slow
 def test_busi_duplicates_across_labels_share_a_split(busi: tuple[Path, SplitTable]) -> None:
     table = busi[1].table
     twins = table[table["image"].str.contains(r"benign \(433\)|malignant \(145\)")]
@@ -189,6 +188,7 @@ def test_busi_duplicates_across_labels_share_a_split(busi: tuple[Path, SplitTabl
     assert twins["group"].nunique() == twins["split"].nunique() == 1
 
 
+@pytest.mark.slow
 def test_busi_meets_the_papers_counts(busi: tuple[Path, SplitTable]) -> None:
     """437 benign and 210 malignant; the paper trains on 453 of them. In groups, to within one image here."""
     table = busi[1].table
@@ -198,6 +198,7 @@ def test_busi_meets_the_papers_counts(busi: tuple[Path, SplitTable]) -> None:
     assert counts["test"] == pytest.approx(97, abs=1)
 
 
+@pytest.mark.slow
 def test_busi_has_the_groups_that_were_checked_by_eye(busi: tuple[Path, SplitTable]) -> None:
     """At least the 64 groups of 140 images known at 0.98 on full-size images, and no group larger than one sweep."""
     size = busi[1].table["group"].value_counts()
@@ -206,6 +207,7 @@ def test_busi_has_the_groups_that_were_checked_by_eye(busi: tuple[Path, SplitTab
     assert size.max() == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [12, 16, 32, 64])
 def test_no_near_duplicates_of_busi_lie_across_splits(busi: tuple[Path, SplitTable], side: int) -> None:
     """Measured independently: plain thumbnails of several sizes, correlated with numpy."""
@@ -219,6 +221,7 @@ def test_no_near_duplicates_of_busi_lie_across_splits(busi: tuple[Path, SplitTab
     assert (home[first] == home[second]).all()
 
 
+@pytest.mark.slow
 def test_no_pair_of_busi_that_was_found_lies_across_splits(busi: tuple[Path, SplitTable]) -> None:
     home = busi[1].table["split"]
     assert len(busi[1].pairs) == pytest.approx(187, abs=3)
@@ -227,12 +230,9 @@ def test_no_pair_of_busi_that_was_found_lies_across_splits(busi: tuple[Path, Spl
     assert sum(plain[pair.first] != plain[pair.second] for pair in busi[1].pairs) > 50
 
 
-def unpacked(shared: Path, root: Path, name: str, archive: str) -> tuple[DatasetEntry, list[Case]]:
+def unpacked(root: Path, name: str, archive: str) -> tuple[DatasetEntry, list[Case]]:
     """A data set of the mirror below `root`, with an audit that has its checksums and looked for no duplicates."""
-    if not (shared / "data" / archive).is_file():
-        pytest.skip(f"{archive} is not there.")
-    with zipfile.ZipFile(shared / "data" / archive) as opened:
-        opened.extractall(root / "raw" / name)
+    unpack(archive, root / "raw" / name)
     entry = load_catalogue()[name]
     cases = read_cases(entry, root / "raw" / name)
     checksums = {case.name: file_checksum(root / "raw" / name / case.image) for case in cases}
@@ -240,9 +240,10 @@ def unpacked(shared: Path, root: Path, name: str, archive: str) -> tuple[Dataset
     return entry, cases
 
 
-def test_no_patient_of_bus_bra_is_in_two_splits(shared: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_no_patient_of_bus_bra_is_in_two_splits(tmp_path: Path) -> None:
     """All 1,875 images of 1,064 patients, 1,622 of them of patients with several; 70/15/15 and fifths of each label."""
-    entry, cases = unpacked(shared, tmp_path, "bus_bra", "BUSBRA.zip")
+    entry, cases = unpacked(tmp_path, "bus_bra", "BUSBRA.zip")
     table = split_dataset(entry, tmp_path, SplitParams()).table
     patients = pd.Series([case.patient for case in sorted(cases, key=lambda case: case.name)])
     assert (len(table), patients.nunique()) == (1875, 1064)
@@ -255,11 +256,9 @@ def test_no_patient_of_bus_bra_is_in_two_splits(shared: Path, tmp_path: Path) ->
         assert (of_label["fold"].value_counts() - len(of_label) / 5).abs().max() <= 2, label
 
 
-def test_the_official_test_set_of_the_brain_mri_stays_whole_and_loses_its_twins_in_train(
-    shared: Path, tmp_path: Path
-) -> None:
+def test_the_official_test_set_of_the_brain_mri_stays_whole_and_loses_its_twins_in_train(tmp_path: Path) -> None:
     """Images that are in Training and in Testing byte for byte; near duplicates are the audit's to find."""
-    entry, cases = unpacked(shared, tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")
+    entry, cases = unpacked(tmp_path, "brain_tumor_mri", "brain-tumor-mri-dataset.zip")
     outcome = split_dataset(entry, tmp_path, SplitParams(method="official"))
     table = outcome.table
     tested = {case.name for case in cases if case.official_split == "test"}

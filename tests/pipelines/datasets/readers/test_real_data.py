@@ -15,6 +15,7 @@ from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import Case
 from pipelines.fetch.mirror import load_mirror
 from pipelines.fetch.obtain import fetch
+from tests.support.mirror import mirror
 
 
 class Fetched(NamedTuple):
@@ -27,10 +28,10 @@ class Fetched(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def fetched(shared: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Fetched:
+def fetched(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Fetched:
     entry = load_catalogue()[request.param]
     data = tmp_path_factory.mktemp(entry.name)
-    fetch(entry, data, load_mirror(shared / "data"))
+    fetch(entry, data, load_mirror(mirror()))
     root = data / "raw" / entry.name
     return Fetched(entry, root, read_cases(entry, root))
 

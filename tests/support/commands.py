@@ -1,0 +1,25 @@
+"""Commands as a person types them, in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.places import ROOT
+
+
+def run_module(
+    module: str, *arguments: str, cwd: Path, environment: Mapping[str, str] = os.environ, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m module arguments` in the folder `cwd`, on the code of this repository.
+
+    Args:
+        environment: what the process inherits.
+        variables: what is set in it besides.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    inherited = {**environment, "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(command, cwd=cwd, env=inherited, capture_output=True, text=True, check=False)

@@ -127,7 +127,8 @@ def compare(size: str, setting: Setting) -> list[dict[str, Any]]:
 
 
 def measure(setting: Setting) -> Results:
-    return {"sizes": SIZES, "shared": SHARED, "rows": [row for size in setting.sizes for row in compare(size, setting)]}
+    sizes = [{"size": size, **SIZES[size], **SHARED} for size in setting.sizes]
+    return {"sizes": sizes, "rows": [row for size in setting.sizes for row in compare(size, setting)]}
 
 
 def tables(results: Results) -> dict[str, Table]:

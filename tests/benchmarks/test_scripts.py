@@ -13,7 +13,6 @@ import torch
 import yaml
 
 from benchmarks import obvious_script
-from benchmarks.audit import __main__ as audit
 from benchmarks.harness.prepared import prepare_phantom
 from benchmarks.harness.script import RESULTS, read
 from pipelines.grid.attempt import Attempt, Setting
@@ -29,20 +28,25 @@ QUICK = {
     "weightings": "--lengths 20 --early 2 --late 20 --batch 1 --side 16 --turns 1 --calls 1",
     "models": "--models unet --batch 1 --turns 1",
     "loading": "--images 16 --side 16 --batch 4 --base-filters 2 --precisions fp32 --turns 1",
-    "graphs": f"{TRIAL} --weightings variance --turns 1",
-    "packing": f"{TRIAL} --at-a-time 1 2 --epochs 1",
     "roofline": "--image-size 16 --base-filters 2 --batch-size 2",
     "recording": "--images 16 --side 16 --batch 4 --turns 1 --calls 3",
-    "duplicates": "--images 200",
+    "duplicates": "--images 200 --datasets phantom",
+}
+SLOW = {
+    "graphs": f"{TRIAL} --weightings variance --turns 1",
+    "packing": f"{TRIAL} --at-a-time 1 2 --epochs 1",
     "filtering": "--sizes 16 --turns 1 --pooled 4 --counts 60",
 }
+"""They compile, or start processes."""
 CLUSTER = {
     "overhead": "--trials 10 --cells 20 --plain 2",
     "throughput": "--sizes toy --turns 1 --script 1 --grid 2",
     "chaos": "--seeds 2 --epochs 50 --kills 2",
 }
 """They start Ray."""
-ON_DATA = ("throughput", "chaos")
+MARKS = {"slow": SLOW, "cluster": CLUSTER}
+SCRIPTS = {**QUICK, **SLOW, **CLUSTER}
+ON_DATA = ("duplicates", "throughput", "chaos")
 PARTS = ("documents", "filter_stage", "leakage", "obvious_script", "stacked")
 """Tested below, beside another, or by another."""
 
@@ -71,22 +75,21 @@ def shape(value: object) -> object:
 
 def test_every_script_is_tested() -> None:
     scripts = {path.stem for path in RESULTS.parent.glob("*.py")} - {"__init__"}
-    assert scripts == {*QUICK, *CLUSTER, *PARTS}
+    assert scripts == {*SCRIPTS, *PARTS}
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.cluster) for name in CLUSTER)])
+def marked(name: str) -> Any:
+    """By what a script takes."""
+    return pytest.param(name, marks=[getattr(pytest.mark, mark) for mark in MARKS if name in MARKS[mark]])
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in SCRIPTS])
 def test_a_script_writes_what_its_results_hold(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    data = ["--data", str(request.getfixturevalue("prepared") if name in ON_DATA else tmp_path)]
-    takes_data = name in (*ON_DATA, "duplicates")
-    found = run(name, [*{**QUICK, **CLUSTER}[name].split(), *(data if takes_data else [])], tmp_path / "out")
+    data = ["--data", str(request.getfixturevalue("prepared"))] if name in ON_DATA else []
+    found = run(name, [*SCRIPTS[name].split(), *data], tmp_path)
     assert found["machine"]["torch"] == torch.__version__
-    kept = RESULTS / f"{name}.json"
-    kept = kept if kept.is_file() else RESULTS / f"{name}_cpu.json"
-    expected, got = shape(read(kept)), shape(found)
-    assert isinstance(expected, dict)
-    if name == "duplicates":  # of real data sets there are none here
-        expected["candidates"] = None
-    assert got == expected
+    (kept,) = (path for path in RESULTS.glob("*.json") if path.stem.removesuffix("_cpu") == name)
+    assert shape(found) == shape(read(kept))
 
 
 def test_leakage_compares_the_trials_of_a_study(prepared: Path, tmp_path: Path) -> None:
@@ -126,10 +129,3 @@ def test_the_obvious_script_scores_every_spec(tmp_path: Path) -> None:
     (scores,) = json.loads((tmp_path / "scores.json").read_text())
     assert scores["seed"] == spec.seed
     assert 0 <= scores["dice"] <= 1
-
-
-def test_the_audit_is_written_where_it_stands(tmp_path: Path) -> None:
-    document = tmp_path / "audit.md"
-    document.write_text(audit.DOCUMENT.read_text(encoding="utf-8"), encoding="utf-8")
-    audit.main(["--document", str(document)])
-    assert len(document.read_text().splitlines()) == len(audit.DOCUMENT.read_text().splitlines())

@@ -63,7 +63,7 @@ def recalls(name: str, root: Path) -> list[dict[str, Any]]:
             "dataset": name,
             "way": way,
             "true_pairs": int(truth.sum()),
-            "recall": float(chosen[truth].mean()),
+            "recall": float(chosen[truth].mean()) if truth.any() else None,
             "false_candidates": int((chosen & ~truth).sum()),
             "share_of_pairs": float(chosen.mean()),
         }

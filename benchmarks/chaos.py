@@ -47,6 +47,7 @@ class Setting:
     seeds: int = option(20, "trials of each of two configurations")
     epochs: int = option(LONG, "of each trial")
     kills: int = option(20, "spread over the grid")
+    pause: float = option(3.0, "seconds that a kill waits for, at most, once it is due")
 
 
 class Server:
@@ -218,7 +219,7 @@ def measure(setting: Setting) -> Results:
                 raise RuntimeError("The undisturbed grid failed.")
         with server_at(wild) as server:
             with Stopwatch() as disturbed:
-                chaos = disturb(wild, data, server, 2 * setting.seeds, setting.kills, pause=(0, 3), seed=0)
+                chaos = disturb(wild, data, server, 2 * setting.seeds, setting.kills, pause=(0, setting.pause), seed=0)
             found = find(wild, calm, chaos, server.uri)
     seconds = {"undisturbed": round(undisturbed.seconds), "disturbed": round(disturbed.seconds)}
     return {"found": found, "seconds": seconds, "kills": chaos.kills}

@@ -41,7 +41,7 @@ SLOW = {
 CLUSTER = {
     "overhead": "--trials 10 --cells 20 --plain 2",
     "throughput": "--sizes toy --turns 1 --script 1 --grid 2",
-    "chaos": "--seeds 2 --epochs 50 --kills 2",
+    "chaos": "--seeds 1 --epochs 50 --kills 1 --pause 0",
 }
 """They start Ray."""
 MARKS = {"slow": SLOW, "cluster": CLUSTER}
@@ -49,6 +49,8 @@ SCRIPTS = {**QUICK, **SLOW, **CLUSTER}
 ON_DATA = ("duplicates", "throughput", "chaos")
 PARTS = ("documents", "filter_stage", "leakage", "obvious_script", "stacked")
 """Tested below, beside another, or by another."""
+
+pytestmark = pytest.mark.timeout(900)  # grids, killed and started again: minutes on a busy machine
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,12 @@
     python -m benchmarks.chaos
 
 Runs a study of 40 small trials undisturbed, then again with 20 SIGKILLs, each to a worker, to the driver or to a real
-MLflow server (driver and server are started again), and compares every record. Prints a table of the kills and one of
-what was found, and writes benchmarks/results/chaos.json. Needs the prepared phantom: `dvc repro filter`.
+MLflow server (driver and server are started again), and compares every record. Needs the prepared phantom:
+`dvc repro filter`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -32,13 +31,23 @@ import pandas as pd
 import torch
 from mlflow.tracking import MlflowClient
 
-from pipelines.sync import bring_level
+from benchmarks.harness.measure import Stopwatch
+from benchmarks.harness.script import Results, benchmark, option
+from pipelines.trials.mirroring import bring_level
 from tests.support.grids import LONG, finished, mirrored, start, store, tiny, wait_for, workers_of
 
-RESULTS = Path(__file__).parent / "results" / "chaos.json"
 VICTIMS = ("worker", "driver", "server")
 CHANGES = ("started", "seconds", "attempts")
 """What trial.json may differ in: times, and how often the trial was begun."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    data: Path = option(Path("data"), "folder with the prepared phantom")
+    seeds: int = option(20, "trials of each of two configurations")
+    epochs: int = option(LONG, "of each trial")
+    kills: int = option(20, "spread over the grid")
+    pause: float = option(3.0, "seconds that a kill waits for, at most, once it is due")
 
 
 class Server:
@@ -125,12 +134,12 @@ def disturb(
     driver = start(data, folder, server.uri)
     for number, victim in enumerate(victims):
         due = trials * number // (kills + 1)
-        wait_for(lambda driver=driver, due=due: workers_of(driver) and len(finished(folder)) >= due)
+        wait_for(lambda: workers_of(driver) and len(finished(folder)) >= due)  # noqa: B023
         time.sleep(chance.uniform(*pause))
         chaos.look(folder)
         done = len(chaos.written)
         if victim == "worker":
-            wait_for(lambda driver=driver: [worker.kill() for worker in workers_of(driver)[:1]])
+            wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]])  # noqa: B023
         elif victim == "driver":
             driver.kill()
             driver.wait()
@@ -198,34 +207,25 @@ def find(folder: Path, calm: Path, chaos: Chaos, uri: str) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the prepared phantom")
-    parser.add_argument("--seeds", type=int, default=20, help="trials of each of two configurations (default: 20)")
-    parser.add_argument("--epochs", type=int, default=LONG, help=f"of each trial (default: {LONG})")
-    parser.add_argument("--kills", type=int, default=20)
-    options = parser.parse_args()
-    data = options.data.resolve()
+def measure(setting: Setting) -> Results:
+    data = setting.data.resolve()
     with tempfile.TemporaryDirectory() as scratch:
         calm, wild = Path(scratch) / "calm", Path(scratch) / "wild"
         for folder in (calm, wild):
             folder.mkdir()
-            tiny(folder, seeds=options.seeds, trial={"epochs": options.epochs})
-        begun = time.monotonic()
-        if start(data, calm).wait() != 0:
-            raise RuntimeError("The undisturbed grid failed.")
-        undisturbed, begun = time.monotonic() - begun, time.monotonic()
+            tiny(folder, seeds=setting.seeds, trial={"epochs": setting.epochs})
+        with Stopwatch() as undisturbed:
+            if start(data, calm).wait() != 0:
+                raise RuntimeError("The undisturbed grid failed.")
         with server_at(wild) as server:
-            trials = 2 * options.seeds
-            chaos = disturb(wild, data, server, trials, options.kills, pause=(0, 3), seed=0)
-            disturbed = time.monotonic() - begun
+            with Stopwatch() as disturbed:
+                chaos = disturb(wild, data, server, 2 * setting.seeds, setting.kills, pause=(0, setting.pause), seed=0)
             found = find(wild, calm, chaos, server.uri)
-    for name, value in found.items():
-        print(f"{name:32} {value:6}")
-    seconds = {"undisturbed": round(undisturbed), "disturbed": round(disturbed)}
-    print(f"seconds: {seconds}")
-    RESULTS.write_text(json.dumps({"found": found, "seconds": seconds, "kills": chaos.kills}, indent=1) + "\n")
+    seconds = {"undisturbed": round(undisturbed.seconds), "disturbed": round(disturbed.seconds)}
+    return {"found": found, "seconds": seconds, "kills": chaos.kills}
 
+
+main = benchmark("chaos", __doc__, Setting, measure)
 
 if __name__ == "__main__":
     main()

@@ -8,22 +8,27 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 
-from pipelines.artifacts.manifest import Manifest
-from pipelines.artifacts.split_table import COLUMNS, table_path, write_table
+from benchmarks.harness.machine import peak_memory
+from benchmarks.harness.measure import Stopwatch
+from benchmarks.harness.prepared import phantom
+from pipelines.artifacts.audit import Duplicates, record_path, write_duplicates
+from pipelines.artifacts.split_table import table_path, write_table
 from pipelines.core.checksums import file_checksum
-from pipelines.datasets.catalogue import load_catalogue
+from pipelines.datasets.cases import read_cases
 from pipelines.datasets.params import Params
+from pipelines.fetch import fetch
 from pipelines.filter.prepare import prepare
+from pipelines.split.deal import split_dataset
 
 DIFFERENT = 50
 """So many pictures there are, under as many names as asked for."""
+FETCHED = 16
+"""Pictures of the phantom itself among them."""
 
 
 def speckle(size: int) -> np.ndarray:
@@ -33,44 +38,38 @@ def speckle(size: int) -> np.ndarray:
 
 
 def make(count: int, root: Path) -> None:
-    """`count` pictures of 192 pixels with their masks, fetched and split."""
-    raw, random, checksums = root / "raw" / "phantom", np.random.default_rng(0), []
-    raw.mkdir(parents=True)
-    for number in range(DIFFERENT):
+    """`count` pictures, all but a few of 192 pixels, with their masks: fetched, taken for audited, and split."""
+    entry, params, random = phantom(FETCHED), Params(study="none").split, np.random.default_rng(0)
+    fetch(entry, root)
+    folder = root / "raw" / entry.name / "benign"
+    for number in range(min(DIFFERENT, count - FETCHED)):
         picture = np.clip(speckle(192) + random.normal(0, 5, (192, 192)), 0, 255).astype(np.uint8)
-        cv2.imwrite(str(raw / f"original{number}.png"), picture)
-        cv2.imwrite(str(raw / f"mask{number}.png"), np.where(picture > 100, 255, 0).astype(np.uint8))
-        checksums.append(file_checksum(raw / f"original{number}.png"))
-    rows = []
-    for number in range(count):
-        which, name = number % DIFFERENT, f"{number:06d}.png"
-        os.link(raw / f"original{which}.png", raw / name)
-        rows.append((name, f"mask{which}.png", "benign", str(number), checksums[which]))
-    table = pd.DataFrame(rows, columns=["image", "masks", "label", "group", "sha256"])
-    write_table(table_path(root, "phantom"), table.reindex(columns=[*COLUMNS], fill_value=""))
-    manifest = Manifest(
-        dataset="phantom", provenance="generated", reduced=None, sources=(), fingerprint="", files=count, bytes=0,
-        terms="-", citation="-",
-    )  # fmt: skip
-    (raw / "manifest.json").write_text(manifest.model_dump_json())
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+        cv2.imwrite(str(folder / f"{number}_mask.png"), np.where(picture > 100, 255, 0).astype(np.uint8))
+    for number in range(DIFFERENT, count - FETCHED):
+        for suffix in ("", "_mask"):
+            os.link(folder / f"{number % DIFFERENT}{suffix}.png", folder / f"{number}{suffix}.png")
+    raw = root / "raw" / entry.name
+    sha256 = {case.name: file_checksum(raw / case.name) for case in read_cases(entry, raw)}
+    duplicates = Duplicates(similarity=params.similarity, sha256=sha256, pairs=())
+    write_duplicates(record_path(root, entry.name), duplicates)
+    write_table(table_path(root, entry.name), split_dataset(entry, root, params).table)
 
 
 def main(count: int, root: Path) -> None:
     if not (root / "raw").is_dir():
         make(count, root)
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks.filter_stage", str(count), str(root)])
-    before, start = peak(), time.perf_counter()
-    prepare(load_catalogue()["phantom"], root, Params(study="none"))
-    seconds = time.perf_counter() - start
-    size = sum(path.stat().st_size for path in (root / "arrays" / "phantom").glob("*.npy")) / 2**20
-    outcome = {"before_mib": before, "peak_mib": peak(), "arrays_mib": size, "images_per_second": count / seconds}
+    before = peak_memory()
+    with Stopwatch() as watch:
+        prepare(phantom(FETCHED), root, Params(study="none"))
+    outcome = {
+        "before_mib": before,
+        "peak_mib": peak_memory(),
+        "arrays_mib": sum(path.stat().st_size for path in (root / "arrays").rglob("*.npy")) / 2**20,
+        "images_per_second": count / watch.seconds,
+    }
     print(json.dumps(outcome))
-
-
-def peak() -> float:
-    """Most memory that this process ever held, in MiB, as Linux counts it; getrusage would count its parent's too."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

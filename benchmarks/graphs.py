@@ -1,38 +1,41 @@
 """A training step one operator at a time, compiled, and as one CUDA graph; and what losses and weighting take of it.
 
-    python -m benchmarks.graphs          # on the GPU if there is one; needs torch, numpy and jaxtyping only
+    python -m benchmarks.graphs
 
 The DMF paper's U-Net and losses under each of its weightings, with CB-Dice. A step is all that an epoch does for a
 batch: gather it, network, losses, weighting, gradients, optimiser, recording. Beside it stand losses and weighting
 alone: forward, backward and recording, on logits that lie ready. "fusion compiled" is `torch.compile` of
 `DynamicMemoryFusion`; "until it runs" is what the first steps take, in which compiler, libraries and capture do their
-work. All ways take turns and the best turn counts. Without a GPU there are no graphs, and images and network are
-smaller. Prints a table and writes benchmarks/results/graphs_<device>.json.
+work. All ways take turns, each of an epoch's steps. Without a GPU there are no graphs, and images and network are
+smaller. Needs torch, numpy and jaxtyping only.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import time
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.device import describe_machine, wait_for_device
-from benchmarks.packing import CONFIGURATIONS, DEFAULTS, Setting, draw, specs
+from benchmarks.harness.measure import DEVICE, Action, seconds, take_turns
+from benchmarks.harness.script import Results, benchmark, option
+from benchmarks.harness.tables import Table, load
+from benchmarks.harness.trials import CONFIGURATIONS, Size, quiet, specs
 from dmf.training.data import TrialData
 from dmf.training.graphs import ReplayedStep, Step
 from dmf.training.seeding import reproducible
 from dmf.training.trial import Trial
 
-RESULTS = Path(__file__).parent / "results"
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WEIGHTINGS = ("variance", "mad", "bayesian")
-WARM_UP, TURNS = 3, 10
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Setting(Size):
+    weightings: tuple[str, ...] = option(WEIGHTINGS, "of the paper")
+    turns: int = option(10, "of each way")
 
 
 @dataclass(frozen=True)
@@ -55,30 +58,31 @@ WAYS = {
 
 
 class Rival:
-    """A trial whose steps are taken in one way."""
+    """A trial whose steps are taken in one way.
 
-    def __init__(self, weighting: str, way: Way, data: TrialData, setting: Setting) -> None:
+    Attributes:
+        step, part: An epoch's steps, and as many times losses and weighting alone.
+        until_it_runs: Seconds of the first steps.
+    """
+
+    def __init__(self, weighting: str, way: Way, data: TrialData, size: Size) -> None:
         chosen = {"weighting": weighting, "auxiliary": "cb_dice"}
-        spec = specs(len(CONFIGURATIONS), setting)[CONFIGURATIONS.index(chosen)]
+        spec = specs(len(CONFIGURATIONS), size)[CONFIGURATIONS.index(chosen)]
         self.way = way
-        self.trial = Trial(spec, data, device=setting["device"])
+        self.trial = Trial(spec, data, device=DEVICE)
         self.trial.model.train()
         if way.compiled:
             self.trial.fusion.compile()
-        self.rows = self.trial.data.rows["train"][: setting["batch_size"]]
+        self.rows = self.trial.data.rows["train"][: size.batch_size]
         self.logits, self.target = ready_logits(self.trial, self.rows)
         self._step = self._taken(self.trial.step, lambda: self.trial.training_step.tensors)
         recorder = self.trial.training_step.recorder
         self._part = self._taken(self._fuse, lambda: [*self.trial.fusion.buffers(), *recorder.tensors])
-        self.until_it_runs = self._seconds(self._step, WARM_UP)
-        self._seconds(self._part, WARM_UP)
-        self.step = self.part = float("inf")
-
-    def turn(self) -> None:
-        """Measure once more, in milliseconds."""
+        self.until_it_runs = seconds(lambda: self._run(self._step, WARM_UP))
+        self._run(self._part, WARM_UP)
         number = self.trial.steps_per_epoch
-        self.step = min(self.step, 1000 * self._seconds(self._step, number) / number)
-        self.part = min(self.part, 1000 * self._seconds(self._part, number) / number)
+        self.step: Action = functools.partial(self._run, self._step, number)
+        self.part: Action = functools.partial(self._run, self._part, number)
 
     @property
     def graphs(self) -> int:
@@ -92,16 +96,11 @@ class Rival:
         self.logits.grad = None
         fuse(self.trial, self.logits, self.target)
 
-    def _seconds(self, step: Step, number: int) -> float:
+    def _run(self, step: Step, number: int) -> None:
         with self.trial.on_stream(join=True), reproducible(0):
-            wait_for_device()
-            started = time.perf_counter()
             for _ in range(number):
                 step(self.rows)
-            wait_for_device()
-            spent = time.perf_counter() - started
             self.trial.training_step.recorder.drain()
-        return spent
 
 
 def ready_logits(trial: Trial, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -117,46 +116,47 @@ def fuse(trial: Trial, logits: torch.Tensor, target: torch.Tensor) -> None:
     trial.training_step.recorder.record(out)
 
 
-def compare(setting: Setting, turns: int = TURNS) -> list[dict[str, Any]]:
-    """A row for each weighting and way."""
-    data = draw(setting["images"], setting["image_size"])
-    found = []
-    for weighting in WEIGHTINGS:
-        rivals = [Rival(weighting, way, data, setting) for way in WAYS[setting["device"]]]
-        for _ in range(turns):
-            for rival in rivals:
-                rival.turn()
-        found += [
+def compare(weighting: str, data: TrialData, setting: Setting) -> list[dict[str, Any]]:
+    """A row for each way."""
+    rivals = [Rival(weighting, way, data, setting) for way in WAYS[DEVICE.type]]
+    actions = {f"{kind}, {rival.way.name}": getattr(rival, kind) for rival in rivals for kind in ("step", "part")}
+    times = take_turns(actions, setting.turns, warm_up=0)
+    rows = []
+    for rival in rivals:
+        step, part = (times[f"{kind}, {rival.way.name}"] for kind in ("step", "part"))
+        rows.append(
             {
                 "weighting": weighting,
                 "way": rival.way.name,
-                "step_ms": rival.step,
-                "losses_and_weighting_ms": rival.part,
-                "share": rival.part / rival.step,
+                "step_ms": 1000 * step.best / rival.trial.steps_per_epoch,
+                "losses_and_weighting_ms": 1000 * part.best / rival.trial.steps_per_epoch,
+                "share": part.times(step),
                 "until_it_runs_s": rival.until_it_runs,
                 "graphs": rival.graphs,
             }
-            for rival in rivals
-        ]
-    return found
-
-
-def main() -> None:
-    logging.disable(logging.WARNING)  # what diagnostics find in drawn images is of no interest
-    setting = {"device": DEVICE, "precision": "bf16", **DEFAULTS[DEVICE]}
-    rows = compare(setting)
-    print(
-        f"{'weighting':10} {'way':32} {'step ms':>8} {'losses, weighting ms':>21} {'share':>7} {'until it runs s':>16}"
-    )
-    for row in rows:
-        print(
-            f"{row['weighting']:10} {row['way']:32} {row['step_ms']:8.3f} {row['losses_and_weighting_ms']:21.3f} "
-            f"{row['share']:7.2%} {row['until_it_runs_s']:16.1f}"
         )
-    machine = describe_machine(DEVICE) | {"threads": torch.get_num_threads()}
-    answer = {"machine": machine, "setting": setting, "rows": rows}
-    (RESULTS / f"graphs_{DEVICE}.json").write_text(json.dumps(answer, indent=1) + "\n")
+    return rows
 
+
+@quiet()
+def measure(setting: Setting) -> Results:
+    data = setting.data()
+    return {"rows": [row for weighting in setting.weightings for row in compare(weighting, data, setting)]}
+
+
+def tables(results: Results) -> dict[str, Table]:
+    columns = (
+        "weighting: {weighting} | a step, taken: {way} | ms: {step_ms:.2f}"
+        " | losses and weighting, ms: {losses_and_weighting_ms:.2f} | share: {share:.1%}"
+        " | s until it runs: {until_it_runs_s:.1f}"
+    )
+    size = results["setting"]
+    note = f"{size['image_size']} pixels, {size['base_filters']} filters, batches of {size['batch_size']}"
+    machine = f"{results['machine']['device']}; {load(results)}"
+    return {f"graphs-{size['device']}": Table.of(results["rows"], columns).noted(note, machine)}
+
+
+main = benchmark("graphs", __doc__, Setting, measure, tables, file="graphs_{device}")
 
 if __name__ == "__main__":
     main()

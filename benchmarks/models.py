@@ -2,19 +2,14 @@
 
     python -m benchmarks.models
 
-Writes benchmarks/results/models.json and the tables of docs/models.md. Operations are counted by torch's flop counter
-on one image of 3 x 256 x 256 and given as multiply-adds; a FLOP count is twice that. A step is forward, backward
-and Adam on two images; models take turns, the best turn counts. The GPU is used where there is one.
+The tables of docs/models.md. Operations are counted by torch's flop counter on one image of 3 x 256 x 256 and given as
+multiply-adds; a FLOP count is twice that. A step is forward, backward and Adam on two images.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-import os
-import platform
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,17 +19,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.audit.tables import Table, insert
-from benchmarks.device import wait_for_device
+from benchmarks.harness.measure import DEVICE, take_turns
+from benchmarks.harness.script import Results, benchmark, option
+from benchmarks.harness.tables import Table
 from dmf.models import build_model
-from pipelines.core.console import say, track
-from pipelines.core.files import write_atomically
+from pipelines.core.console import track
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "models.json"
-DOCUMENT = ROOT / "docs" / "models.md"
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-BATCH, TURNS = 2, 2
+PRINTED = Path(__file__).resolve().parents[1] / "pipelines/papers/published/adaptexp.csv"
 IMAGE = (3, 256, 256)
 
 
@@ -69,6 +60,13 @@ SUBJECTS = (
 
 
 @dataclass(frozen=True)
+class Setting:
+    models: tuple[str, ...] = option(tuple(subject.name for subject in SUBJECTS), "to measure")
+    batch: int = option(2, "images of a step")
+    turns: int = option(2, "of each model")
+
+
+@dataclass(frozen=True)
 class Count:
     """Parameters, and multiply-adds of one image in billions, whole and in parts that counters treat differently.
 
@@ -98,7 +96,7 @@ def count(subject: Subject, classes: int = 2) -> Count:
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             extra["elementwise"] += 4 * output.numel()
         elif type(module).__name__.startswith("StdConv2d"):
-            extra["standardised"] += output.numel() * module.weight[0].numel()
+            extra["standardised"] += output.numel() * module.get_parameter("weight")[0].numel()
 
     with torch.device("meta"):
         model = subject.build(classes).eval()
@@ -158,10 +156,10 @@ READINGS: dict[str, tuple[str, Callable[[Subject], float]]] = {
 }
 
 
-def counts() -> list[dict[str, Any]]:
+def counts(subjects: Sequence[Subject] = SUBJECTS) -> list[dict[str, Any]]:
     """What does not depend on the machine: one row a model."""
     rows = []
-    for subject in SUBJECTS:
+    for subject in subjects:
         cost = count(subject)
         row: dict[str, Any] = {
             "model": subject.name,
@@ -177,88 +175,58 @@ def counts() -> list[dict[str, Any]]:
 
 def printed() -> dict[str, float]:
     """The paper's GFLOPs (table 7), by our names."""
-    with (ROOT / "pipelines/papers/published/adaptexp.csv").open(newline="") as file:
+    with PRINTED.open(newline="") as file:
         found = {row["architecture"]: float(row["gflops"]) for row in csv.DictReader(file) if row["gflops"]}
     return {subject.name: found[subject.printed_as] for subject in SUBJECTS if subject.printed_as is not None}
 
 
-def step_milliseconds(subject: Subject) -> float:
-    """Best of some training steps on two images."""
+def step_milliseconds(subject: Subject, setting: Setting) -> float:
+    """Of a training step."""
     torch.manual_seed(0)
     layout = torch.channels_last if len(subject.shape) == 3 else torch.channels_last_3d
-    model = subject.build().to(DEVICE, memory_format=layout)
+    model = subject.build().to(DEVICE).to(memory_format=layout)
     optimizer = torch.optim.Adam(model.parameters())
-    images = torch.rand(BATCH, *subject.shape, device=DEVICE).contiguous(memory_format=layout)
+    images = torch.rand(setting.batch, *subject.shape, device=DEVICE).contiguous(memory_format=layout)
     with torch.no_grad():
         shape = model(images).shape
-    target = torch.zeros(BATCH, *shape[2:], dtype=torch.long, device=DEVICE)
-    best = float("inf")
-    for _ in range(TURNS):
-        wait_for_device()
-        start = time.perf_counter()
+    target = torch.zeros(setting.batch, *shape[2:], dtype=torch.long, device=DEVICE)
+
+    def step() -> None:
         optimizer.zero_grad()
-        cross_entropy(model(images), target).backward()
+        torch.autograd.backward(cross_entropy(model(images), target))
         optimizer.step()
-        wait_for_device()
-        best = min(best, 1000 * (time.perf_counter() - start))
-    return best
+
+    return 1000 * take_turns({"": step}, setting.turns, warm_up=0)[""].best
 
 
-def tables(results: dict[str, Any]) -> dict[str, Table]:
-    """The tables of docs/models.md, from what was written to the results."""
-    costs = [
-        [
-            f"`{row['model']}`",
-            row["input"],
-            f"{row['parameters'] / 1e6:.2f}",
-            f"{row['gmac']:.2f}",
-            f"{2 * row['gmac']:.2f}",
-            f"{row['milliseconds']:.0f}",
-        ]
-        for row in results["models"]
+def measure(setting: Setting) -> Results:
+    subjects = [subject for subject in SUBJECTS if subject.name in setting.models]
+    rows = counts(subjects)
+    for row, subject in track(list(zip(rows, subjects, strict=True)), "training steps", unit="models"):
+        row["milliseconds"] = round(step_milliseconds(subject, setting), 1)
+    return {"printed": printed(), "models": rows}
+
+
+def tables(results: Results) -> dict[str, Table]:
+    costs = (
+        "model: `{model}` | input: {input} | parameters, millions: {millions:.2f} | GMAC: {gmac:.2f}"
+        " | GFLOP: {gflop:.2f} | training step, ms: {milliseconds:.0f}"
+    )
+    paper = (
+        "model: `{model}` | printed: {printed:.2f} | GMAC: {gmac:.2f} | counted so: {reading_gmac:.2f}"
+        " | off by: {off:+.1f} % | how: {how}"
+    )
+    models = [{**row, "millions": row["parameters"] / 1e6, "gflop": 2 * row["gmac"]} for row in results["models"]]
+    read_as = [
+        {**row, "printed": figure, "off": 100 * (row["reading_gmac"] / figure - 1), "how": READINGS[row["model"]][0]}
+        for row in models
+        if (figure := results["printed"].get(row["model"]))
     ]
-    paper = [
-        [
-            f"`{row['model']}`",
-            f"{results['printed'][row['model']]:.2f}",
-            f"{row['gmac']:.2f}",
-            f"{row['reading_gmac']:.2f}",
-            f"{100 * (row['reading_gmac'] / results['printed'][row['model']] - 1):+.1f} %",
-            READINGS[row["model"]][0],
-        ]
-        for row in results["models"]
-        if row["model"] in results["printed"]
-    ]
-    header = ["model", "input", "parameters, millions", "GMAC", "GFLOP", "training step, ms"]
-    return {
-        "costs": Table(header, costs),
-        "paper": Table(["model", "printed", "GMAC", "counted so", "off by", "how"], paper),
-        "machine": Table(list(results["machine"]), [[str(value) for value in results["machine"].values()]]),
-    }
+    machine = Table([*results["machine"]], [[str(value) for value in results["machine"].values()]])
+    return {"costs": Table.of(models, costs), "paper": Table.of(read_as, paper), "machine": machine}
 
 
-def main() -> None:
-    rows = counts()
-    for row, subject in track(list(zip(rows, SUBJECTS, strict=True)), "training steps", unit="models"):
-        row["milliseconds"] = round(step_milliseconds(subject), 1)
-    machine = {
-        "device": torch.cuda.get_device_name() if DEVICE.type == "cuda" else platform.machine(),
-        "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 1),
-        "torch": torch.__version__,
-    }
-    results = {"machine": machine, "printed": printed(), "models": rows}
-    document = DOCUMENT.read_text(encoding="utf-8")
-    for name, table in tables(results).items():
-        document = insert(document, name, table)
-        say(f"\n{name}\n{table.markdown()}")
-    write_atomically(RESULTS, lambda path: _write(path, json.dumps(results, indent=1) + "\n"))
-    write_atomically(DOCUMENT, lambda path: _write(path, document))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
+main = benchmark("models", __doc__, Setting, measure, tables)
 
 if __name__ == "__main__":
     main()

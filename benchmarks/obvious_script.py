@@ -14,7 +14,7 @@ import copy
 import json
 import math
 import sys
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import mlflow
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.harness.measure import Stopwatch
 from dmf.models import build_model
 from dmf.training.data import TrialData, epoch_order
 from dmf.training.evaluation import Predictions
@@ -37,7 +38,7 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
     """Images in [0, 1] and their label maps."""
 
     def __init__(self, data: TrialData) -> None:
-        self.images, self.targets = data.images.numpy(), data.targets.numpy()
+        self.images, self.targets = np.asarray(data.images), np.asarray(data.targets)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -73,7 +74,12 @@ def cb_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     return 1 - (rarity / rarity.sum() * dice_per_class(logits, target)).sum()
 
 
-LOSSES = {"cross_entropy": cross_entropy, "iou": iou_loss, "dice": dice_loss}
+Loss = Callable[[Tensor, Tensor], Tensor]
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": cross_entropy,
+    "iou": iou_loss,
+    "dice": dice_loss,
+}
 
 
 class VarianceWeights:
@@ -128,7 +134,7 @@ def train(spec: TrialSpec, data: TrialData) -> dict[str, float]:
             gamma, auxiliary = spec.gamma0 * math.exp(-spec.tau * (step // spec.tick)), cb_dice_loss(logits, target)
             total = sum(w * loss for w, loss in zip(weights, losses, strict=True)) + gamma * auxiliary
             optimizer.zero_grad()
-            total.backward()
+            torch.autograd.backward(total)
             optimizer.step()
             for name, loss, weight in zip(LOSSES, losses, weights, strict=True):
                 mlflow.log_metric(f"loss/{name}", loss.item(), step=step)
@@ -137,13 +143,13 @@ def train(spec: TrialSpec, data: TrialData) -> dict[str, float]:
             mlflow.log_metric("gamma", gamma, step=step)
             mlflow.log_metric("auxiliary", auxiliary.item(), step=step)
             step += 1
-        validation = predict(model, loader(data.rows["val"].split(spec.batch_size))).validation()
+        validation = predict(model, loader(torch.split(data.rows["val"], spec.batch_size))).validation()
         for name, value in validation.items():
             mlflow.log_metric(f"val/{name}", value, step=step - 1)
         if validation["cb_dice"] > best:
             best, best_weights = validation["cb_dice"], copy.deepcopy(model.state_dict())
     model.load_state_dict(best_weights)
-    tested = predict(model, loader(data.rows["test"].split(spec.batch_size)))
+    tested = predict(model, loader(torch.split(data.rows["test"], spec.batch_size)))
     images = tested.images()
     scores = tested.summary()["per_image"] | {name: float(images[name].mean()) for name in ("hd95", "hausdorff")}
     for name, value in scores.items():
@@ -151,20 +157,19 @@ def train(spec: TrialSpec, data: TrialData) -> dict[str, float]:
     return scores
 
 
-def main() -> None:
-    specs, arrays, store, answer = (Path(argument) for argument in sys.argv[1:])
+def main(arguments: Sequence[str]) -> None:
+    specs, arrays, store, answer = (Path(argument) for argument in arguments)
     mlflow.set_tracking_uri(f"sqlite:///{store}")
     mlflow.set_experiment("obvious")
     data = torch.load(arrays, weights_only=False)
     scores = []
     for values in json.loads(specs.read_text()):
         spec = TrialSpec.from_dict(values)
-        started = time.perf_counter()
-        with mlflow.start_run(run_name=f"seed {spec.seed}"):
+        with Stopwatch() as watch, mlflow.start_run(run_name=f"seed {spec.seed}"):
             result = train(spec, data.resized(spec.image_size))
-        scores.append({"seed": spec.seed, "seconds": time.perf_counter() - started, **result})
+        scores.append({"seed": spec.seed, "seconds": watch.seconds, **result})
     answer.write_text(json.dumps(scores))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -2,28 +2,24 @@
 
     python -m benchmarks.overhead
 
-Prints tables, writes benchmarks/results/overhead.json. The thousand trials go the whole way (queue, Ray Tune, worker,
-records, MLflow): one image of 16 x 16 pixels a split, one epoch, one step. What the same trainings take in a plain loop
-is measured too; the rest is the grid's.
+The thousand trials go the whole way (queue, Ray Tune, worker, records, MLflow): a dozen images of 16 x 16 pixels, one
+epoch, one step. What the same trainings take in a plain loop is measured too; the rest is the grid's.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 
+from benchmarks.harness.measure import Stopwatch, seconds
+from benchmarks.harness.prepared import prepare_phantom
+from benchmarks.harness.script import Results, benchmark, option
 from dmf.training.trial import train
-from pipelines.artifacts import arrays
-from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.grid.estimate import from_finished
 from pipelines.grid.inputs import load_inputs
 from pipelines.grid.run import run_grid
@@ -33,20 +29,25 @@ from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.record import DONE
 from tune_spaces import Study
 
-RESULTS = Path(__file__).parent / "results" / "overhead.json"
-SIDE = 16
-WORKERS = 2
-PLAIN = 100
-"""Trainings in the plain loop."""
+SIDE, IMAGES = 16, 12
+SEEDS = 10
 
 
-def study(name: str, seeds: int, configurations: int) -> Study:
-    """A grid of so many learning rates, with the smallest network there is."""
+@dataclass(frozen=True)
+class Setting:
+    trials: int = option(1000, "of next to no work")
+    cells: int = option(10_000, "on paper")
+    plain: int = option(100, "trainings in the plain loop")
+    workers: int = option(2, "of the grid")
+
+
+def study(name: str, cells: int) -> Study:
+    """A grid over so many learning rates and ten seeds, with the smallest network there is."""
     return Study(
         name=name,
         title=name,
-        datasets=["dot"],
-        seeds=seeds,
+        datasets=["phantom"],
+        seeds=SEEDS,
         trial={
             "model_params": {"base_filters": 1},
             "losses": ["cross_entropy"],
@@ -54,73 +55,48 @@ def study(name: str, seeds: int, configurations: int) -> Study:
             "auxiliary": None,
             "image_size": SIDE,
             "epochs": 1,
-            "batch_size": 1,
+            "batch_size": IMAGES,
         },
-        grid=[{"learning_rate": [1e-3 * (1 + number) for number in range(configurations)]}],
+        grid=[{"learning_rate": [1e-3 * (1 + number) for number in range(cells // SEEDS)]}],
         baseline={"learning_rate": 1e-3},
     )
 
 
-def write_dots(root: Path) -> None:
-    """A prepared data set of three images, one a split."""
-    folder = root / "arrays" / "dot"
-    folder.mkdir(parents=True)
-    images = np.random.default_rng(0).integers(0, 255, (3, 1, SIDE, SIDE), dtype=np.uint8)
-    for name, array in zip(arrays.FILES, (images, images, (images[:, 0] > 127).astype(np.uint8)), strict=True):
-        np.save(folder / name, array)
-    sides = ["train", "val", "test"]
-    cases = dict.fromkeys(arrays.COLUMNS, sides) | {"fold": [2, 1, 0]}
-    pd.DataFrame(cases).to_csv(folder / arrays.CASES, index=False)
-    sha256 = {name: arrays.file_checksum(folder / name) for name in (*arrays.FILES, arrays.CASES)}
-    meta = arrays.Meta(
-        dataset="dot", task="segmentation", classes=("background", "lesion"), labels=("dot",), channels=1,
-        spatial=(SIDE, SIDE), split=SplitParams(), filter=FilterParams(), sha256=sha256,
-        checksum=arrays.joint_checksum(sha256), reduced=None, terms="none", citation="none",
-    )  # fmt: skip
-    (folder / arrays.META).write_text(meta.model_dump_json())
-
-
-def thousand_trials(root: Path, trials: int) -> dict[str, Any]:
+def trials_of_no_work(root: Path, setting: Setting) -> dict[str, Any]:
     """The whole way against a plain loop over the same trainings."""
-    small = study("overhead", seeds=10, configurations=trials // 10)
+    small = study("overhead", setting.trials)
     planned = plan(small, root, root / "trials")
-    begun = time.perf_counter()
-    failures = run_grid(small, planned, root, f"sqlite:///{root / 'mlflow.db'}", WORKERS)
-    grid = time.perf_counter() - begun
+    with Stopwatch() as grid:
+        failures = run_grid(small, planned, root, f"sqlite:///{root / 'mlflow.db'}", setting.workers)
     written = sorted((trial.folder / DONE).stat().st_mtime for trial in planned)
-    begun = time.perf_counter()
-    data = load_inputs(root, "dot", filtered=True).trial_data("default")
-    for trial in planned[:PLAIN]:
-        train(trial.spec, data)
-    plain = (time.perf_counter() - begun) / PLAIN
+    data = load_inputs(root, "phantom", filtered=True).trial_data("default")
+    specs = iter(trial.spec for trial in planned[: setting.plain])
+    plain = seconds(lambda: train(next(specs), data), min(setting.plain, len(planned)))
     return {
         "trials": len(planned) - len(failures),
-        "workers": WORKERS,
-        "ms a trial, all in all": 1e3 * grid / len(planned),
+        "workers": setting.workers,
+        "ms a trial, all in all": 1e3 * grid.seconds / len(planned),
         "ms a trial, from the first to the last": 1e3 * (written[-1] - written[0]) / (len(planned) - 1),
         "of which a plain loop takes, ms": 1e3 * plain,
     }
 
 
-def ten_thousand_cells(root: Path) -> dict[str, Any]:
+def cells_on_paper(root: Path, cells: int) -> dict[str, Any]:
     """Enumeration, status and estimate; half of the cells are done."""
-    large = study("cells", seeds=10, configurations=1000)
-    begun = time.perf_counter()
-    planned = plan(large, root, root / "trials")
-    enumerated = time.perf_counter() - begun
+    large = study("cells", cells)
+    with Stopwatch() as enumeration:
+        planned = plan(large, root, root / "trials")
     for trial in planned[::2]:
         pretend(trial)
-    begun = time.perf_counter()
-    status = grid_status(plan(large, root, root / "trials"))
-    print_status(large.name, status)
-    shown = time.perf_counter() - begun
-    begun = time.perf_counter()
-    from_finished([trial for trial in planned if trial.identifier in status.done])
+    with Stopwatch() as shown:
+        status = grid_status(plan(large, root, root / "trials"))
+        print_status(large.name, status)
+    done = [trial for trial in planned if trial.identifier in status.done]
     return {
         "cells": len(planned),
-        "enumeration, s": enumerated,
-        "enumeration and status, s": shown,
-        "estimate, s": time.perf_counter() - begun,
+        "enumeration, s": enumeration.seconds,
+        "enumeration and status, s": shown.seconds,
+        "estimate, s": seconds(lambda: from_finished(done)),
     }
 
 
@@ -130,23 +106,17 @@ def pretend(trial: PlannedTrial) -> None:
     (trial.folder / DONE).write_text(json.dumps({"seconds": 1.0, "epochs": 1}))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--trials", type=int, default=1000, help="trials of next to no work (default: 1000)")
-    options = parser.parse_args()
+def measure(setting: Setting) -> Results:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        write_dots(Path(scratch))
-        tables = {
-            "ten thousand cells": ten_thousand_cells(Path(scratch)),
-            "trials of no work": thousand_trials(Path(scratch), options.trials),
+        prepare_phantom(Path(scratch), IMAGES, SIDE)
+        return {
+            "ten thousand cells": cells_on_paper(Path(scratch), setting.cells),
+            "trials of no work": trials_of_no_work(Path(scratch), setting),
         }
-    for title, table in tables.items():
-        print(f"\n{title}")
-        for name, value in table.items():
-            print(f"  {name:42} {value:10.3f}")
-    RESULTS.write_text(json.dumps({"cores": os.cpu_count(), **tables}, indent=1) + "\n")
 
+
+main = benchmark("overhead", __doc__, Setting, measure)
 
 if __name__ == "__main__":
     main()

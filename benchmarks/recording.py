@@ -2,143 +2,142 @@
 
     python -m benchmarks.recording
 
-Prints a table and writes benchmarks/results/recording.json. A step is one of a small U-Net with three losses. Recording
-is all that happens to its values: kept on the device, read once an epoch, written to Parquet with the trial's state as
-often as `pipelines.grid.attempt` does, and sent to MLflow (SQLite) by the process that mirrors. The rival calls
-`MlflowClient.log_metric` for each value, as the obvious script does.
+A step is one of a small U-Net with three losses. Recording is all that happens to its values: kept on the device, read
+once an epoch, written to Parquet with the trial's state as often as `pipelines.grid.attempt` does, and brought from
+there to MLflow (SQLite) by the process that mirrors. The rival calls `MlflowClient.log_metric` for each value, as the
+obvious script does.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from mlflow.tracking import MlflowClient
 
+from benchmarks.harness.measure import Stopwatch, seconds, take_turns
+from benchmarks.harness.script import Results, benchmark, option
+from benchmarks.harness.trials import SMALL, draw
 from dmf.training.augment import as_float
-from dmf.training.data import SPLITS, TrialData, epoch_order
 from dmf.training.results import EpochReport
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial
 from pipelines.grid.attempt import SHARE
 from pipelines.trials.mirror import BATCH, Mirror
 from pipelines.trials.record import epoch_row, step_rows
-from pipelines.trials.unfinished import Progress, Unfinished
-
-RESULTS = Path(__file__).parent / "results" / "recording.json"
-IMAGES, SIDE, EPOCHS = 240, 64, 6
-SINGLE_CALLS = 300
+from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 
 
-def small_trial() -> Trial:
-    """The quickstart's network on random images."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 255, (IMAGES, 1, SIDE, SIDE), generator=generator, dtype=torch.uint8)
-    rows = dict(zip(SPLITS, torch.arange(IMAGES).split([IMAGES * 2 // 3, IMAGES // 6, IMAGES // 6]), strict=True))
+@dataclass(frozen=True)
+class Setting:
+    images: int = option(SMALL["images"], "of the data set")
+    side: int = option(SMALL["image_size"], "of an image")
+    batch: int = option(SMALL["batch_size"], "images of a step")
+    turns: int = option(10, "of everything that is measured")
+    calls: int = option(300, "of log_metric")
+
+
+def small_trial(setting: Setting) -> Trial:
+    """The quickstart's network on drawn images."""
     spec = TrialSpec(
-        dataset="random", seed=0, model_params={"base_filters": 16}, image_size=SIDE, epochs=EPOCHS, batch_size=8
+        dataset="drawn",
+        seed=0,
+        model_params={"base_filters": SMALL["base_filters"]},
+        image_size=setting.side,
+        batch_size=setting.batch,
     )
-    return Trial(spec, TrialData(images, (images[:, 0] > 127).to(torch.uint8), rows, ("background", "lesion")))
+    return Trial(spec, draw(setting.images, setting.side))
 
 
-def seconds_a_step(trial: Trial) -> float:
-    """The median of an epoch's steps, recording on the device included; the buffer is emptied again."""
-    times = []
-    for batch in epoch_order(trial.data.rows["train"], trial.spec.batch_size, 0, 0):
-        begun = time.perf_counter()
-        trial.step(batch)
-        times.append(time.perf_counter() - begun)
-    trial.training_step.recorder.drain()
-    return float(np.median(times))
-
-
-def seconds_on_device(trial: Trial, repeats: int = 200) -> float:
-    """A call of the recorder, and a step's part of reading it out."""
-    rows = trial.data.rows["train"][:8]
+def seconds_a_step(trial: Trial, turns: int) -> tuple[float, float]:
+    """Of training, and of recording on the device; each with its part of reading out an epoch's rows."""
+    rows, number = trial.data.rows["train"][: trial.spec.batch_size], trial.steps_per_epoch
     out = trial.fusion(trial.model(as_float(trial.data.images[rows])), trial.data.targets[rows].long())
-    begun = time.perf_counter()
-    for _ in range(repeats // trial.steps_per_epoch):
-        for _ in range(trial.steps_per_epoch):
+
+    def train() -> None:
+        for _ in range(number):
+            trial.step(rows)
+        trial.training_step.recorder.drain()
+
+    def record() -> None:
+        for _ in range(number):
             trial.training_step.recorder.record(out)
         trial.training_step.recorder.drain()
-    return (time.perf_counter() - begun) / (repeats // trial.steps_per_epoch * trial.steps_per_epoch)
+
+    times = take_turns({"train": train, "record": record}, turns)
+    return times["train"].median / number, times["record"].median / number
 
 
-def seconds_on_disk(trial: Trial, report: EpochReport, folder: Path) -> float:
+def rows_of(report: EpochReport, first: int, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Per-step and per-epoch rows of so many epochs like this one."""
+    epochs, steps = range(first, first + number), len(report.steps["total"])
+    history = pd.concat([step_rows(report, epoch * steps).assign(epoch=epoch) for epoch in epochs])
+    return history, pd.concat([pd.DataFrame([epoch_row(report)]).assign(epoch=epoch) for epoch in epochs])
+
+
+def seconds_on_disk(trial: Trial, report: EpochReport, folder: Path, turns: int) -> float:
     """One save: rows of an epoch, state and progress."""
-    unfinished = Unfinished(folder)
-    times = []
-    for number in range(10):
-        begun = time.perf_counter()
-        steps = step_rows(report, 0).assign(epoch=number)
-        unfinished.save(trial.state_dict(), steps, pd.DataFrame([{**epoch_row(report), "epoch": number}]))
-        unfinished.write_progress(Progress(epochs_done=number + 1))
-        times.append(time.perf_counter() - begun)
-    return float(np.median(times))
+    unfinished, epochs = Unfinished(folder), iter(range(turns + 1))
+
+    def save() -> None:
+        epoch = next(epochs)
+        unfinished.save(trial.state_dict(), *rows_of(report, epoch, 1))
+        unfinished.write_progress(Progress(epochs_done=epoch + 1))
+
+    return take_turns({"": save}, turns)[""].median
 
 
-def seconds_in_mlflow(report: EpochReport, folder: Path) -> tuple[float, float]:
+def seconds_in_mlflow(report: EpochReport, folder: Path, turns: int, calls: int) -> tuple[float, float]:
     """An epoch's values through the mirror, which fills its requests, and one value through `log_metric`."""
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    mirror = Mirror("recording", uri)
-    identity = {"identifier": "a", "configuration": "a", "study": "recording"}
+    uri, results = f"sqlite:///{folder / 'mlflow.db'}", folder / "trials" / "recording"
+    mirror, unfinished = Mirror("recording", uri), Unfinished(unfinished_folder(results / "a"))
     steps = len(report.steps["total"])
-    run = mirror.run_of({**identity, "spec": {"dataset": "random", "seed": 0}, "steps_per_epoch": steps})
+    description = {"identifier": "a", "configuration": "a", "steps_per_epoch": steps}
+    description["spec"] = {"dataset": "drawn", "seed": 0}
     together = -(-BATCH // (steps * len(report.steps)))
-    begun, sent = time.perf_counter(), range(0, 10 * together, together)
-    for first in sent:
-        numbers = range(first, first + together)
-        history = pd.concat([step_rows(report, number * steps).assign(epoch=number) for number in numbers])
-        epochs = pd.concat([pd.DataFrame([epoch_row(report)]).assign(epoch=number) for number in numbers])
-        mirror.send_rows(run, history, epochs)
-    batched = (time.perf_counter() - begun) / (len(sent) * together)
+    taken = []
+    for turn in range(turns + 1):
+        unfinished.save({}, *rows_of(report, turn * together, together))
+        unfinished.write_progress(Progress(epochs_done=(turn + 1) * together, description=description))
+        with Stopwatch() as watch:
+            mirror.level(results)
+        taken.append(watch.seconds)
     client = MlflowClient(uri)
-    begun = time.perf_counter()
-    for step in range(SINGLE_CALLS):
-        client.log_metric(run.identifier, "single", float(step), step=step)
-    return batched, (time.perf_counter() - begun) / SINGLE_CALLS
+    run = client.create_run(mirror.experiment).info.run_id
+    step = iter(range(calls))
+    single = seconds(lambda: client.log_metric(run, "single", 1.0, step=next(step)), calls)
+    return sum(taken[1:]) / turns / together, single  # the first begins the run
 
 
-def main() -> None:
+def measure(setting: Setting) -> Results:
     torch.set_num_threads(1)
-    trial = small_trial()
+    trial = small_trial(setting)
     report = trial.epoch()
-    step = seconds_a_step(trial)
-    device = seconds_on_device(trial)
+    step, device = seconds_a_step(trial, setting.turns)
     with tempfile.TemporaryDirectory() as scratch:
-        save = seconds_on_disk(trial, report, Path(scratch))
-        mirrored, single = seconds_in_mlflow(report, Path(scratch))
+        save = seconds_on_disk(trial, report, Path(scratch) / "disk", setting.turns)
+        mirrored, single = seconds_in_mlflow(report, Path(scratch), setting.turns, setting.calls)
     steps, values = trial.steps_per_epoch, len(report.steps)
-    rows = step_rows(report, 0)
-    begun = time.perf_counter()
-    for _ in range(20):
-        step_rows(report, 0)
-    framed = (time.perf_counter() - begun) / 20
+    alone = device + seconds(lambda: step_rows(report, 0), setting.turns) / steps
     disk = min(save / steps, SHARE * step)
-    in_training = device + framed / steps + disk
-    beside = mirrored / steps
-    result: dict[str, Any] = {
+    return {
         "values a step": values,
-        "steps an epoch": len(rows),
+        "steps an epoch": steps,
         "step, ms": 1e3 * step,
         "recorded on the device, µs a step": 1e6 * device,
         "saved with the state, µs a step": 1e6 * disk,
-        "mirrored by another process, µs a step": 1e6 * beside,
-        "values alone, % of a step": 100 * (device + framed / steps) / step,
-        "with state, % of a step": 100 * in_training / step,
+        "mirrored by another process, µs a step": 1e6 * mirrored / steps,
+        "values alone, % of a step": 100 * alone / step,
+        "with state, % of a step": 100 * (alone + disk) / step,
         "log_metric a value, ms a step": 1e3 * single * values,
-        "times faster than log_metric": single * values / (device + framed / steps + beside),
+        "times faster than log_metric": single * values / (alone + mirrored / steps),
     }
-    for name, value in result.items():
-        print(f"{name:42} {value:10.3f}")
-    RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
+
+main = benchmark("recording", __doc__, Setting, measure)
 
 if __name__ == "__main__":
     main()

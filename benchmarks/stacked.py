@@ -55,7 +55,7 @@ class StackedTrials:
             trial.training_step.optimizer.zero_grad(set_to_none=True)
         for parameter in self._parameters.values():
             parameter.grad = None
-        torch.stack([out.total for out in outs]).sum().backward()
+        torch.autograd.backward([out.total for out in outs])
         for index, (trial, out) in enumerate(zip(self.trials, outs, strict=True)):
             for name, parameter in trial.model.named_parameters():
                 gradient = self._parameters[name].grad

@@ -1,65 +1,69 @@
 """Trainings per hour: the platform on two cores beside the script that most would write first.
 
-    python -m benchmarks.throughput [--data data] [--sizes quickstart paper]
+    python -m benchmarks.throughput
 
 Both train the same specs on the same images with the same seeds, batches, losses and weighting, validate every epoch,
 test at the end and bring every value of every step into an MLflow store on SQLite. The script
 (benchmarks/obvious_script.py) is one process on two threads in float32. The platform is `pipelines.grid`: Ray, two
 workers of one thread, bfloat16 in the network, channels last, fused losses and optimiser, resident images, histories
-in Parquet and in batches in MLflow. They take turns and the best of each counts, since whatever else the machine does
-only slows them. The script's rate counts its training alone, without imports. The grid's is that of the second half of
-its trainings, when both workers are busy; starting Ray and its workers is given by itself. Prints a table and writes
-benchmarks/results/throughput.json. Needs prepared data: `dvc repro filter`.
+in Parquet and in batches in MLflow. They take turns and the best of each counts. The script's rate counts its training
+alone, without imports. The grid's is that of the second half of its trainings, when both workers are busy; starting Ray
+and its workers is given by itself. Needs prepared data: `dvc repro filter`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import yaml
 
-from dmf.training.data import SPLITS, TrialData
+from benchmarks.harness.script import Results, benchmark, option
+from benchmarks.harness.tables import Table, load
+from dmf.training.data import TrialData
 from dmf.training.spec import TrialSpec
-from pipelines.artifacts import arrays
+from pipelines.grid.inputs import load_inputs
 from pipelines.grid.run import run_grid
 from pipelines.trials.plan import plan
-from tune_spaces import load_study
+from pipelines.trials.record import DONE
+from tune_spaces import Study
 
-RESULTS = Path(__file__).parent / "results" / "throughput.json"
 ROOT = Path(__file__).resolve().parents[1]
 DATASET = "phantom"
 CORES = 2
-TURNS = 2
-GRID_TRAININGS, SCRIPT_TRAININGS = 16, 2
 SIZES: dict[str, dict[str, Any]] = {
     "quickstart": {"image_size": 64, "batch_size": 8, "epochs": 6, "model_params": {"base_filters": 16}},
     "paper": {"image_size": 128, "batch_size": 32, "epochs": 2, "model_params": {"base_filters": 32}},
+    "toy": {"image_size": 16, "batch_size": 8, "epochs": 1, "model_params": {"base_filters": 2}},
 }
 """A few epochs at the size of the quickstart and of the DMF paper: many short turns find a quiet moment."""
-SHARED = {"weighting": "variance", "weighting_params": {"history_size": 10, "history_size_max": 50}, "tick": 22}
+HISTORY = {"history_size": 10, "history_size_max": 50}
+SHARED: dict[str, Any] = {"weighting": "variance", "weighting_params": HISTORY, "tick": 22}
 
 
-def specs(size: str, seeds: range) -> list[TrialSpec]:
-    return [TrialSpec(dataset=DATASET, seed=seed, **SIZES[size], **SHARED) for seed in seeds]
+@dataclass(frozen=True)
+class Setting:
+    data: Path = option(Path("data"), "folder with prepared data")
+    sizes: tuple[str, ...] = option(("quickstart", "paper"), "of trainings", tuple(SIZES))
+    turns: int = option(2, "of each")
+    script: int = option(2, "trainings of the script in a turn")
+    grid: int = option(16, "trainings of the platform in a turn")
 
 
 def run_script(size: str, seeds: range, data: TrialData) -> list[dict[str, float]]:
     """Seconds and test scores of each seed's training."""
+    specs = [TrialSpec(dataset=DATASET, seed=seed, **SIZES[size], **SHARED).to_dict() for seed in seeds]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "specs.json").write_text(json.dumps([spec.to_dict() for spec in specs(size, seeds)]))
+        (folder / "specs.json").write_text(json.dumps(specs))
         torch.save(data, folder / "data.pt")
         files = [str(folder / file) for file in ("specs.json", "data.pt", "mlflow.db", "scores.json")]
         environment = {**os.environ, "OMP_NUM_THREADS": str(CORES), "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -68,89 +72,75 @@ def run_script(size: str, seeds: range, data: TrialData) -> list[dict[str, float
         return json.loads((folder / "scores.json").read_text())
 
 
-def run_platform(size: str, seeds: range, data: Path, precision: str = "bf16") -> dict[str, Any]:
+def run_platform(size: str, seeds: int, data: Path, precision: str = "bf16") -> dict[str, Any]:
     """Seconds a training once both workers are busy, those until the first epoch could begin, and test scores."""
+    study = Study(
+        name="throughput",
+        title="Throughput",
+        datasets=[DATASET],
+        seeds=seeds,
+        trial={**SIZES[size], "precision": precision},
+        grid=[SHARED],
+        baseline={"weighting": "variance"},
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        study = {
-            "title": "Throughput",
-            "datasets": [DATASET],
-            "seeds": len(seeds),
-            "trial": {**SIZES[size], "precision": precision},
-            "grid": [SHARED],
-            "baseline": {"weighting": "variance"},
-        }
-        (folder / "throughput.yaml").write_text(yaml.safe_dump(study))
-        loaded = load_study("throughput", folder)
-        planned = plan(loaded, data, folder / "trials")
+        planned = plan(study, data, folder / "trials")
         started = time.time()
-        if failed := run_grid(loaded, planned, data, f"sqlite:///{folder / 'mlflow.db'}", workers=CORES):
+        if failed := run_grid(study, planned, data, f"sqlite:///{folder / 'mlflow.db'}", workers=CORES):
             raise SystemExit(f"error: trials failed: {failed}")
         ended = time.time()
-        finished = sorted((trial.folder / "trial.json").stat().st_mtime for trial in planned)
+        finished = sorted((trial.folder / DONE).stat().st_mtime for trial in planned)
         half = len(planned) // 2
         seconds = (finished[-1] - finished[half - 1]) / (len(planned) - half)
-        scores = [json.loads((trial.folder / "trial.json").read_text())["summary"]["per_image"] for trial in planned]
-        return {"seconds": seconds, "around": ended - started - seconds * len(planned), "scores": scores}
+        records = [json.loads((trial.folder / DONE).read_text()) for trial in planned]
+        dice = [record["summary"]["per_image"]["dice"] for record in records]
+        return {"seconds": seconds, "around": ended - started - seconds * len(planned), "dice": dice}
 
 
-def measure(size: str, data: Path) -> dict[str, Any]:
-    prepared = arrays.load(data, DATASET)
-    rows = {split: torch.tensor(np.flatnonzero(prepared.cases["split"] == split)) for split in SPLITS}
-    images, targets = torch.tensor(prepared.filtered), torch.tensor(prepared.targets)
-    tensors = TrialData(images, targets, rows, tuple(prepared.meta.classes))
+def compare(size: str, setting: Setting) -> list[dict[str, Any]]:
+    """Rates and scores at one size: a row for the script, the platform, and the platform in the script's precision."""
+    tensors = load_inputs(setting.data, DATASET, filtered=True).trial_data("default").to(torch.device("cpu"))
     script, grid = [], []
-    for turn in range(TURNS):
-        script += run_script(size, range(turn * SCRIPT_TRAININGS, (turn + 1) * SCRIPT_TRAININGS), tensors)
-        grid.append(run_platform(size, range(GRID_TRAININGS), data))
-    exact = run_platform(size, range(GRID_TRAININGS), data, precision="fp32")
-    seconds = {
-        "script": min(training["seconds"] for training in script),
-        "platform": min(turn["seconds"] for turn in grid),
-        "platform, fp32": exact["seconds"],
+    for turn in range(setting.turns):
+        script += run_script(size, range(turn * setting.script, (turn + 1) * setting.script), tensors)
+        grid.append(run_platform(size, setting.grid, setting.data))
+    exact = run_platform(size, setting.grid, setting.data, precision="fp32")
+    scripted = min(training["seconds"] for training in script), [training["dice"] for training in script]
+    found = {
+        "script": scripted,
+        "platform": (min(turn["seconds"] for turn in grid), grid[0]["dice"]),
+        "platform, fp32": (exact["seconds"], exact["dice"]),
     }
-    same = range(len(script))  # the seeds that all have trained
-    scores = {
-        "script": [script[seed]["dice"] for seed in same],
-        "platform": [grid[0]["scores"][seed]["dice"] for seed in same],
-        "platform, fp32": [exact["scores"][seed]["dice"] for seed in same],
-    }
-    return {
-        "size": size,
-        "trainings_per_hour": {name: 3600 / value for name, value in seconds.items()},
-        "times_the_script": {name: seconds["script"] / value for name, value in seconds.items()},
-        "seconds_around_the_grid": statistics.mean(turn["around"] for turn in grid),
-        "test_dice": {name: statistics.mean(values) for name, values in scores.items()},
-        "largest_dice_difference_by_seed": {
-            name: max(abs(a - b) for a, b in zip(values, scores["script"], strict=True))
-            for name, values in scores.items()
-        },
-    }
+    return [
+        {
+            "size": size,
+            "who": who,
+            "trainings_per_hour": 3600 / seconds,
+            "times_the_script": scripted[0] / seconds,
+            "test_dice": statistics.mean(dice[: len(script)]),  # of the seeds that all have trained
+            "largest_dice_difference_by_seed": max(abs(a - b) for a, b in zip(dice, scripted[1], strict=False)),
+            "seconds_around_the_grid": None if who == "script" else statistics.mean(turn["around"] for turn in grid),
+        }
+        for who, (seconds, dice) in found.items()
+    ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="default: all")
-    arguments = parser.parse_args()
-    rows = [measure(size, arguments.data) for size in arguments.sizes]
-    for row in rows:
-        print(f"\n{row['size']}: {SIZES[row['size']]}; {row['seconds_around_the_grid']:.0f} s around each grid")
-        print(f"{'':>16} {'trainings/h':>12} {'x script':>9} {'test Dice':>10} {'differs at most':>16}")
-        for name, rate in row["trainings_per_hour"].items():
-            ratio, dice = row["times_the_script"][name], row["test_dice"][name]
-            differs = row["largest_dice_difference_by_seed"][name]
-            print(f"{name:>16} {rate:12.0f} {ratio:9.2f} {dice:10.3f} {differs:16.4f}")
-    machine: dict[str, Any] = {
-        "device": platform.machine(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "cores": CORES,
-    }
-    machine["load"] = round(os.getloadavg()[0], 1)
-    setting = {"sizes": SIZES, "shared": SHARED, "dataset": DATASET}
-    answer = {"machine": {**machine, "torch": torch.__version__}, "setting": setting, "rows": rows}
-    RESULTS.write_text(json.dumps(answer, indent=1) + "\n")
+def measure(setting: Setting) -> Results:
+    sizes = [{"size": size, **SIZES[size], **SHARED} for size in setting.sizes]
+    return {"sizes": sizes, "rows": [row for size in setting.sizes for row in compare(size, setting)]}
 
+
+def tables(results: Results) -> dict[str, Table]:
+    columns = (
+        "size: {size} | who: {who} | trainings an hour: {trainings_per_hour:.0f}"
+        " | times the script: {times_the_script:.2f} | mean test Dice: {test_dice:.3f}"
+        " | largest difference: {largest_dice_difference_by_seed:.3f}"
+    )
+    return {"throughput": Table.of(results["rows"], columns).noted(load(results))}
+
+
+main = benchmark("throughput", __doc__, Setting, measure, tables)
 
 if __name__ == "__main__":
     main()

@@ -2,99 +2,92 @@
 
     python -m benchmarks.weightings
 
-Prints three tables and writes benchmarks/results/weightings.json. A step is `combine` of three losses that require a
-gradient, its backward pass not included; TorchJD's DWA answers with the same scalar, and "mean" is no weighting at
-all. Rivals take turns, so that whatever else the machine does slows all of them. The GPU is used where there is one.
+A step is `combine` of three losses that require a gradient, its backward pass not included; TorchJD's DWA answers with
+the same scalar, and "mean" is no weighting at all. Rivals take turns.
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import platform
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torchjd.scalarization import DWA
 
-from benchmarks.device import wait_for_device
+from benchmarks.harness.measure import DEVICE, Action, take_turns
+from benchmarks.harness.script import Results, benchmark, option
+from benchmarks.harness.tables import Table, plainly
 from dmf.fusion import DynamicMemoryFusion
 from dmf.models import build_model
 from dmf.weightings import WEIGHTINGS, Weighting, build_weighting
 
-RESULTS = Path(__file__).parent / "results" / "weightings.json"
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-LENGTHS = (50, 150, 1500, 15000)
 BY_HISTORY = ("variance", "mad", "bayesian")
-EARLY, LATE = 10, 100_000
-TURNS, CALLS = 15, 60
-BATCH, SIDE = 16, 128
 
 
-def best_of_turns(rivals: Mapping[str, Callable[[], object]], calls: int, turns: int = TURNS) -> dict[str, float]:
-    """Microseconds a call of each, the best of several turns."""
-    best = dict.fromkeys(rivals, float("inf"))
-    for _ in range(turns):
-        for name, run in rivals.items():
-            wait_for_device()
-            start = time.perf_counter()
-            for _ in range(calls):
-                run()
-            wait_for_device()
-            best[name] = min(best[name], 1e6 * (time.perf_counter() - start) / calls)
-    return best
+@dataclass(frozen=True)
+class Setting:
+    lengths: tuple[int, ...] = option((50, 150, 1500, 15000), "of a full memory")
+    early: int = option(10, "steps into a run")
+    late: int = option(100_000, "steps into a run")
+    batch: int = option(16, "images of a step of the U-Net")
+    side: int = option(128, "of an image")
+    turns: int = option(15, "of each rival")
+    calls: int = option(60, "in a turn")
 
 
 def three_losses() -> Tensor:
     return torch.tensor([0.7, 0.6, 0.5], device=DEVICE, requires_grad=True)
 
 
-def step_of(weighting: Weighting) -> Callable[[], object]:
+def step_of(weighting: Weighting) -> Action:
     losses = three_losses()
     return lambda: weighting.combine(losses).total
 
 
-def by_history_length() -> list[dict[str, Any]]:
+def by_history_length(setting: Setting) -> list[dict[str, Any]]:
     """A step of each weighting, with a full memory of some length where it has one."""
-    rivals: dict[str, Callable[[], object]] = {}
+    rivals: dict[tuple[str, int | None], Action] = {}
     for name in WEIGHTINGS:
-        for length in LENGTHS if name in BY_HISTORY else (0,):
-            params = {"history_size": 10, "history_size_max": length} if length else {}
+        for length in setting.lengths if name in BY_HISTORY else (None,):
+            params: dict[str, Any] = {"history_size": 10, "history_size_max": length} if length else {}
             weighting = build_weighting(name, 3, **params).to(DEVICE)
             if length:
-                weighting.memory.values.uniform_()
-            rivals[f"{name} {length}" if length else name] = step_of(weighting)
+                weighting.get_buffer("memory.values").uniform_()
+            rivals[name, length] = step_of(weighting)
     losses, dwa = three_losses(), DWA()
-    rivals["TorchJD DWA"] = lambda: dwa(losses)
-    rivals["mean"] = lambda: losses.mean()
-    times = best_of_turns(rivals, CALLS)
-    return [{"weighting": name, "microseconds": spent} for name, spent in times.items()]
+    rivals["TorchJD DWA", None] = lambda: dwa(losses)
+    rivals["mean", None] = losses.mean
+    times = take_turns(rivals, setting.turns, calls=setting.calls)
+    return [
+        {"weighting": name, "length": length, "microseconds": 1e6 * spent.best}
+        for (name, length), spent in times.items()
+    ]
 
 
-def early_and_late() -> list[dict[str, Any]]:
-    """The same run at its 10th and its 100,000th step, and the bytes it keeps."""
+def early_and_late(setting: Setting) -> list[dict[str, Any]]:
+    """The same run at an early and at a late step, in microseconds, and the bytes it keeps."""
     rows = []
     for name in BY_HISTORY:
         early, late = (build_weighting(name, 3).to(DEVICE) for _ in range(2))
-        for weighting, steps in ((early, EARLY), (late, LATE)):
+        for weighting, steps in ((early, setting.early), (late, setting.late)):
             for _ in range(steps):
                 weighting(three_losses().detach())
-        times = best_of_turns({"early": step_of(early), "late": step_of(late)}, 1)
-        sizes = {sum(value.nbytes for value in run.state_dict().values()) for run in (early, late)}
-        rows.append({"weighting": name, **times, "ratio": times["late"] / times["early"], "bytes": max(sizes)})
+        times = take_turns({"early": step_of(early), "late": step_of(late)}, setting.turns)
+        spent = {when: 1e6 * taken.best for when, taken in times.items()}
+        size = max(sum(value.nbytes for value in run.state_dict().values()) for run in (early, late))
+        rows.append({"weighting": name, **spent, "ratio": times["late"].times(times["early"]), "bytes": size})
     return rows
 
 
-def share_of_training() -> list[dict[str, Any]]:
+def share_of_training(setting: Setting) -> list[dict[str, Any]]:
     """A training step of the paper's U-Net with the paper's losses, and the weighting's part of it."""
     torch.manual_seed(0)
-    model = build_model("unet", 1, 2, image_size=SIDE).to(DEVICE, memory_format=torch.channels_last)
+    model = build_model("unet", 1, 2, image_size=setting.side).to(DEVICE).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters())
-    images = torch.rand(BATCH, 1, SIDE, SIDE, device=DEVICE)
+    images = torch.rand(setting.batch, 1, setting.side, setting.side, device=DEVICE)
     target = (images[:, 0] > 0.5).long()
     fusions = {
         name: DynamicMemoryFusion(["cross_entropy", "iou", "dice"], name, "cb_dice").to(DEVICE) for name in BY_HISTORY
@@ -105,40 +98,39 @@ def share_of_training() -> list[dict[str, Any]]:
         fusion(model(images), target).total.backward()
         optimizer.step()
 
-    train(fusions["variance"])
-    whole = best_of_turns({name: functools.partial(train, fusion) for name, fusion in fusions.items()}, 1, turns=4)
-    part = best_of_turns({name: step_of(fusion.weighting) for name, fusion in fusions.items()}, CALLS)
+    steps: dict[str, Callable[[], None]] = {name: functools.partial(train, fusions[name]) for name in fusions}
+    whole = take_turns(steps, min(4, setting.turns))
+    part = take_turns({name: step_of(fusions[name].weighting) for name in fusions}, setting.turns, calls=setting.calls)
     return [
         {
             "weighting": name,
-            "milliseconds": whole[name] / 1000,
-            "microseconds": part[name],
-            "share": part[name] / whole[name],
+            "milliseconds": 1e3 * whole[name].best,
+            "microseconds": 1e6 * part[name].best,
+            "share": part[name].best / whole[name].best,
         }
         for name in fusions
     ]
 
 
-def print_table(title: str, rows: list[dict[str, Any]]) -> None:
-    print(f"\n{title}")
-    print("  ".join(f"{column:>16}" for column in rows[0]))
-    for row in rows:
-        print("  ".join(f"{value:16.5g}" if isinstance(value, float) else f"{value!s:>16}" for value in row.values()))
-
-
-def main() -> None:
-    tables = {
-        "by_history_length": by_history_length(),
-        f"step_{EARLY}_and_{LATE}": early_and_late(),
-        f"share_of_a_unet_step_at_{BATCH}x{SIDE}x{SIDE}": share_of_training(),
+def measure(setting: Setting) -> Results:
+    return {
+        "by_history_length": by_history_length(setting),
+        "early_and_late": early_and_late(setting),
+        "share_of_a_unet_step": share_of_training(setting),
     }
-    for title, rows in tables.items():
-        print_table(title.replace("_", " "), rows)
-    device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else platform.machine()
-    machine = {"device": device, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": machine, **tables}, indent=1) + "\n")
 
+
+def tables(results: Results) -> dict[str, Table]:
+    share = {row["weighting"]: f"{row['share']:.2%}" for row in results["share_of_a_unet_step"]}
+    spent: dict[str, dict[str, str]] = {}
+    for row in results["by_history_length"]:
+        spent.setdefault(row["weighting"], {})[str(row["length"] or "no history")] = f"{row['microseconds']:.0f}"
+    lengths = list(dict.fromkeys(length for row in spent.values() for length in row))
+    rows = [(name, *(row.get(length, "") for length in lengths), share.get(name, "")) for name, row in spent.items()]
+    return plainly(results) | {"weightings": Table(("µs a step of", *lengths, "of the U-Net's step"), rows)}
+
+
+main = benchmark("weightings", __doc__, Setting, measure, tables)
 
 if __name__ == "__main__":
     main()

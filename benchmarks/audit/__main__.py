@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from benchmarks.audit import losses, metrics, weightings
-from benchmarks.audit.tables import Table, insert
-from pipelines.core.console import say
-from pipelines.core.files import write_atomically
+from benchmarks.harness.script import show
+from benchmarks.harness.tables import Table, rewrite
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs" / "audit.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "audit.md"
 
 FIGURES: dict[str, Callable[[], Table]] = {
     "gradients": losses.gradients,
@@ -34,19 +33,14 @@ FIGURES: dict[str, Callable[[], Table]] = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.audit", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--document", type=Path, default=DOCUMENT, help="to write into (default: docs/audit.md)")
+    document = parser.parse_args(arguments).document
     torch.set_num_threads(1)
     tables = {name: figures() for name, figures in FIGURES.items()}
-    document = DOCUMENT.read_text(encoding="utf-8")
-    for name, table in tables.items():
-        document = insert(document, name, table)
-        say(f"\n{name}\n{table.markdown()}")
-
-    def write(path: Path) -> None:
-        path.write_text(document, encoding="utf-8")
-
-    write_atomically(DOCUMENT, write)
-    say(f"\nWrote {len(tables)} tables into {DOCUMENT.relative_to(ROOT)}.")
+    show(tables)
+    rewrite(document, tables)
 
 
 if __name__ == "__main__":

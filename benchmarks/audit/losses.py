@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.audit.tables import Table
+from benchmarks.harness.tables import Table
 from dmf import DynamicMemoryFusion
 from dmf.fidelity import PAPER, REFERENCE
 from dmf.losses import build_loss

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.audit.tables import Table
+from benchmarks.harness.tables import Table
 from dmf.metrics import confusion_counts, summarise
 
 PRINTED = Path(__file__).resolve().parents[2] / "pipelines/papers/published/dmf.csv"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.audit.tables import Table
+from benchmarks.harness.tables import Table
 from dmf.fidelity import FIDELITIES
 from dmf.schedule import AuxiliarySchedule
 from dmf.weightings import RULES, build_weighting

@@ -8,20 +8,21 @@ import pytest
 import torch
 
 from benchmarks.graphs import WAYS, WEIGHTINGS, Rival
-from benchmarks.packing import draw
+from benchmarks.harness.trials import Size
 from dmf.training.trial import Trial
 
-SETTING = {"device": "cpu", "precision": "fp32", "image_size": 16, "base_filters": 4, "batch_size": 4}
+SIZE = Size(images=20, image_size=16, base_filters=4, batch_size=4, precision="fp32")
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_a_rival_takes_the_steps_of_a_trial(weighting: str) -> None:
-    data = draw(20, 16)
-    rival = Rival(weighting, WAYS["cpu"][0], data, SETTING)
+    data = SIZE.data()
+    rival = Rival(weighting, WAYS["cpu"][0], data, SIZE)
     spec = rival.trial.spec
     assert (spec.weighting, spec.auxiliary) == (weighting, "cb_dice")
-    rival.turn()
-    assert math.isfinite(rival.step + rival.part + rival.until_it_runs)
+    rival.step()
+    rival.part()
+    assert math.isfinite(rival.until_it_runs)
     assert rival.graphs == 0, "there are none on a CPU"
     trial = Trial(spec, data)
     trial.model.train()

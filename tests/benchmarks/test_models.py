@@ -1,29 +1,19 @@
-"""docs/models.md prints what was measured, and what can be counted again is what the code gives."""
+"""What can be counted again of the models is what the code gives."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from benchmarks.audit.tables import places
-from benchmarks.models import DOCUMENT, READINGS, RESULTS, SUBJECTS, count, counts, printed, tables
+from benchmarks.harness.script import RESULTS, read
+from benchmarks.models import READINGS, SUBJECTS, count, counts, printed
 from dmf.models import MODELS
 
 pytest.importorskip("timm")
 pytest.importorskip("segmentation_models_pytorch")
 
-results = json.loads(RESULTS.read_text(encoding="utf-8"))
+results = read(RESULTS / "models.json")
 
 
-def test_the_document_prints_the_results() -> None:
-    document = DOCUMENT.read_text(encoding="utf-8")
-    assert sorted(places(document)) == sorted(tables(results))
-    for name, table in tables(results).items():
-        assert f"<!-- figures: {name} -->\n{table.markdown()}\n<!-- end -->" in document
-
-
-@pytest.mark.slow
 def test_parameters_and_operations_are_those_of_the_code() -> None:
     measured = [{key: row[key] for key in row if key != "milliseconds"} for row in results["models"]]
     assert measured == counts()

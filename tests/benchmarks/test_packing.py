@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.packing import CONFIGURATIONS, draw, specs
+from benchmarks.harness.trials import CONFIGURATIONS, Size, draw, specs
 from benchmarks.stacked import StackedTrials
 from dmf.training.trial import Trial
 from tests.support.toy import toy_data, toy_spec
@@ -35,9 +35,8 @@ def test_stacked_trials_train_as_they_would_alone() -> None:
 
 
 def test_the_grid_is_the_papers() -> None:
-    setting = {"image_size": 16, "batch_size": 4, "precision": "fp32", "base_filters": 4}
     assert len(CONFIGURATIONS) == 13
-    grid = specs(26, setting)
+    grid = specs(26, Size())
     assert [spec.seed for spec in grid] == [0] * 13 + [1] * 13
     assert len({(spec.weighting, spec.auxiliary) for spec in grid[:13]}) == 13
     assert {name: len(rows) for name, rows in draw(20, 16).rows.items()} == {"train": 14, "val": 3, "test": 3}

@@ -1,0 +1,1 @@
+"""What things cost and how they compare, measured: each script is `python -m benchmarks.<name>`."""

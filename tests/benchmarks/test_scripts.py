@@ -1,0 +1,133 @@
+"""Every script under benchmarks/ runs, at the size of a toy, and writes what the documents read of it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from benchmarks import obvious_script
+from benchmarks.harness.prepared import prepare_phantom
+from benchmarks.harness.script import RESULTS, read
+from pipelines.grid.attempt import Attempt, Setting
+from pipelines.grid.inputs import load_inputs
+from pipelines.trials.plan import PlannedTrial, plan
+from tests.support.toy import toy_data, toy_spec
+from tune_spaces import load_study
+
+SIDE = 16
+TRIAL = "--images 16 --image-size 16 --base-filters 2 --batch-size 4"
+QUICK = {
+    "losses": "--batches 1x8 --classes 2 --turns 1",
+    "weightings": "--lengths 20 --early 2 --late 20 --batch 1 --side 16 --turns 1 --calls 1",
+    "models": "--models unet --batch 1 --turns 1",
+    "loading": "--images 16 --side 16 --batch 4 --base-filters 2 --precisions fp32 --turns 1",
+    "roofline": "--image-size 16 --base-filters 2 --batch-size 2",
+    "recording": "--images 16 --side 16 --batch 4 --turns 1 --calls 3",
+    "duplicates": "--images 200 --datasets phantom",
+}
+SLOW = {
+    "graphs": f"{TRIAL} --weightings variance --turns 1",
+    "packing": f"{TRIAL} --at-a-time 1 2 --epochs 1",
+    "filtering": "--sizes 16 --turns 1 --pooled 4 --counts 60",
+}
+"""They compile, or start processes."""
+CLUSTER = {
+    "overhead": "--trials 10 --cells 20 --plain 2",
+    "throughput": "--sizes toy --turns 1 --script 1 --grid 2",
+    "chaos": "--seeds 1 --epochs 50 --kills 1 --pause 0",
+}
+"""They start Ray."""
+MARKS = {"slow": SLOW, "cluster": CLUSTER}
+SCRIPTS = {**QUICK, **SLOW, **CLUSTER}
+ON_DATA = ("duplicates", "throughput", "chaos")
+PARTS = ("documents", "filter_stage", "leakage", "obvious_script", "stacked")
+"""Tested below, beside another, or by another."""
+
+pytestmark = pytest.mark.timeout(900)  # grids, killed and started again: minutes on a busy machine
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with sixteen pictures of the phantom."""
+    root = tmp_path_factory.mktemp("prepared")
+    prepare_phantom(root, 16, SIDE)
+    return root
+
+
+def run(name: str, arguments: Iterable[str], out: Path) -> dict[str, Any]:
+    """What a script writes."""
+    importlib.import_module(f"benchmarks.{name}").main([*arguments, "--out", str(out)])
+    (path,) = out.iterdir()
+    return read(path)
+
+
+def shape(value: object) -> object:
+    """Names without figures; of a list, those of its first row."""
+    if isinstance(value, dict):
+        return {name: shape(part) for name, part in value.items() if name not in ("machine", "setting")}
+    return shape(value[0]) if isinstance(value, list) and value else None
+
+
+def test_every_script_is_tested() -> None:
+    scripts = {path.stem for path in RESULTS.parent.glob("*.py")} - {"__init__"}
+    assert scripts == {*SCRIPTS, *PARTS}
+
+
+def marked(name: str) -> Any:
+    """By what a script takes."""
+    return pytest.param(name, marks=[getattr(pytest.mark, mark) for mark in MARKS if name in MARKS[mark]])
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in SCRIPTS])
+def test_a_script_writes_what_its_results_hold(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    data = ["--data", str(request.getfixturevalue("prepared"))] if name in ON_DATA else []
+    found = run(name, [*SCRIPTS[name].split(), *data], tmp_path)
+    assert found["machine"]["torch"] == torch.__version__
+    (kept,) = (path for path in RESULTS.glob("*.json") if path.stem.removesuffix("_cpu") == name)
+    assert shape(found) == shape(read(kept))
+
+
+def test_leakage_compares_the_trials_of_a_study(prepared: Path, tmp_path: Path) -> None:
+    study = {
+        "title": "Leakage",
+        "datasets": ["phantom"],
+        "seeds": 2,
+        "trial": {"model_params": {"base_filters": 2}, "image_size": SIDE, "epochs": 1, "batch_size": 8},
+        "grid": [{"split": ["random", "grouped"]}],
+        "baseline": {"split": "random"},
+    }
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(study))
+    for trial in plan(load_study("toy", tmp_path), prepared, tmp_path / "trials"):
+        train(trial, prepared)
+    places = ["--studies", str(tmp_path), "--data", str(prepared), "--trials", str(tmp_path / "trials")]
+    found = run("leakage", ["--study", "toy", *places], tmp_path / "out")
+    assert shape(found) == shape(read(RESULTS / "leakage_small.json"))
+    assert {(row["split"], row["seeds"]) for row in found["per_image"]} == {("random", 2), ("grouped", 2)}
+
+
+def train(planned: PlannedTrial, data: Path) -> None:
+    """Put a trial on record as a worker would."""
+    inputs = load_inputs(data, "phantom", filtered=True)
+    dealt, cases = (lambda trial: inputs.trial_data(trial.spec.split)), (lambda _: inputs.cases)
+    attempt = Attempt(planned, Setting("toy", "code", torch.device("cpu"), dealt, cases))
+    attempt.open()
+    attempt.record(attempt.training.epoch())
+    attempt.finish()
+    assert attempt.failure is None
+
+
+def test_the_obvious_script_scores_every_spec(tmp_path: Path) -> None:
+    spec = toy_spec(auxiliary="cb_dice", epochs=1)
+    torch.save(toy_data(), tmp_path / "data.pt")
+    (tmp_path / "specs.json").write_text(json.dumps([spec.to_dict()]))
+    obvious_script.main([str(tmp_path / name) for name in ("specs.json", "data.pt", "mlflow.db", "scores.json")])
+    (scores,) = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["seed"] == spec.seed
+    assert 0 <= scores["dice"] <= 1

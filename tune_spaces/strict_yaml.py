@@ -38,9 +38,14 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds. Raises ConfigError if it is missing, no YAML, or no mapping."""
+    """The mapping that a YAML file holds, empty where all is comment.
+
+    Raises:
+        ConfigError: if it is missing, no YAML, or no mapping.
+    """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        content = {} if content is None else content
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file.") from None
     except UnicodeDecodeError:

@@ -4,6 +4,7 @@ Writes <root>/audit/<dataset>.json, from which the split is made, and <reports>/
 from __future__ import annotations
 
 from pipelines.artifacts.audit import record_path, write_duplicates
+from pipelines.artifacts.manifest import fetched_entries
 from pipelines.audit.audit import audit_dataset
 from pipelines.audit.page import findings, write_reports
 from pipelines.core.console import StageError, run_stage, say
@@ -15,7 +16,7 @@ def main() -> None:
     """Audit the data sets that the command line names; a case that cannot be used is an error, after the page."""
     arguments = parse_arguments("audit", __doc__, pages="data")
     similarity = load_params().split.similarity
-    for entry in arguments.datasets:
+    for entry in fetched_entries(arguments.datasets, arguments.root):
         audit = audit_dataset(entry, arguments.root, similarity)
         summary = write_reports(audit, arguments.reports)
         page = arguments.reports / f"{entry.name}.html"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,5 +63,15 @@ class DatasetEntry(StrictModel):
 
     def seen_from(self, folder: Path) -> DatasetEntry:
         """The same entry, with its local paths starting at `folder`."""
-        sources = [source.seen_from(folder) if isinstance(source, Local) else source for source in self.sources]
+        return self._with_local(lambda source: folder / source.path.expanduser())
+
+    def of_any_machine(self) -> DatasetEntry:
+        """The same entry, of whose local paths the last part is left: what it says of the data, and not where."""
+        return self._with_local(lambda source: Path(source.path.name))
+
+    def _with_local(self, path_of: Callable[[Local], Path]) -> DatasetEntry:
+        sources = (
+            source.model_copy(update={"path": path_of(source)}) if isinstance(source, Local) else source
+            for source in self.sources
+        )
         return self.model_copy(update={"sources": tuple(sources)})

@@ -115,9 +115,5 @@ class Local(StrictModel):
     path: Annotated[Path, Field(strict=False)]
     into: Folder = ""
 
-    def seen_from(self, folder: Path) -> Local:
-        """The same source with a path that starts where the program does."""
-        return self.model_copy(update={"path": folder / self.path.expanduser()})
-
 
 Source = Annotated[Generated | Archive | Zenodo | Kaggle | Manual | Local, Field(discriminator="kind")]

@@ -6,6 +6,7 @@ are described in <root>/catalogue.yaml, see docs/data.md."""
 from __future__ import annotations
 
 from pipelines.core.console import run_stage
+from pipelines.datasets.catalogue import find_entries
 from pipelines.datasets.command_line import parse_arguments
 from pipelines.fetch import fetch, mirror_from_environment
 
@@ -14,7 +15,7 @@ def main() -> None:
     """Fetch the data sets that the command line names."""
     arguments = parse_arguments("fetch", __doc__)
     mirror = mirror_from_environment()
-    for entry in arguments.datasets:
+    for entry in find_entries(arguments.datasets, arguments.root):
         fetch(entry, arguments.root, mirror)
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.artifacts.manifest import MANIFEST, FetchedFile, Manifest, Provenance, read_manifest
+from pipelines.artifacts.manifest import (
+    MANIFEST,
+    FetchedFile,
+    Manifest,
+    Provenance,
+    manifest_path,
+    read_manifest,
+    write_manifest,
+)
 from pipelines.core.checksums import digest
 from pipelines.core.console import StageError, say
 from pipelines.core.files import replaced
@@ -20,7 +28,7 @@ from pipelines.fetch.unpack import unpack
 
 
 def fetch(entry: DatasetEntry, root: Path, mirror: Mirror | None = None) -> Manifest:
-    """Bring a data set to `root/raw/<name>`; does nothing if it is there already.
+    """Bring a data set to `root/raw/<name>`; if it is there already, only its entry in the manifest is renewed.
 
     The folder appears in one step when it is complete, with a manifest in it. Archives stay in `root/downloads`.
     A mirror that holds the data set is used instead of the network. Two processes may do this at once: one waits.
@@ -40,11 +48,11 @@ def fetch(entry: DatasetEntry, root: Path, mirror: Mirror | None = None) -> Mani
     with alone(root / "downloads" / f".{entry.name}.lock", entry.name):
         if standing := _standing(entry, root, folder):
             say(f"{entry.name}: {standing.files:,} files are in {folder} already ({_origin(standing)}).")
-            return standing
+            return standing if standing.entry == entry.of_any_machine() else _described_anew(standing, entry, root)
         say(f"{entry.name}: {entry.title}\n  Terms: {entry.terms}\n  Please cite: {entry.citation}")
         with replaced(folder, beside=root / "raw") as staging:
             manifest = _fill(staging, entry, root, mirror)
-            (staging / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+            write_manifest(staging / MANIFEST, manifest)
         say(f"{entry.name}: {manifest.files:,} files in {folder} ({_origin(manifest)}).")
         return manifest
 
@@ -60,6 +68,14 @@ def _standing(entry: DatasetEntry, root: Path, folder: Path) -> Manifest | None:
     return manifest if same else None
 
 
+def _described_anew(standing: Manifest, entry: DatasetEntry, root: Path) -> Manifest:
+    """The same files under a changed entry: the later stages see that the data set is another one."""
+    manifest = standing.model_copy(update={"entry": entry.of_any_machine()})
+    write_manifest(manifest_path(root, entry.name), manifest)
+    say("  The catalogue describes them anew; what was made from them is made again.")
+    return manifest
+
+
 def _fill(staging: Path, entry: DatasetEntry, root: Path, mirror: Mirror | None) -> Manifest:
     copy = mirror.copies.get(entry.sources_of or entry.name) if mirror else None
     provenance: Provenance
@@ -69,15 +85,13 @@ def _fill(staging: Path, entry: DatasetEntry, root: Path, mirror: Mirror | None)
         files, provenance = _from_sources(staging, entry, root / "downloads")
     count, size = measure(staging)
     return Manifest(
-        dataset=entry.name,
+        entry=entry.of_any_machine(),
         provenance=provenance,
         reduced=copy.reduced if copy else None,
         sources=tuple(files),
         fingerprint=fingerprint(entry),
         files=count,
         bytes=size,
-        terms=entry.terms,
-        citation=entry.citation,
     )
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pipelines.datasets.catalogue import load_catalogue
 from pipelines.fetch import download
 from tests.support.commands import run_module
+from tests.support.audited import place_manifest
 from tests.support.pictures import disc, save, texture
 from tests.support.places import ROOT
 from tests.support.site import Site, serve
 
 COUNTS = {"benign": 14, "malignant": 8}
-PARAMS = "study: quickstart\narrays: {size: 32}\n"
+PARAMS = "study: quickstart\n"
 
 RunStage = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -41,9 +42,7 @@ def workplace(tmp_path: Path) -> Path:
             path = raw / "Dataset_BUSI_with_GT" / label / f"{label} ({number}).png"
             save(path, texture(100 * offset + number, *size))
             save(path.with_name(f"{path.stem}_mask.png"), disc(*size))
-    manifest = {"dataset": "busi", "provenance": "mirror", "reduced": "22 images", "sources": [], "fingerprint": ""}
-    manifest |= {"files": 44, "bytes": 1, "terms": "none", "citation": "none"}
-    (raw / "manifest.json").write_text(json.dumps(manifest))
+    place_manifest(tmp_path / "data", load_catalogue()["busi"], reduced="22 images")
     return tmp_path
 
 
@@ -59,13 +58,13 @@ def run_stage_cli(workplace: Path) -> RunStage:
 
 @pytest.fixture(scope="session")
 def prepared_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the phantom, prepared by the real stages."""
+    """A data folder with the phantom, prepared by the real stages at 16 and 24 pixels."""
     root, pages = tmp_path_factory.mktemp("data"), str(tmp_path_factory.mktemp("pages"))
     for stage, options in {
         "fetch": [],
         "audit": ["--reports", pages],
         "split": [],
-        "filter": ["--reports", pages],
+        "filter": ["--reports", pages, "--size", "16", "24"],
     }.items():
         run_module(
             f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root), *options, cwd=ROOT

@@ -8,26 +8,24 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pipelines.core.console import StageError
 from pipelines.core.parallel import threaded
-from pipelines.datasets.command_line import parse_arguments
+from pipelines.datasets.command_line import Arguments, parse_arguments
 from tune_spaces import ConfigError
 
 
-def parsed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[list[str], Path]:
+def parsed(monkeypatch: pytest.MonkeyPatch, *arguments: str, sized: bool = False) -> Arguments:
     monkeypatch.setattr("sys.argv", ["stage", *arguments])
-    found = parse_arguments("split", "What it does.")
-    return [entry.name for entry in found.datasets], found.root
+    return parse_arguments("split", "What it does.", sized=sized)
 
 
 def test_data_sets_by_study_or_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert parsed(monkeypatch, "--study", "quickstart") == (["phantom"], Path("data"))
-    assert parsed(monkeypatch, "--dataset", "busi", "phantom", "--root", "x") == (["busi", "phantom"], Path("x"))
+    found = parsed(monkeypatch, "--study", "quickstart")
+    assert (found.datasets, found.root) == (["phantom"], Path("data"))
+    found = parsed(monkeypatch, "--dataset", "busi", "phantom", "busi", "--root", "x")
+    assert (found.datasets, found.root) == (["busi", "phantom"], Path("x"))
 
 
-def test_unknown_names_list_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StageError, match="Did you mean `busi`"):
-        parsed(monkeypatch, "--dataset", "busy")
+def test_an_unknown_study_lists_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="quickstart"):
         parsed(monkeypatch, "--study", "quikstart")
 
@@ -36,6 +34,29 @@ def test_unknown_names_list_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> N
 def test_exactly_one_way_to_choose(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
     with pytest.raises(SystemExit):
         parsed(monkeypatch, *arguments)
+
+
+def test_a_study_says_at_which_sizes_it_trains_and_a_person_does_for_data_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parsed(monkeypatch, "--study", "quickstart", sized=True).sizes == {"phantom": [64]}
+    by_hand = parsed(monkeypatch, "--dataset", "busi", "busc", "--size", "64", "256", sized=True)
+    assert by_hand.sizes == {"busi": [64, 256], "busc": [64, 256]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "busi"], "--size goes with --dataset, which needs it"),
+        (["--study", "quickstart", "--size", "64"], "a study says itself at which sizes it trains"),
+        (["--dataset", "busi", "--size", "7"], "a whole number of at least 8. Found '7'"),
+        (["--dataset", "busi", "--size", "6.5e1"], "Found '6.5e1'"),
+    ],
+)
+def test_a_size_is_asked_for_where_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit):
+        parsed(monkeypatch, *arguments, sized=True)
+    assert message in capsys.readouterr().err
 
 
 def test_results_come_in_the_items_order() -> None:

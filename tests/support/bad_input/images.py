@@ -7,13 +7,19 @@ import shutil
 import numpy as np
 from PIL import Image
 
+from pipelines.datasets.catalogue import find_entries
+from pipelines.fetch import fetch
 from tests.support.bad_input.kinds import bad
 from tests.support.bad_input.place import FIRST, Place
 
 IMAGE, MASK = f"data/raw/scans/images/{FIRST}", f"data/raw/scans/masks/{FIRST}"
 
 
-@bad("audit scans", "data/raw/scans: no such folder. Fetch it with `python -m pipelines.fetch --dataset scans`")
+@bad(
+    "audit scans",
+    "data/raw/scans/manifest.json: no such file; scans was not fetched",
+    "pipelines.fetch --dataset scans",
+)
 def data_set_that_was_not_fetched(place: Place) -> None:
     shutil.rmtree(place.raw)
 
@@ -84,6 +90,7 @@ def mask_that_is_cut(place: Place) -> None:
 @bad("audit scans", IMAGE, "`patient: ^(p[0-9]+)_` of the catalogue does not say who was imaged", "Rename the file")
 def name_that_does_not_say_who_was_imaged(place: Place) -> None:
     place.describe(scans={"patient": "^(p[0-9]+)_"})
+    fetch(find_entries(["scans"], place.data)[0], place.data)
 
 
 @bad("split scans", "data/raw/scans: expected images of each label (benign, malignant)", "malignant missing")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.datasets.catalogue import load_catalogue
+from tests.support.audited import place_manifest
 from tests.support.bad_input.kinds import add
 from tests.support.bad_input.place import Place
 from tests.support.layouts import build, mask, matlab, picture, volume
@@ -191,6 +193,7 @@ def _laid_out(reader: str, spoil: Spoil) -> Callable[[Place], None]:
     def lay_out(place: Place) -> None:
         root = place.data / "raw" / reader
         build(reader, root)
+        place_manifest(place.data, load_catalogue()[reader])
         spoil(root)
 
     return lay_out

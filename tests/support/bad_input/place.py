@@ -27,7 +27,7 @@ ENTRY: dict[str, Any] = {
     "channels": 1,
     "terms": "For tests only.",
 }
-PARAMS = {"study": "quickstart", "arrays": {"size": 16}}
+PARAMS = {"study": "quickstart"}
 FIRST = Path("benign/b00.png")
 
 
@@ -117,7 +117,8 @@ def run(command: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """`python -m pipelines.split --dataset scans` for `split scans`, in this process; returns the exit status."""
     stage, dataset = command.split()
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", [f"pipelines.{stage}", "--dataset", dataset])
+    size = ["--size", "16"] if stage == "filter" else []
+    monkeypatch.setattr(sys, "argv", [f"pipelines.{stage}", "--dataset", dataset, *size])
     monkeypatch.setenv("DMF_DATA_MIRROR", "mirror" if dataset == "mirrored" else "")
     try:
         runpy.run_module(f"pipelines.{stage}", run_name="__main__")

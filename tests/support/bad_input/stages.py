@@ -26,7 +26,6 @@ PARAMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "two folds": ("split", {"split": {"folds": 2}}, "key `split.folds`: Input should be greater than or equal to 3"),
     "a seed in words": ("split", {"split": {"seed": "one"}}, "key `split.seed`: Input should be a valid integer"),
     "a similarity that nothing has": ("audit", {"split": {"similarity": 2.0}}, "key `split.similarity`"),
-    "images of no pixel": ("filter", {"arrays": {"size": 0}}, "key `arrays.size`: Input should be greater than"),
     "a neighbourhood without a middle": ("filter", {"filter": {"diameter": 8}}, "must be odd, so that"),
     "a negative width": ("filter", {"filter": {"sigma_space": -1.0}}, "key `filter.sigma_space`: Input should be"),
 }  # fmt: skip
@@ -88,8 +87,8 @@ def other_splits_of_a_method_that_is_not_the_chosen_one(place: Place) -> None:
     table.to_csv(path, index=False)
 
 
-@bad("filter scans", "is labelled 'benign', but scans has the classes background, nodule", "Name the label among")
-def label_that_is_no_class(place: Place) -> None:
+@bad("filter scans", "scans was fetched with another `task` than the catalogue", "python -m pipelines.fetch --dataset")
+def entry_that_changed_after_the_fetch(place: Place) -> None:
     place.describe(scans={"task": "classification"})
 
 

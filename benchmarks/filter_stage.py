@@ -25,6 +25,9 @@ from pipelines.fetch import fetch
 from pipelines.filter.prepare import prepare
 from pipelines.split.deal import split_dataset
 
+SIDE = 128
+"""Pixels of the arrays."""
+
 DIFFERENT = 50
 """So many pictures there are, under as many names as asked for."""
 FETCHED = 16
@@ -62,7 +65,7 @@ def main(count: int, root: Path) -> None:
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks.filter_stage", str(count), str(root)])
     before = peak_memory()
     with Stopwatch() as watch:
-        prepare(phantom(FETCHED), root, Params(study="none"))
+        prepare(phantom(FETCHED), root, SIDE, Params(study="none"))
     outcome = {
         "before_mib": before,
         "peak_mib": peak_memory(),

@@ -81,7 +81,7 @@ def protocols(records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
 def measure(setting: Setting) -> Results:
     study = load_study(setting.study, setting.studies)
     records = read_trials(plan(study, setting.data, setting.trials))
-    cases = {name: arrays.load(setting.data, name).cases for name in study.datasets}
+    cases = {name: arrays.load(setting.data, name, study.image_sizes(name)[0]).cases for name in study.datasets}
     images = pd.concat([per_image(record, cases[record.spec.dataset]) for record in records])
     return {"study": study.name, "per_image": compare(images), "protocols": protocols(records)}
 

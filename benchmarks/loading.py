@@ -113,14 +113,14 @@ def from_singles(data: TrialData, augmented: bool, batch: int, workers: int) -> 
 
 def sources(data: TrialData, mapped: TrialData, setting: Setting) -> dict[str, Batches]:
     """Everything that batches can come from."""
-    side, batch = setting.side, setting.batch
-    resident = Resident(data, side, DEVICE)
+    batch = setting.batch
+    resident = Resident(data, DEVICE)
     found: dict[str, Batches] = {"no loading": itertools.repeat(next(from_loader(resident, False, batch)))}
     for augmented in (False, True):
         kind = "augmented" if augmented else "plain"
         found |= {
             f"resident, {kind}": from_loader(resident, augmented, batch),
-            f"streamed, {kind}": from_loader(Streamed(mapped, side, DEVICE), augmented, batch),
+            f"streamed, {kind}": from_loader(Streamed(mapped, DEVICE), augmented, batch),
             f"DataLoader, {kind}": from_singles(data, augmented, batch, 0),
             f"DataLoader, {kind}, 2 workers": from_singles(data, augmented, batch, 2),
         }

@@ -166,7 +166,7 @@ def main(arguments: Sequence[str]) -> None:
     for values in json.loads(specs.read_text()):
         spec = TrialSpec.from_dict(values)
         with Stopwatch() as watch, mlflow.start_run(run_name=f"seed {spec.seed}"):
-            result = train(spec, data.resized(spec.image_size))
+            result = train(spec, data)
         scores.append({"seed": spec.seed, "seconds": watch.seconds, **result})
     answer.write_text(json.dumps(scores))
 

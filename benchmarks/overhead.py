@@ -69,7 +69,7 @@ def trials_of_no_work(root: Path, setting: Setting) -> dict[str, Any]:
     with Stopwatch() as grid:
         failures = run_grid(small, planned, root, f"sqlite:///{root / 'mlflow.db'}", setting.workers)
     written = sorted((trial.folder / DONE).stat().st_mtime for trial in planned)
-    data = load_inputs(root, "phantom", filtered=True).trial_data("default")
+    data = load_inputs(root, planned[0].spec).trial_data("default")
     specs = iter(trial.spec for trial in planned[: setting.plain])
     plain = seconds(lambda: train(next(specs), data), min(setting.plain, len(planned)))
     return {

@@ -27,7 +27,7 @@ class StackedTrials:
     """
 
     def __init__(self, specs: Sequence[TrialSpec], data: TrialData, *, device: str | torch.device = "cpu") -> None:
-        shared = data.resized(specs[0].image_size).to(torch.device(device))
+        shared = data.to(torch.device(device))
         self.trials = [Trial(spec, shared, device=device) for spec in specs]
         self._outline = copy.deepcopy(self.trials[0].model).to("meta")
         self._parameters = _stack([dict(trial.model.named_parameters()) for trial in self.trials])

@@ -8,7 +8,8 @@ test at the end and bring every value of every step into an MLflow store on SQLi
 workers of one thread, bfloat16 in the network, channels last, fused losses and optimiser, resident images, histories
 in Parquet and in batches in MLflow. They take turns and the best of each counts. The script's rate counts its training
 alone, without imports. The grid's is that of the second half of its trainings, when both workers are busy; starting Ray
-and its workers is given by itself. Needs prepared data: `dvc repro filter`.
+and its workers is given by itself. Needs prepared data:
+`python -m pipelines.filter --dataset phantom --size 64 128`.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ def run_platform(size: str, seeds: int, data: Path, precision: str = "bf16") -> 
 
 def compare(size: str, setting: Setting) -> list[dict[str, Any]]:
     """Rates and scores at one size: a row for the script, the platform, and the platform in the script's precision."""
-    tensors = load_inputs(setting.data, DATASET, filtered=True).trial_data("default").to(torch.device("cpu"))
+    spec = specs(size, range(1))[0]
+    tensors = load_inputs(setting.data, spec).trial_data(spec.split).to(torch.device("cpu"))
     script, grid = [], []
     for turn in range(setting.turns):
         script += run_script(size, range(turn * setting.script, (turn + 1) * setting.script), tensors)

@@ -16,6 +16,9 @@ FOLDER = Path(__file__).parent
 RESERVED = ("data", "filter")
 """Folders of `reports/` that belong to stages, where a study of that name would put its own."""
 
+SMALLEST = 8
+"""Side in pixels below which nothing can be seen in an image."""
+
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -100,6 +103,23 @@ class Study(StrictModel):
     def path(self) -> Path:
         """The file that a message about this study names."""
         return FOLDER / f"{self.name}.yaml"
+
+    def image_sizes(self, dataset: str) -> list[int]:
+        """At which sizes, in pixels, the trials of a data set read its images; the smallest first.
+
+        Raises:
+            ConfigError: if a block of the grid leaves the size open, or names none of at least `SMALLEST` pixels.
+        """
+        shared = {**self.trial, **self.per_dataset.get(dataset, {})}
+        named: list[Any] = [block.get("image_size", shared.get("image_size")) for block in self.grid]
+        sizes = {size for value in named for size in (value if isinstance(value, list) else [value])}
+        for size in sizes:
+            if not isinstance(size, int) or size < SMALLEST:
+                raise ConfigError(
+                    f"{self.path}: key `trial.image_size`: expected the side of the images of {dataset} in pixels, a "
+                    f"whole number of at least {SMALLEST}. Found {size!r}."
+                )
+        return sorted(sizes)
 
 
 def study_names(folder: Path = FOLDER) -> list[str]:

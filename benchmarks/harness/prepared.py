@@ -9,7 +9,7 @@ from pipelines.artifacts.split_table import table_path, write_table
 from pipelines.audit.audit import audit_dataset
 from pipelines.datasets.catalogue import load_catalogue
 from pipelines.datasets.entry import DatasetEntry
-from pipelines.datasets.params import ArraysParams, Params
+from pipelines.datasets.params import Params
 from pipelines.fetch import fetch
 from pipelines.filter.prepare import prepare
 from pipelines.split.deal import split_dataset
@@ -24,9 +24,9 @@ def phantom(count: int) -> DatasetEntry:
 
 def prepare_phantom(root: Path, count: int, side: int) -> None:
     """Fetch, audit, split and filter it below `root`."""
-    entry, params = phantom(count), Params(study="none", arrays=ArraysParams(size=side))
+    entry, params = phantom(count), Params(study="none")
     fetch(entry, root)
     audit = audit_dataset(entry, root, params.split.similarity)
     write_duplicates(record_path(root, entry.name), audit.duplicates)
     write_table(table_path(root, entry.name), split_dataset(entry, root, params.split).table)
-    prepare(entry, root, params)
+    prepare(entry, root, side, params)

@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
-from torch.nn import functional as F
 
 from dmf.checks import require
 from dmf.training.seeding import derive_seed
 
 SPLITS = ("train", "val", "test")
-_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -74,25 +72,16 @@ class TrialData:
         images, targets = self.read(torch.arange(len(self.images)))
         return TrialData(images.to(device), targets.to(device), rows, self.classes)
 
-    def resized(self, size: int) -> TrialData:
-        """The whole of it as tensors of `size` pixels a side: see `resize`. A few images at a time become floats."""
-        if isinstance(self.images, Tensor) and self.images.shape[-2:] == (size, size):
-            return self
-        parts = [resize(*self.read(rows), size) for rows in torch.split(torch.arange(len(self.images)), _AT_ONCE)]
-        images, targets = (torch.cat(column) for column in zip(*parts, strict=True))
-        return TrialData(images, targets, self.rows, self.classes)
 
-
-def resize(
-    images: UInt8[Tensor, "b C *spatial"], targets: UInt8[Tensor, " b *spatial"], size: int
-) -> tuple[UInt8[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:
-    """Square images of `size` pixels: area averages for images, nearest pixel for masks. Volumes keep their depth."""
-    if images.shape[-2:] == (size, size):
-        return images, targets
-    shape = (*images.shape[2:-2], size, size)
-    if targets.ndim > 1:
-        targets = F.interpolate(targets[:, None].float(), shape, mode="nearest-exact")[:, 0].to(torch.uint8)
-    return F.interpolate(images.float(), shape, mode="area").round().to(torch.uint8), targets
+def require_size(data: TrialData, image_size: int) -> None:
+    """Raises ValueError if the images have not `image_size` pixels a side: training neither enlarges nor shrinks."""
+    height, width = data.images.shape[-2:]
+    if (height, width) != (image_size, image_size):
+        raise ValueError(
+            f"Trial field `image_size` is {image_size}, but the images have {height} x {width} pixels (height x "
+            "width), and training does not resize. Make them anew from the originals at the size of the trial (the "
+            "filter stage does), or give the trial the size of the images."
+        )
 
 
 def _require_classes(targets: UInt8[Tensor, " b *spatial"], classes: tuple[str, ...]) -> None:

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from dmf.training.data import TrialData, resize
+from dmf.training.data import TrialData
 
 RESIDENT_BYTES = 2 << 30
-"""Data sets of at most 2 GiB at the size of training lie on the device: 10,900 RGB images with masks at 256 pixels."""
+"""Data sets of at most 2 GiB lie on the device: 10,900 RGB images with masks at 256 pixels."""
 
 
 class Batch(NamedTuple):
@@ -46,25 +46,22 @@ class Loader(Protocol):
         """The images of `rows`."""
 
 
-def build_loader(data: TrialData, image_size: int, device: torch.device) -> Loader:
-    """Batches of images of `image_size` pixels: resident if they lie on the device or need at most `RESIDENT_BYTES`."""
-    if isinstance(data.images, Tensor) and data.images.device == device and data.images.shape[-1] == image_size:
-        return Resident(data, image_size, device)
-    return (Resident if resident_bytes(data, image_size) <= RESIDENT_BYTES else Streamed)(data, image_size, device)
+def build_loader(data: TrialData, device: torch.device) -> Loader:
+    """Batches of a data set: resident if it lies on the device already or needs at most `RESIDENT_BYTES`."""
+    there = isinstance(data.images, Tensor) and data.images.device == device
+    return (Resident if there or resident_bytes(data) <= RESIDENT_BYTES else Streamed)(data, device)
 
 
-def resident_bytes(data: TrialData, image_size: int) -> int:
-    """What images and targets take at the size of training."""
-    images, channels, *depth = data.images.shape[:-2]
-    pixels = math.prod(depth) * image_size**2
-    return images * (channels * pixels + (pixels if data.task == "segmentation" else 1))
+def resident_bytes(data: TrialData) -> int:
+    """What images and targets take."""
+    return math.prod(data.images.shape) + math.prod(data.targets.shape)
 
 
 class Resident:
     """The whole data set on the device; a batch is gathered there."""
 
-    def __init__(self, data: TrialData, image_size: int, device: torch.device) -> None:
-        self.data = data.resized(image_size).to(device)
+    def __init__(self, data: TrialData, device: torch.device) -> None:
+        self.data = data.to(device)
 
     def prefetch(self, order: Sequence[Int[Tensor, " b"]]) -> None:
         """Nothing: all of it is there."""
@@ -75,14 +72,14 @@ class Resident:
 
 
 class Streamed:
-    """Batches that one thread reads, resizes and, for a GPU, pins in memory, one ahead of the one that is asked for.
+    """Batches that one thread reads and, for a GPU, pins in memory, one ahead of the one that is asked for.
 
     Row numbers stay on the host; a batch that was not announced is read at once.
     """
 
-    def __init__(self, data: TrialData, image_size: int, device: torch.device) -> None:
+    def __init__(self, data: TrialData, device: torch.device) -> None:
         self.data = data
-        self._size, self._device = image_size, device
+        self._device = device
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._coming: deque[Int[Tensor, " b"]] = deque()
         self._next: tuple[Int[Tensor, " b"], Future[Batch]] | None = None
@@ -108,5 +105,5 @@ class Streamed:
             self._next = rows, self._reader.submit(self._read, rows)
 
     def _read(self, rows: Int[Tensor, " b"]) -> Batch:
-        batch = Batch(*resize(*self.data.read(rows), self._size), rows)
+        batch = Batch(*self.data.read(rows), rows)
         return Batch(*(tensor.pin_memory() for tensor in batch)) if self._device.type == "cuda" else batch

@@ -49,7 +49,7 @@ class PackedTrials:
             if reason := obstacle(specs[0], spec):
                 raise ValueError(f"The trials of a pack must train on the same images. Found {reason}.")
         require(bool(specs), "specs", specs, "those of at least one trial")
-        shared = build_loader(data, specs[0].image_size, torch.device(device)).data
+        shared = build_loader(data, torch.device(device)).data
         self.trials = [Trial(spec, shared, device=device) for spec in specs]
         self._errors: dict[int, Exception] = {}
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from dmf.training.augment import Augmentation, Augmenter, add_noise, as_float
 from dmf.training.build import build_fusion, build_network
 from dmf.training.checkpoint import require_same_trial
-from dmf.training.data import TrialData, channels_last, count_batches, epoch_order
+from dmf.training.data import TrialData, channels_last, count_batches, epoch_order, require_size
 from dmf.training.diagnostics import Diagnostics, Finding
 from dmf.training.evaluation import DISTANCES, Predictions
 from dmf.training.graphs import ReplayedStep, Step
@@ -53,7 +53,8 @@ class Trial:
     def __init__(self, spec: TrialSpec, data: TrialData, *, device: str | torch.device = "cpu") -> None:
         self.spec = spec
         self.device = torch.device(device)
-        self.loader = build_loader(data, spec.image_size, self.device)
+        require_size(data, spec.image_size)
+        self.loader = build_loader(data, self.device)
         self.augment = Augmenter(Augmentation.parse(spec.augmentation), self.device)
         self.epochs_done = 0
         self.findings: list[Finding] = []
@@ -78,7 +79,7 @@ class Trial:
 
     @property
     def data(self) -> TrialData:
-        """What it trains on: on its device at its size, unless that takes more than `loading.RESIDENT_BYTES`."""
+        """What it trains on: on its device, unless that takes more than `loading.RESIDENT_BYTES`."""
         return self.loader.data
 
     @property

@@ -1,10 +1,13 @@
 """Prepared data on disk: uint8 array files of images, of filtered images and of targets, and the table of cases.
 
-<root>/arrays/<dataset>/          S is H, W or D, H, W
+A data set has a folder for each size at which trials read it; none of them resizes what it reads.
+
+<root>/arrays/<dataset>/<size>/   S is size, size; of patches of volumes D, size, size
     images.npy     uint8 (N, C, S)
     filtered.npy   uint8 (N, C, S), after the bilateral filter
     targets.npy    uint8, class index: (N, S) of each pixel (segmentation), (N,) of each image (classification)
-    cases.csv      image, label, group and the ways of splitting (`split_rows`); row i belongs to entry i of the arrays
+    cases.csv      image, label, group and the ways of splitting (`split_rows`); height and width of the image in pixels
+                   before it was resized; row i belongs to entry i of the arrays
     meta.json      see `Meta`
 """
 
@@ -26,22 +29,26 @@ from pipelines.datasets.split_methods import METHODS, SPLITS
 
 FILES = ("images.npy", "filtered.npy", "targets.npy")
 CASES, META = "cases.csv", "meta.json"
-COLUMNS = ("image", "label", "group", "split", *METHODS, "fold")
+SPLIT_COLUMNS = ("image", "label", "group", "split", *METHODS, "fold")
+"""Columns that cases.csv takes over from the split table."""
+
+COLUMNS = (*SPLIT_COLUMNS, "height", "width")
 
 
 class Preparation(BaseModel):
     """What prepared data are and how they were made; every trial keeps that of its own.
 
     Attributes:
+        title, terms, citation: of the data set, carried into the report.
         channels, spatial: of every image; `spatial` is (height, width) or (depth, height, width).
         from_volumes: whether the images are volumes or slices of them.
         reduced: how a mirror's copy differs from what was published, if it does.
-        terms, citation: of the data set, carried into the report.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str
+    title: str
     task: str
     classes: tuple[str, ...]
     labels: tuple[str, ...]
@@ -145,16 +152,24 @@ def _sides(cases: pd.DataFrame, split: str) -> np.ndarray:
     return cases[column].to_numpy() if column in ("split", *METHODS) else np.full(len(cases), "")
 
 
-def load(root: Path, dataset: str) -> PreparedData:
-    """Open what the filter stage wrote for a data set under `root`/arrays.
+def arrays_folder(root: Path, dataset: str, size: int) -> Path:
+    """Where the arrays of a data set lie that trials of `image_size` `size` read."""
+    return root / "arrays" / dataset / str(size)
+
+
+def load(root: Path, dataset: str, size: int) -> PreparedData:
+    """Open what the filter stage wrote for a data set at a size under `root`/arrays.
 
     Raises:
         StageError: if something is missing or does not fit together.
     """
-    directory = root / "arrays" / dataset
+    directory = arrays_folder(root, dataset, size)
     for name in (*FILES, CASES, META):
         if not (directory / name).is_file():
-            raise StageError(f"{directory / name} is missing. Prepare the data set with `dvc repro filter`.")
+            raise StageError(
+                f"{directory / name} is missing. Prepare the data set at this size with `dvc repro filter`, or "
+                f"`python -m pipelines.filter --dataset {dataset} --size {size}`."
+            )
     meta = _read_meta(directory / META)
     cases = pd.read_csv(directory / CASES, dtype=str, keep_default_na=False)
     if tuple(cases.columns) != COLUMNS:

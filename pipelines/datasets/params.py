@@ -47,12 +47,6 @@ class SplitParams(StrictModel):
         return fractions
 
 
-class ArraysParams(StrictModel):
-    """`size`: side in pixels of the square arrays that training reads."""
-
-    size: int = Field(default=128, ge=8, le=4096)
-
-
 class FilterParams(StrictModel):
     """The bilateral filter, equations (26) and (27) of the Dynamic Memory Fusion paper, which prints no values.
 
@@ -79,7 +73,6 @@ class Params(StrictModel):
 
     study: str
     split: SplitParams = SplitParams()
-    arrays: ArraysParams = ArraysParams()
     filter: FilterParams = FilterParams()
 
 

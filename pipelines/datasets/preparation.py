@@ -16,7 +16,7 @@ from pipelines.core.images import as_channels, resize_image, resize_mask
 from pipelines.datasets.bilateral import bilateral
 from pipelines.datasets.cases import case_image, case_mask
 from pipelines.datasets.entry import DatasetEntry
-from pipelines.datasets.params import FilterParams, Params
+from pipelines.datasets.params import FilterParams
 from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.images import size_text
 from pipelines.datasets.readers.parts import Patches
@@ -39,21 +39,34 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Converted:
-    """Entries of the three arrays; S is H, W or D, H, W."""
+    """Entries of the arrays, and (height, width) of the image before it was resized; S is H, W or D, H, W."""
 
     image: UInt8[np.ndarray, "C ..."]
     filtered: UInt8[np.ndarray, "C ..."]
     target: UInt8[np.ndarray, ...]
+    original: tuple[int, int]
 
 
-def spatial_shape(entry: DatasetEntry, params: Params) -> tuple[int, ...]:
-    """Sides of a data set's arrays: patches of volumes keep theirs, everything else becomes square pictures."""
-    side = params.arrays.size
-    return tuple(entry.volume.size) if isinstance(entry.volume, Patches) else (side, side)
+def spatial_shape(entry: DatasetEntry, size: int) -> tuple[int, ...]:
+    """Sides of a data set's arrays for trials of `image_size` `size`: those of patches of volumes, else a square's.
+
+    Raises:
+        StageError: if patches are of another size; they are not resized.
+    """
+    if not isinstance(entry.volume, Patches):
+        return size, size
+    depth, *sides = entry.volume.size
+    if sides != [size, size]:
+        raise StageError(
+            f"{entry.name} is cut into patches of {' x '.join(map(str, entry.volume.size))} voxels (depth x height x "
+            f"width), which are not resized, but `image_size` is {size}. Let it be the height and width of the patches "
+            "in the study, or change `volume: {size: ...}` in the catalogue."
+        )
+    return depth, size, size
 
 
-def convert(entry: DatasetEntry, raw: Path, row: Row, params: Params) -> Converted:
-    """Read, resize and filter one case.
+def convert(entry: DatasetEntry, raw: Path, row: Row, size: int, params: FilterParams) -> Converted:
+    """Read, resize and filter one case, for trials of `image_size` `size`.
 
     Colours are filtered together, by one weight; modalities, which show different things, and the slices of a volume
     each for itself.
@@ -68,14 +81,13 @@ def convert(entry: DatasetEntry, raw: Path, row: Row, params: Params) -> Convert
     except ValueError as error:
         raise StageError(f"{raw / case.image}: {error} Correct `channels` of {entry.name} in the catalogue.") from None
     target = _target(entry, raw, case, image)
-    shape = spatial_shape(entry, params)
-    if len(shape) == 3:
-        planes = _planes(image, 3)
+    if isinstance(entry.volume, Patches):
+        planes, (_, height, width) = _planes(image, 3), image.shape[:3]
     else:
-        planes = square_planes(image, params.arrays.size)
-        target = resize_mask(target, params.arrays.size) if target.ndim else target
+        planes, (height, width) = square_planes(image, size), image.shape[:2]
+        target = resize_mask(target, size) if target.ndim else target
     colour = entry.channels == 3 and entry.volume is None and not case.modalities
-    return Converted(planes, filtered(planes, params.filter, together=colour), target)
+    return Converted(planes, filtered(planes, params, together=colour), target, (height, width))
 
 
 def filtered(planes: UInt8[np.ndarray, "C ..."], params: FilterParams, *, together: bool) -> UInt8[np.ndarray, "C ..."]:

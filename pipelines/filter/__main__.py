@@ -1,8 +1,10 @@
-"""Resize every image, filter it bilaterally, and keep both versions and the targets as arrays."""
+"""Resize every image to the sizes at which trials read it, filter it bilaterally, and keep both versions and the
+targets as arrays."""
 
 from __future__ import annotations
 
 from pipelines.artifacts import arrays
+from pipelines.artifacts.manifest import fetched_entries
 from pipelines.core.console import run_stage, say
 from pipelines.datasets.command_line import parse_arguments
 from pipelines.datasets.params import load_params
@@ -11,14 +13,16 @@ from pipelines.filter.prepare import prepare
 
 
 def main() -> None:
-    arguments = parse_arguments("filter", __doc__, pages="filter")
+    arguments = parse_arguments("filter", __doc__, pages="filter", sized=True)
     params = load_params()
-    for entry in arguments.datasets:
-        meta = prepare(entry, arguments.root, params)
-        shape = " x ".join(map(str, (meta.channels, *meta.spatial)))
-        say(f"{entry.name}: {shape} pixels, checksum {meta.checksum[:12]}")
-        quality = write_page(entry.title, arrays.load(arguments.root, entry.name), arguments.reports)
-        say(f"  {sentence(quality)}\n  Pictures: {arguments.reports / entry.name / 'index.html'}")
+    for entry in fetched_entries(arguments.datasets, arguments.root):
+        for size in arguments.sizes[entry.name]:
+            meta = prepare(entry, arguments.root, size, params)
+            shape = " x ".join(map(str, (meta.channels, *meta.spatial)))
+            say(f"{entry.name}: {shape} pixels, checksum {meta.checksum[:12]}")
+            page = arguments.reports / entry.name / str(size)
+            quality = write_page(arrays.load(arguments.root, entry.name, size), page)
+            say(f"  {sentence(quality)}\n  Pictures: {page / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,36 +17,43 @@ from pipelines.core.files import write_atomically
 RECORD = "blocks.json"
 
 
+class Layout(NamedTuple):
+    """Of an array: its shape and the type of its elements."""
+
+    shape: tuple[int, ...]
+    dtype: str = "uint8"
+
+
 @dataclass(frozen=True)
 class Blocks:
-    """uint8 array files that are being filled.
+    """Array files that are being filled.
 
     A block counts once its rows are on disk and the record says so, with their checksums and a key of what they were
     made from. Memory holds one block: a file is mapped only while a block is read or written.
 
     Attributes:
         folder: Where the files lie until they are complete.
-        shapes: Of the arrays, by file name.
+        layouts: Of the arrays, by file name.
     """
 
     folder: Path
-    shapes: Mapping[str, tuple[int, ...]]
+    layouts: Mapping[str, Layout]
 
     def open(self) -> None:
-        """Take up files of these shapes, or begin them."""
-        if self._read().get("shapes") == self._shapes():
+        """Take up files of these layouts, or begin them."""
+        if self._read().get("layouts") == self._layouts():
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        for name, shape in self.shapes.items():
-            np.lib.format.open_memmap(self.folder / name, mode="w+", dtype=np.uint8, shape=shape)
+        for name, (shape, dtype) in self.layouts.items():
+            np.lib.format.open_memmap(self.folder / name, mode="w+", dtype=dtype, shape=shape)
         self._write({})
 
     def holds(self, rows: range, key: str) -> bool:
         """Whether these rows are on disk, whole, and were made from what `key` stands for."""
         done = self._read()["blocks"].get(str(rows.start))
         try:
-            return done == {"key": key, "sha256": {name: self._checksum(name, rows) for name in self.shapes}}
+            return done == {"key": key, "sha256": {name: self._checksum(name, rows) for name in self.layouts}}
         except (OSError, ValueError):  # a file that is gone or no array
             return False
 
@@ -56,7 +63,7 @@ class Blocks:
             array = np.load(self.folder / name, mmap_mode="r+")
             array[rows.start : rows.stop] = values
             array.flush()
-        checksums = {name: self._checksum(name, rows) for name in self.shapes}
+        checksums = {name: self._checksum(name, rows) for name in self.layouts}
         self._write({**self._read()["blocks"], str(rows.start): {"key": key, "sha256": checksums}})
 
     def close(self) -> None:
@@ -71,8 +78,8 @@ class Blocks:
     def _checksum(self, name: str, rows: range) -> str:
         return hashlib.sha256(np.load(self.folder / name, mmap_mode="r")[rows.start : rows.stop]).hexdigest()
 
-    def _shapes(self) -> dict[str, list[int]]:
-        return {name: list(shape) for name, shape in self.shapes.items()}
+    def _layouts(self) -> dict[str, list[Any]]:
+        return {name: [list(shape), dtype] for name, (shape, dtype) in self.layouts.items()}
 
     def _read(self) -> dict[str, Any]:
         """The record; empty if there is none, or one that an older version wrote."""
@@ -82,7 +89,7 @@ class Blocks:
             return {}
 
     def _write(self, blocks: Mapping[str, object]) -> None:
-        text = json.dumps({"shapes": self._shapes(), "blocks": blocks})
+        text = json.dumps({"layouts": self._layouts(), "blocks": blocks})
         write_atomically(self.folder / RECORD, lambda partial: _put(partial, text))
 
 

@@ -58,13 +58,13 @@ class Quality:
     examples: tuple[Example, ...]
 
 
-def write_page(title: str, data: PreparedData, reports: Path) -> Quality:
-    """Replace the folder `reports`/<dataset>: index.html, quality.json, quality.md, examples.png and .pdf.
+def write_page(data: PreparedData, target: Path) -> Quality:
+    """Replace the folder `target`: index.html, quality.json, quality.md, examples.png and .pdf.
 
     The same arrays give the same bytes.
     """
-    quality = measure(data)
-    with replaced(reports / data.meta.dataset, beside=reports) as folder:
+    quality, title = measure(data), data.meta.title
+    with replaced(target, beside=target.parent) as folder:
         picture = _draw(title, data, quality, folder)
         heads = ["Index", *(f"{percentile} %" for percentile in PERCENTILES)]
         rows = [

@@ -80,7 +80,7 @@ def from_timing(planned: Sequence[PlannedTrial], data: Path) -> Estimate:
 
 
 def _time(spec: TrialSpec, data: Path) -> Cost:
-    inputs = load_inputs(data, spec.dataset, spec.filtered).trial_data(spec.split)
+    inputs = load_inputs(data, spec).trial_data(spec.split)
     trial = Trial(spec, inputs, device="cpu")
     batches = epoch_order(inputs.rows["train"], spec.batch_size, 0, 0)
     trial.step(batches[0])

@@ -10,12 +10,16 @@ import pandas as pd
 import torch
 
 from dmf.training.data import TrialData
+from dmf.training.spec import TrialSpec
 from pipelines.artifacts import arrays
+
+Images = tuple[str, int, bool]
+"""What tells the arrays of two trials apart: data set, size, whether they are filtered."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Arrays of one data set as they travel through the object store, where workers of one node share them.
+    """Arrays of one data set at one size as they travel through the object store, where workers of one node share them.
 
     They hold every image once, whatever the splits of the trials: a trial picks its rows by the table of cases.
     """
@@ -31,8 +35,13 @@ class Inputs:
         return TrialData(self.images, self.targets, rows, self.classes)
 
 
-def load_inputs(data: Path, dataset: str, filtered: bool) -> Inputs:
-    """A data set's images, as they are or after the bilateral filter. Raises StageError if they are not prepared."""
-    prepared = arrays.load(data, dataset)
-    images = np.asarray(prepared.filtered if filtered else prepared.images)
+def images_read(spec: TrialSpec) -> Images:
+    """Which arrays a trial reads."""
+    return spec.dataset, spec.image_size, spec.filtered
+
+
+def load_inputs(data: Path, spec: TrialSpec) -> Inputs:
+    """What a trial and all others with the same `images_read` read. Raises StageError if it is not prepared."""
+    prepared = arrays.load(data, spec.dataset, spec.image_size)
+    images = np.asarray(prepared.filtered if spec.filtered else prepared.images)
     return Inputs(images, np.asarray(prepared.targets), tuple(prepared.meta.classes), prepared.cases)

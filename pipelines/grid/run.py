@@ -16,7 +16,7 @@ from ray import tune
 
 from pipelines.core.console import StageError, say
 from pipelines.core.locks import Locked, locked
-from pipelines.grid.inputs import load_inputs
+from pipelines.grid.inputs import images_read, load_inputs
 from pipelines.grid.progress import GridProgress
 from pipelines.grid.queue import TrialQueue
 from pipelines.grid.search import GridSearch, WorkerStarts
@@ -64,8 +64,8 @@ def run_grid(
 def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial], data: Path) -> dict[str, Failure]:
     trials = {trial.identifier: trial for trial in waiting}
     threads = max(1, int(study.resources.cpus))
-    needed = sorted({(trial.spec.dataset, trial.spec.filtered) for trial in waiting})
-    inputs = {(dataset, filtered): load_inputs(data, dataset, filtered) for dataset, filtered in needed}
+    needed = {images_read(trial.spec): trial.spec for trial in waiting}
+    inputs = {images: load_inputs(data, spec) for images, spec in sorted(needed.items(), key=lambda item: item[0])}
     job = Job(study.name, trials, inputs, code_version(), threads)
     resources = {"cpu": study.resources.cpus, "gpu": study.resources.gpus}
     queue = TrialQueue(planned)

@@ -12,7 +12,7 @@ from dmf.training.data import TrialData
 from dmf.training.loading import build_loader
 from dmf.training.packed import images_of, train_epoch
 from pipelines.grid.attempt import Attempt, Setting
-from pipelines.grid.inputs import Inputs
+from pipelines.grid.inputs import Images, Inputs, images_read
 from pipelines.grid.memory import keep_freed_memory
 from pipelines.trials.failure import Failure
 from pipelines.trials.plan import PlannedTrial
@@ -24,7 +24,7 @@ class Job:
 
     study: str
     planned: dict[str, PlannedTrial]
-    inputs: dict[tuple[str, bool], Inputs]
+    inputs: dict[Images, Inputs]
     code_version: str
     threads: int
 
@@ -108,12 +108,12 @@ class TrialWorker(tune.Trainable):
         return [attempt for attempt in self.attempts if not attempt.ended]
 
     def _inputs(self, planned: PlannedTrial) -> Inputs:
-        return self.job.inputs[planned.spec.dataset, planned.spec.filtered]
+        return self.job.inputs[images_read(planned.spec)]
 
     def _data(self, planned: PlannedTrial) -> TrialData:
         """The trial's images on the device; the last ones are kept, as a pack and mostly the next one need the same."""
         wanted = images_of(planned.spec)
         if self._loaded is None or self._loaded[0] != wanted:
             data = self._inputs(planned).trial_data(planned.spec.split)
-            self._loaded = wanted, build_loader(data, planned.spec.image_size, self._setting.device).data
+            self._loaded = wanted, build_loader(data, self._setting.device).data
         return self._loaded[1]

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from dmf.training.build import build_network
-from dmf.training.data import channels_last, resize
+from dmf.training.data import channels_last
 from dmf.training.spec import TrialSpec
 from pipelines.artifacts.arrays import Preparation
 from pipelines.core.console import StageError
@@ -49,7 +49,7 @@ class Predictor:
     def probabilities(self, picture: UInt8[np.ndarray, "H W *rgb"]) -> Float[np.ndarray, " K *spatial"]:
         """Of each class, for the whole picture (K,) or for each of its pixels (K, H, W).
 
-        The picture is prepared as the filter stage and the trial do. A map of pixels is brought back to the picture's
+        The picture is prepared as the filter stage does it. A map of pixels is brought back to the picture's
         size bilinearly.
         """
         images = self.prepared(picture).float().div(255)
@@ -66,8 +66,7 @@ class Predictor:
         planes = square_planes(as_channels(picture, channels), self.preparation.size)
         if self.spec.filtered:
             planes = filtered(planes, self.preparation.filter, together=channels == 3)
-        images = torch.tensor(planes, device=self.device)[None]
-        return resize(images, torch.zeros(1, dtype=torch.uint8), self.spec.image_size)[0]
+        return torch.tensor(planes, device=self.device)[None]
 
 
 def load_predictor(trials: Path, identifier: str) -> Predictor:

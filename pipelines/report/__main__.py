@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pipelines.artifacts import arrays
 from pipelines.core.console import run_stage, say
-from pipelines.datasets.catalogue import find_entries
 from pipelines.papers.claim import claims_of
 from pipelines.report.build import build_report
 from pipelines.report.data import describe_data
@@ -32,9 +31,9 @@ def main() -> None:
     study = load_study(arguments.study)
     expansion = expand(study)
     splits = {cell.spec.split for cell in expansion.cells}
-    facts = {
-        entry.name: describe_data(entry.title, arrays.load(arguments.data, entry.name), splits)
-        for entry in find_entries(study.datasets, arguments.data)
+    facts = {  # the pictures of a data set are those of its largest size
+        name: describe_data(arrays.load(arguments.data, name, study.image_sizes(name)[-1]), splits)
+        for name in study.datasets
     }
     skipped = [
         (", ".join(f"{key}: {value}" for key, value in cell.values.items()), cell.reason) for cell in expansion.skipped

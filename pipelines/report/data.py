@@ -66,7 +66,7 @@ class DataFacts:
         return f"Data: {self.citation.rstrip('.')}. Terms: {self.terms.rstrip('.')}.{reduced}"
 
 
-def describe_data(title: str, prepared: PreparedData, splits: Collection[str] = ("default",)) -> DataFacts:
+def describe_data(prepared: PreparedData, splits: Collection[str] = ("default",)) -> DataFacts:
     """What the report needs of a prepared data set, on which trials used `splits` (`TrialSpec.split`)."""
     meta, cases = prepared.meta, prepared.cases
     names = sorted({meta.split.method if split == "default" else split for split in splits})
@@ -74,7 +74,7 @@ def describe_data(title: str, prepared: PreparedData, splits: Collection[str] = 
     rows = prepared.rows(next(iter(splits))) if len(names) == 1 else {}
     return DataFacts(
         name=meta.dataset,
-        title=title,
+        title=meta.title,
         task=meta.task,
         classes=meta.classes,
         foreground=" and ".join(meta.classes[1:]),

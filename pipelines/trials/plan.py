@@ -46,20 +46,20 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     """Every trial of a study, in the order in which they run.
 
     Raises:
-        StageError: if a data set is not prepared or does not have the split of a trial.
+        StageError: if a data set is not prepared at the size of a trial, or does not have its split.
     """
     cells = expand(study).cells
-    prepared = {name: arrays.load(data, name) for name in study.datasets}
-    for dataset, split in sorted({(cell.spec.dataset, cell.spec.split) for cell in cells}):
-        prepared[dataset].rows(split)
-    preparations = {name: data.meta.preparation for name, data in prepared.items()}
+    sizes = sorted({(cell.spec.dataset, cell.spec.image_size) for cell in cells})
+    prepared = {key: arrays.load(data, *key) for key in sizes}
+    preparations = {key: opened.meta.preparation for key, opened in prepared.items()}
+    digest_of = cache(lambda dataset, size, split, filtered: prepared[dataset, size].digest(split, filtered))
     planned = []
-    digest_of = cache(lambda dataset, split, filtered: prepared[dataset].digest(split, filtered))
     for cell in cells:
         spec = cell.spec
-        digest, fingerprint = digest_of(spec.dataset, spec.split, spec.filtered), code_fingerprint(spec)
+        digest = digest_of(spec.dataset, spec.image_size, spec.split, spec.filtered)
+        fingerprint = code_fingerprint(spec)
         name = identifier(spec, digest, fingerprint)
         folder = trials.resolve() / study.name / name  # workers have another working directory
-        made = preparations[spec.dataset]
+        made = preparations[spec.dataset, spec.image_size]
         planned.append(PlannedTrial(name, cell.configuration, spec, digest, fingerprint, folder, made))
     return planned

@@ -114,7 +114,7 @@ def test_leakage_compares_the_trials_of_a_study(prepared: Path, tmp_path: Path) 
 
 def train(planned: PlannedTrial, data: Path) -> None:
     """Put a trial on record as a worker would."""
-    inputs = load_inputs(data, "phantom", filtered=True)
+    inputs = load_inputs(data, planned.spec)
     dealt, cases = (lambda trial: inputs.trial_data(trial.spec.split)), (lambda _: inputs.cases)
     attempt = Attempt(planned, Setting("toy", "code", torch.device("cpu"), dealt, cases))
     attempt.open()

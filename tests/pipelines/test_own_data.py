@@ -53,7 +53,7 @@ def test_the_pages_commands_lead_from_a_folder_to_trials(tmp_path: Path) -> None
     draw(tmp_path / "scans")
     shutil.copytree(ROOT / "tune_spaces", tmp_path / "tune_spaces")
     (tmp_path / "tune_spaces/thyroid.yaml").write_text(STUDY)
-    (tmp_path / "params.yaml").write_text("study: thyroid\narrays: {size: 64}\n")
+    (tmp_path / "params.yaml").write_text("study: thyroid\n")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/catalogue.yaml").write_text(ENTRY)
     said = ""
@@ -63,7 +63,7 @@ def test_the_pages_commands_lead_from_a_folder_to_trials(tmp_path: Path) -> None
         said += done.stdout
     assert "Terms: Not to be passed on." in said
     assert "39 trials: 0 done, 39 to run" in said
-    prepared = arrays.load(tmp_path / "data", "thyroid")
+    prepared = arrays.load(tmp_path / "data", "thyroid", 64)
     assert prepared.images.shape == (40, 1, 64, 64)
     assert set(np.unique(prepared.targets)) == {0, 1}
     assert prepared.meta.terms == "Not to be passed on."

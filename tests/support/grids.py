@@ -33,9 +33,9 @@ STUDY = {
     "baseline": {"weighting": "fixed"},
 }
 PREPARATION = Preparation(
-    dataset="phantom", task="segmentation", classes=("background", "lesion"), labels=("benign",), channels=1,
-    spatial=(16, 16), from_volumes=False, split=SplitParams(), filter=FilterParams(), reduced=None, terms="free",
-    citation="none",
+    dataset="phantom", title="Phantom", task="segmentation", classes=("background", "lesion"), labels=("benign",),
+    channels=1, spatial=(16, 16), from_volumes=False, split=SplitParams(), filter=FilterParams(), reduced=None,
+    terms="free", citation="none",
 )  # fmt: skip
 LONG = 200  # epochs of a trial that takes seconds wherever it runs: its state is saved after two of them
 DRIVER = """

@@ -86,6 +86,27 @@ def test_what_differs_between_data_sets_differs_there_only(tmp_path: Path) -> No
     assert len({cell.configuration for cell in cells}) == 5, "configurations have the same names on every data set"
 
 
+def test_a_study_says_at_which_sizes_its_data_sets_are_read(tmp_path: Path) -> None:
+    """By its grid, else by what differs between data sets, else by what all cells share: as a cell does."""
+    study = load(
+        tmp_path,
+        datasets=["phantom", "busi"],
+        per_dataset={"busi": {"image_size": 64}},
+        grid=[{"weighting": "fixed"}, {"weighting": ["mad"], "image_size": [256, 128]}],
+    )
+    assert (study.image_sizes("phantom"), study.image_sizes("busi")) == ([32, 128, 256], [64, 128, 256])
+    cells = [cell.spec for cell in expand(study).cells]
+    for name in study.datasets:
+        assert {spec.image_size for spec in cells if spec.dataset == name} == set(study.image_sizes(name))
+
+
+@pytest.mark.parametrize("size", [None, 7, "64", 64.5])
+def test_a_study_that_leaves_the_size_open_is_answered_with_what_is_expected(tmp_path: Path, size: object) -> None:
+    study = load(tmp_path, trial={} if size is None else {"image_size": size})
+    with pytest.raises(ConfigError, match=rf"`trial.image_size`: expected .* at least 8\. Found {size!r}"):
+        study.image_sizes("phantom")
+
+
 def test_every_seed_is_run_on_every_fold(tmp_path: Path) -> None:
     cells = expand(load(tmp_path, seeds=2, folds=3, grid=[{"weighting": "fixed"}])).cells
     found = [(cell.spec.seed, cell.spec.split) for cell in cells]
@@ -196,7 +217,7 @@ def test_a_name_that_collides_or_no_command_could_take_is_refused(tmp_path: Path
         load_study(name, tmp_path)
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "", "seeds: 1\nseeds: 2\n"])
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "seeds: 1\nseeds: 2\n"])
 def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"broken\.yaml: (not valid YAML|expected keys and values)"):

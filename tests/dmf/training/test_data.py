@@ -1,15 +1,17 @@
-"""Data on the device: shapes that are refused, resizing, and the order of batches."""
+"""Data on the device: shapes that are refused, and the order of batches."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from dmf.training.data import TrialData, channels_last, count_batches, epoch_order
-from tests.support.toy import toy_data, toy_labels, toy_volumes
+from dmf.training.data import TrialData, channels_last, count_batches, epoch_order, require_size
+from dmf.training.trial import Trial
+from tests.support.toy import quarters, toy_data, toy_labels, toy_spec, toy_volumes
 
 
 @given(st.integers(1, 60), st.integers(1, 16), st.integers(0, 9))
@@ -31,28 +33,18 @@ def test_the_order_follows_from_seed_and_epoch() -> None:
     assert order(1, 0) != order(2, 0)
 
 
-def test_resizing_averages_images_and_picks_mask_pixels() -> None:
-    images = torch.tensor([[0, 100], [100, 200]], dtype=torch.uint8).repeat_interleave(2, 0).repeat_interleave(2, 1)
-    masks = torch.tensor([[0, 1], [1, 0]], dtype=torch.uint8).repeat_interleave(2, 0).repeat_interleave(2, 1)
-    rows = {split: torch.tensor([0]) for split in ("train", "val", "test")}
-    data = TrialData(images[None, None], masks[None], rows, ("background", "lesion"))
-    assert data.resized(2).images[0, 0].tolist() == [[0, 100], [100, 200]]
-    assert data.resized(1).images[0, 0].tolist() == [[100]]
-    assert data.resized(2).targets[0].tolist() == [[0, 1], [1, 0]]
-    assert data.resized(4) is data
+@pytest.mark.parametrize("image_size", [8, 32])
+def test_a_trial_neither_enlarges_nor_shrinks_its_images(image_size: int) -> None:
+    spec = toy_spec(image_size=image_size)
+    with pytest.raises(ValueError, match=rf"`image_size` is {image_size}, but the images have 16 x 16 pixels .* anew"):
+        Trial(spec, toy_data(size=16))
 
 
-def test_volumes_keep_their_depth_and_labels_are_left_alone() -> None:
-    volumes = toy_volumes(depth=6, size=16).resized(8)
-    assert volumes.images.shape == (8, 1, 6, 8, 8)
-    assert volumes.targets.shape == (8, 6, 8, 8)
-    slices = toy_volumes(depth=6, size=16)
-    for depth in range(6):
-        flat = TrialData(slices.images[:, :, depth], slices.targets[:, depth], slices.rows, slices.classes).resized(8)
-        assert torch.equal(volumes.images[:, :, depth], flat.images)
-        assert torch.equal(volumes.targets[:, depth], flat.targets)
-    labels = toy_labels(size=16)
-    assert torch.equal(labels.resized(8).targets, labels.targets)
+def test_volumes_have_the_size_of_the_trial_in_height_and_width() -> None:
+    require_size(toy_volumes(depth=6, size=16), 16)
+    wide = np.zeros((3, 1, 16, 20), np.uint8)
+    with pytest.raises(ValueError, match="16 x 20 pixels"):
+        require_size(TrialData(wide, np.zeros(3, np.uint8), quarters(3), ("a", "b")), 16)
 
 
 def test_the_targets_tell_the_task() -> None:
@@ -77,17 +69,14 @@ def test_channels_last_is_kept_by_the_layers_of_a_network(channels: int) -> None
     assert nn.MaxPool2d(2)(features).is_contiguous(memory_format=torch.channels_last)
 
 
-@given(st.lists(st.integers(0, 23), min_size=1, max_size=30), st.sampled_from([8, 16]))
-def test_arrays_read_and_resize_as_tensors_do(rows: list[int], size: int) -> None:
+@given(st.lists(st.integers(0, 23), min_size=1, max_size=30))
+def test_arrays_read_as_tensors_do(rows: list[int]) -> None:
     data = toy_data()
     arrays = TrialData(data.images.numpy(), data.targets.numpy(), data.rows, data.classes)
     arrays.images.flags.writeable = False  # as they come out of shared memory
     for one, other in zip(arrays.read(torch.tensor(rows)), data.read(torch.tensor(rows)), strict=True):
         assert torch.equal(one, other)
-    whole, found = data.resized(size), arrays.resized(size)
-    assert torch.equal(found.images, whole.images)
-    assert torch.equal(found.targets, whole.targets)
-    assert isinstance(arrays.to(torch.device("cpu")).images, torch.Tensor)
+    assert torch.equal(arrays.to(torch.device("cpu")).images, data.images)
 
 
 def test_targets_of_arrays_are_looked_at_when_they_are_read() -> None:

@@ -88,7 +88,7 @@ def test_a_trial_that_diverges_leaves_the_others_alone(data) -> None:
 
 
 def test_the_images_lie_on_the_device_once() -> None:
-    pack = PackedTrials([toy_spec(), toy_spec(seed=1)], toy_data(size=32))
+    pack = PackedTrials([toy_spec(), toy_spec(seed=1)], toy_data())
     assert len({trial.data.images.data_ptr() for trial in pack.trials}) == 1
 
 

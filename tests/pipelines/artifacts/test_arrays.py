@@ -11,15 +11,18 @@ import pandas as pd
 import pytest
 
 from pipelines.artifacts import arrays
-from pipelines.artifacts.arrays import CASES, FILES, META, Meta
+from pipelines.artifacts.arrays import CASES, COLUMNS, FILES, META, Meta
 from pipelines.core.checksums import file_checksum, joint_checksum
 from pipelines.core.console import StageError
 from pipelines.datasets.params import FilterParams, SplitParams
 
+SIZE = 16
+FOLDER = f"arrays/tiny/{SIZE}"
+
 
 def save(root: Path, task: str, channels: int, spatial: tuple[int, ...], targets: tuple[int, ...]) -> None:
     """Six images called tiny."""
-    folder = root / "arrays" / "tiny"
+    folder = root / FOLDER
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     images = (6, channels, *spatial)
@@ -30,10 +33,11 @@ def save(root: Path, task: str, channels: int, spatial: tuple[int, ...], targets
     cases[["grouped", "stratified", "random", "official"]] = ""
     cases["grouped"], cases["official"] = splits, ["val", "", "test", "test", "train", "train"]
     cases["fold"] = [0, 0, 1, 1, 2, 3]
+    cases["height"], cases["width"] = 40, 50
     cases.to_csv(folder / CASES, index=False)
     sha256 = {name: file_checksum(folder / name) for name in (*FILES, CASES)}
     meta = Meta(
-        dataset="tiny", task=task, classes=("background", "lesion"), labels=("NA",), channels=channels,
+        dataset="tiny", title="Tiny", task=task, classes=("background", "lesion"), labels=("NA",), channels=channels,
         spatial=spatial, from_volumes=len(spatial) > 2, split=SplitParams(), filter=FilterParams(), sha256=sha256,
         checksum=joint_checksum(sha256), reduced=None, terms="free", citation="none",
     )  # fmt: skip
@@ -48,7 +52,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_arrays_are_maps_of_the_files_that_cannot_be_written(root: Path) -> None:
-    data = arrays.load(root, "tiny")
+    data = arrays.load(root, "tiny", SIZE)
     assert isinstance(data.images, np.memmap)
     assert data.images.shape == data.filtered.shape == (6, 1, 16, 16)
     assert data.targets.shape == (6, 16, 16)
@@ -56,7 +60,7 @@ def test_arrays_are_maps_of_the_files_that_cannot_be_written(root: Path) -> None
     assert (data.cases["label"] == "NA").all()
     assert data.meta.classes == ("background", "lesion")
     assert data.meta.size == 16
-    assert data.directory == root / "arrays" / "tiny"
+    assert data.directory == root / FOLDER
     with pytest.raises(ValueError, match="read-only"):
         data.images[0] = 1
 
@@ -75,29 +79,29 @@ def test_arrays_are_maps_of_the_files_that_cannot_be_written(root: Path) -> None
 def test_a_split_is_looked_up_by_its_name(
     root: Path, split: str, train: list[int], val: list[int], test: list[int]
 ) -> None:
-    rows = arrays.load(root, "tiny").rows(split)
+    rows = arrays.load(root, "tiny", SIZE).rows(split)
     assert {side: index.tolist() for side, index in rows.items()} == {"train": train, "val": val, "test": test}
 
 
 @pytest.mark.parametrize("split", ["random", "fold:4", "fold:12", "fold", "fold:x", "random:1", "image", "published"])
 def test_a_split_that_a_data_set_does_not_have_is_named_with_those_that_it_has(root: Path, split: str) -> None:
     with pytest.raises(StageError) as caught:
-        arrays.load(root, "tiny").rows(split)
-    assert f"tiny/cases.csv: the split '{split}' has no images for " in str(caught.value)
+        arrays.load(root, "tiny", SIZE).rows(split)
+    assert f"tiny/16/cases.csv: the split '{split}' has no images for " in str(caught.value)
     assert "There are: default, grouped, official, fold:0 to fold:3. Choose one in the study" in str(caught.value)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_patches_of_volumes_have_a_depth(tmp_path: Path, channels: int) -> None:
-    save(tmp_path, "segmentation", channels, (4, 16, 8), targets=(6, 4, 16, 8))
-    data = arrays.load(tmp_path, "tiny")
-    assert data.images.shape == (6, channels, 4, 16, 8)
-    assert data.targets.shape == (6, 4, 16, 8)
+    save(tmp_path, "segmentation", channels, (4, 16, 16), targets=(6, 4, 16, 16))
+    data = arrays.load(tmp_path, "tiny", SIZE)
+    assert data.images.shape == (6, channels, 4, 16, 16)
+    assert data.targets.shape == (6, 4, 16, 16)
 
 
 def test_an_image_has_one_class_in_classification(tmp_path: Path) -> None:
     save(tmp_path, "classification", 3, (16, 16), targets=(6,))
-    assert arrays.load(tmp_path, "tiny").targets.shape == (6,)
+    assert arrays.load(tmp_path, "tiny", SIZE).targets.shape == (6,)
 
 
 def test_the_checksum_depends_on_every_file_and_on_no_order() -> None:
@@ -116,9 +120,11 @@ def test_the_checksum_of_a_file_by_hand(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [*FILES, CASES, META])
 def test_a_missing_file_is_named_with_the_remedy(root: Path, name: str) -> None:
-    (root / "arrays" / "tiny" / name).unlink()
-    with pytest.raises(StageError, match=rf"{name} is missing. Prepare the data set with `dvc repro filter`"):
-        arrays.load(root, "tiny")
+    (root / FOLDER / name).unlink()
+    with pytest.raises(
+        StageError, match=rf"16/{name} is missing. .* `dvc repro filter`, or .* --dataset tiny --size 16`"
+    ):
+        arrays.load(root, "tiny", SIZE)
 
 
 def cut(folder: Path) -> str:
@@ -149,7 +155,7 @@ def fewer_cases(folder: Path) -> str:
 
 def other_columns(folder: Path) -> str:
     pd.read_csv(folder / CASES).drop(columns="group").to_csv(folder / CASES, index=False)
-    return "cases.csv: found the columns image, label, split, grouped, stratified, random, official, fold, expected"
+    return f"cases.csv: found the columns {', '.join(column for column in COLUMNS if column != 'group')}, expected"
 
 
 def no_json(folder: Path) -> str:
@@ -174,8 +180,8 @@ def masks_of_classes(folder: Path) -> str:
     "spoil", [cut, no_array, other_type, fewer_masks, fewer_cases, other_columns, no_json, no_shape, masks_of_classes]
 )
 def test_what_does_not_fit_together_is_named(root: Path, spoil: Callable[[Path], str]) -> None:
-    message = spoil(root / "arrays" / "tiny")
+    message = spoil(root / FOLDER)
     with pytest.raises(StageError) as caught:
-        arrays.load(root, "tiny")
+        arrays.load(root, "tiny", SIZE)
     assert message in str(caught.value)
     assert "dvc repro --force filter" in str(caught.value)

@@ -92,10 +92,10 @@ def test_at_the_same_suppression_the_bilateral_filter_keeps_more_of_an_edge_than
 def test_the_page_has_three_images_from_strong_to_weak_suppression(workplace: Path, tmp_path: Path) -> None:
     root = workplace / "data"
     audit_and_split(root, BUSI)
-    prepare(BUSI, root, Params.model_validate({"study": "a", "arrays": {"size": 64}}))
-    data = arrays.load(root, "busi")
-    quality = write_page("Breasts <&>", data, tmp_path / "pages")
-    folder = tmp_path / "pages" / "busi"
+    prepare(BUSI.model_copy(update={"title": "Breasts <&>"}), root, 64, Params(study="a"))
+    data = arrays.load(root, "busi", 64)
+    quality = write_page(data, tmp_path / "pages")
+    folder = tmp_path / "pages"
     assert {path.name for path in folder.iterdir()} == {
         "index.html", "quality.json", "quality.md", "examples.png", "examples.pdf",
     }  # fmt: skip
@@ -115,5 +115,5 @@ def test_the_page_has_three_images_from_strong_to_weak_suppression(workplace: Pa
     assert "![Before, after" in (folder / "quality.md").read_text()
 
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
-    write_page("Breasts <&>", data, tmp_path / "pages")
+    write_page(data, tmp_path / "pages")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first

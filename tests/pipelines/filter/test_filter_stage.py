@@ -29,12 +29,13 @@ from pipelines.datasets.params import FilterParams, Params, load_params
 from pipelines.datasets.readers.images import load_image
 from pipelines.datasets.readers.masks import load_mask
 from pipelines.filter.prepare import prepare
-from tests.support.audited import audit_and_split
+from tests.support.audited import audit_and_split, place_manifest
 from tests.support.mirror import archive
 from tests.support.places import ROOT
 
 BUSI = load_catalogue()["busi"]
-PARAMS = Params.model_validate({"study": "quickstart", "arrays": {"size": 32}})
+SIZE = 32
+PARAMS = Params(study="quickstart")
 
 
 @pytest.fixture
@@ -50,15 +51,17 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_each_row_is_its_image_resized_and_filtered(root: Path) -> None:
-    meta = prepare(BUSI, root, PARAMS)
-    data = arrays.load(root, "busi")
+    meta = prepare(BUSI, root, SIZE, PARAMS)
+    data = arrays.load(root, "busi", SIZE)
     table = read_table(table_path(root, "busi"))
     assert data.images.shape == data.filtered.shape == (22, 1, 32, 32)
     assert data.targets.shape == (22, 32, 32)
-    assert data.cases.equals(table[[*arrays.COLUMNS]])
+    assert data.cases[[*arrays.SPLIT_COLUMNS]].equals(table[[*arrays.SPLIT_COLUMNS]])
     raw = root / "raw" / "busi"
     for row in (0, 13, 21):
-        image = resize_image(load_image(raw / table["image"][row]), 32)
+        picture = load_image(raw / table["image"][row])
+        assert tuple(map(int, data.cases.loc[row, ["height", "width"]])) == picture.shape
+        image = resize_image(picture, 32)
         np.testing.assert_array_equal(data.images[row, 0], image)
         np.testing.assert_array_equal(data.filtered[row, 0], bilateral(image, FilterParams()))
         np.testing.assert_array_equal(data.targets[row], resize_mask(load_mask([raw / table["masks"][row]]), 32))
@@ -76,8 +79,8 @@ def test_several_masks_become_one(root: Path) -> None:
     second[:5, :5] = 255
     cv2.imwrite(str(first.with_stem(first.stem + "_1")), second)
     audit_and_split(root, BUSI)
-    prepare(BUSI, root, PARAMS)
-    mask = arrays.load(root, "busi").targets[0]
+    prepare(BUSI, root, SIZE, PARAMS)
+    mask = arrays.load(root, "busi", SIZE).targets[0]
     assert mask[0, 0] == mask[16, 16] == 1
 
 
@@ -88,8 +91,8 @@ def test_colour_keeps_three_channels(root: Path) -> None:
     red[..., 2] = 200  # OpenCV writes blue, green, red
     cv2.imwrite(str(root / "raw" / "busi" / name), red)
     audit_and_split(root, entry)
-    prepare(entry, root, PARAMS)
-    data = arrays.load(root, "busi")
+    prepare(entry, root, SIZE, PARAMS)
+    data = arrays.load(root, "busi", SIZE)
     assert data.images.shape == data.filtered.shape == (22, 3, 32, 32)
     assert data.images[2, :, 5, 5].tolist() == data.filtered[2, :, 5, 5].tolist() == [200, 0, 0]
     assert (data.images[0, 0] == data.images[0, 2]).all()
@@ -99,37 +102,38 @@ def test_a_classification_data_set_has_the_index_of_each_label_among_the_classes
     table = read_table(table_path(root, "busi")).assign(masks="")
     write_table(table_path(root, "busi"), table)
     entry: DatasetEntry = BUSI.model_copy(update={"task": "classification", "classes": ("malignant", "benign")})
-    prepare(entry, root, PARAMS)
-    assert arrays.load(root, "busi").targets.tolist() == [1] * 14 + [0] * 8
+    prepare(entry, root, SIZE, PARAMS)
+    assert arrays.load(root, "busi", SIZE).targets.tolist() == [1] * 14 + [0] * 8
     with pytest.raises(StageError, match="is labelled 'benign', but busi has the classes normal, malignant"):
-        prepare(entry.model_copy(update={"classes": ("normal", "malignant")}), root, PARAMS)
+        prepare(entry.model_copy(update={"classes": ("normal", "malignant")}), root, SIZE, PARAMS)
     with pytest.raises(StageError, match="has no mask, and busi is a segmentation data set"):
-        prepare(BUSI, root, PARAMS)
+        prepare(BUSI, root, SIZE, PARAMS)
 
 
 def test_the_same_input_gives_the_same_bytes_and_parameters_change_the_checksum(root: Path) -> None:
-    first = prepare(BUSI, root, PARAMS)
-    before = contents(root / "arrays" / "busi")
-    assert prepare(BUSI, root, PARAMS).checksum == first.checksum
-    assert contents(root / "arrays" / "busi") == before
-    for update in ({"filter": {"sigma_range": 30.0}}, {"arrays": {"size": 40}}):
-        other = Params.model_validate({"study": "a", "arrays": {"size": 32}, **update})
-        assert prepare(BUSI, root, other).checksum != first.checksum
+    first = prepare(BUSI, root, SIZE, PARAMS)
+    before = contents(root / "arrays" / "busi" / "32")
+    assert prepare(BUSI, root, SIZE, PARAMS).checksum == first.checksum
+    assert contents(root / "arrays" / "busi" / "32") == before
+    assert prepare(BUSI, root, 40, PARAMS).checksum != first.checksum
+    assert contents(root / "arrays" / "busi" / "32") == before, "another size leaves this one as it is"
+    other = Params.model_validate({"study": "a", "filter": {"sigma_range": 30.0}})
+    assert prepare(BUSI, root, SIZE, other).checksum != first.checksum
 
 
 @pytest.mark.slow
 def test_the_command_ends_with_one_message_and_leaves_earlier_results(
     workplace: Path, root: Path, run_stage_cli: Callable
 ) -> None:
-    run = run_stage_cli("filter", "--dataset", "busi")
+    run = run_stage_cli("filter", "--dataset", "busi", "--size", "32")
     assert run.returncode == 0, run.stderr
-    data = arrays.load(root, "busi")
+    data = arrays.load(root, "busi", SIZE)
     assert data.checksum[:12] in run.stdout
     before = contents(data.directory)
     table = read_table(table_path(root, "busi"))
     mask = root / "raw" / "busi" / table.loc[7, "masks"]
     cv2.imwrite(str(mask), np.zeros((20, 30), dtype=np.uint8))
-    run = run_stage_cli("filter", "--dataset", "busi")
+    run = run_stage_cli("filter", "--dataset", "busi", "--size", "32")
     assert run.returncode == 1
     assert run.stderr.count("error:") == 1
     assert f"{mask.relative_to(workplace)}: expected 75 x 96 pixels" in run.stderr.replace("\n", "")
@@ -169,7 +173,7 @@ def test_broken_input_is_named_and_nothing_is_left(root: Path, breakage: Callabl
     row = read_table(table_path(root, "busi")).iloc[9]
     message = breakage(root / "raw" / "busi" / row["image"], root / "raw" / "busi" / row["masks"])
     with pytest.raises(StageError) as caught:
-        prepare(BUSI, root, PARAMS)
+        prepare(BUSI, root, SIZE, PARAMS)
     assert message in str(caught.value)
     assert sorted(path.name for path in root.iterdir()) == ["audit", "raw", "splits"]
 
@@ -182,9 +186,9 @@ from pipelines.core.console import run_stage
 from pipelines.filter import prepare
 from pipelines.datasets.params import load_params
 prepare.BLOCK_IMAGES = 3
-run_stage(lambda: prepare.prepare(load_catalogue()["busi"], Path("data"), load_params()))
+run_stage(lambda: prepare.prepare(load_catalogue()["busi"], Path("data"), 768, load_params()))
 """
-SLOW = "study: quickstart\narrays: {size: 768}\nfilter: {diameter: 21}\n"
+SLOW = "study: quickstart\nfilter: {diameter: 21}\n"
 
 
 def start_filter(workplace: Path) -> subprocess.Popen[str]:
@@ -194,8 +198,8 @@ def start_filter(workplace: Path) -> subprocess.Popen[str]:
     )
 
 
-def blocks_done(root: Path) -> int:
-    record = root / ".arrays-busi.blocks" / "blocks.json"
+def blocks_done(root: Path, size: int = SIZE) -> int:
+    record = root / f".arrays-busi-{size}.blocks" / "blocks.json"
     return len(json.loads(record.read_text())["blocks"]) if record.is_file() else 0
 
 
@@ -203,15 +207,15 @@ def blocks_done(root: Path) -> int:
 def test_a_killed_filter_goes_on_and_filters_nothing_twice(workplace: Path, root: Path) -> None:
     (workplace / "params.yaml").write_text(SLOW)
     running = start_filter(workplace)
-    while blocks_done(root) < 2 and running.poll() is None:
+    while blocks_done(root, 768) < 2 and running.poll() is None:
         time.sleep(0.005)
     running.kill()
     running.communicate()
-    kept = blocks_done(root)
+    kept = blocks_done(root, 768)
     assert 2 <= kept < 8, "the filter must have been killed in the middle"
     assert not (root / "arrays").exists(), "nothing half-written is to be seen"
 
-    images = np.load(root / ".arrays-busi.blocks" / "images.npy", mmap_mode="r+")
+    images = np.load(root / ".arrays-busi-768.blocks" / "images.npy", mmap_mode="r+")
     images[0, 0, 0, 0] ^= 1  # a byte of the first block that did not reach the disk as it should have
     images.flush()
     running = start_filter(workplace)
@@ -220,9 +224,9 @@ def test_a_killed_filter_goes_on_and_filters_nothing_twice(workplace: Path, root
     assert f"busi: {3 * (kept - 1)} of 22 images were filtered by an earlier run that did not end" in said
     assert [path.name for path in root.iterdir() if path.name.startswith(".")] == []
 
-    interrupted = contents(root / "arrays" / "busi")
-    prepare(BUSI, root, load_params(workplace / "params.yaml"))
-    assert contents(root / "arrays" / "busi") == interrupted
+    interrupted = contents(root / "arrays" / "busi" / "768")
+    prepare(BUSI, root, 768, load_params(workplace / "params.yaml"))
+    assert contents(root / "arrays" / "busi" / "768") == interrupted
 
 
 def test_a_broken_file_costs_its_own_block_and_no_other(
@@ -233,7 +237,7 @@ def test_a_broken_file_costs_its_own_block_and_no_other(
     whole = mask.read_bytes()
     mask.write_bytes(b"no picture")
     with pytest.raises(StageError, match=re.escape(str(mask))):
-        prepare(BUSI, root, PARAMS)
+        prepare(BUSI, root, SIZE, PARAMS)
     assert not (root / "arrays").exists()
     assert blocks_done(root) >= 2
 
@@ -241,9 +245,9 @@ def test_a_broken_file_costs_its_own_block_and_no_other(
     first = root / "raw" / "busi" / read_table(table_path(root, "busi")).loc[0, "masks"]
     cv2.imwrite(str(first), 255 - cv2.imread(str(first)))  # what a block was made from has changed since
     capsys.readouterr()
-    prepare(BUSI, root, PARAMS)
+    prepare(BUSI, root, SIZE, PARAMS)
     assert " of 22 images were filtered by an earlier run" in capsys.readouterr().out
-    assert arrays.load(root, "busi").targets[0, 0, 0] == 1
+    assert arrays.load(root, "busi", SIZE).targets[0, 0, 0] == 1
 
 
 def test_other_settings_keep_nothing_of_an_earlier_run(
@@ -254,11 +258,11 @@ def test_other_settings_keep_nothing_of_an_earlier_run(
     whole = mask.read_bytes()
     mask.unlink()
     with pytest.raises(StageError):
-        prepare(BUSI, root, PARAMS)
+        prepare(BUSI, root, SIZE, PARAMS)
     assert blocks_done(root) > 0
     mask.write_bytes(whole)
     capsys.readouterr()
-    prepare(BUSI, root, Params.model_validate({"study": "a", "arrays": {"size": 32}, "filter": {"sigma_range": 30.0}}))
+    prepare(BUSI, root, SIZE, Params.model_validate({"study": "a", "filter": {"sigma_range": 30.0}}))
     assert "earlier run" not in capsys.readouterr().out
 
 
@@ -290,14 +294,10 @@ def test_busi_for_real(tmp_path: Path) -> None:
     with zipfile.ZipFile(archive("Dataset_BUSI.zip")) as opened:
         names = [name for name in opened.namelist() if any(f"({n})" in name for n in range(1, 13))]
         opened.extractall(raw, [name for name in names if "normal" not in name])
-    manifest = {"dataset": "busi", "provenance": "mirror", "reduced": None, "sources": [], "fingerprint": ""}
-    (raw / "manifest.json").write_text(
-        json.dumps({**manifest, "files": 0, "bytes": 0, "terms": "none", "citation": "none"})
-    )
+    place_manifest(tmp_path, BUSI)
     audit_and_split(tmp_path, BUSI)
-    params = Params.model_validate({"study": "a", "arrays": {"size": 128}})
-    prepare(BUSI, tmp_path, params)
-    data = arrays.load(tmp_path, "busi")
+    prepare(BUSI, tmp_path, 128, PARAMS)
+    data = arrays.load(tmp_path, "busi", 128)
     table: pd.DataFrame = read_table(table_path(tmp_path, "busi"))
     assert len(table) == 24
     for row, masks in enumerate(table["masks"]):

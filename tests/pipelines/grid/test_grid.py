@@ -6,6 +6,7 @@ import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -63,10 +64,20 @@ def test_trials_of_several_splits_share_the_arrays_and_test_on_their_own_rows(
     study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"split": "default"})
     planned = plan(study, prepared_phantom, tmp_path / "trials")
     assert run(study, prepared_phantom, tmp_path) == {}
-    prepared = arrays.load(prepared_phantom, "phantom")
+    prepared = arrays.load(prepared_phantom, "phantom", 16)
     tested = {trial.spec.split: list(pd.read_parquet(trial.folder / "images.parquet")["image"]) for trial in planned}
     assert tested == {split: list(prepared.cases["image"].iloc[prepared.rows(split)["test"]]) for split in splits}
     assert not set(tested["fold:0"]) & set(tested["fold:4"])
+
+
+def test_trials_of_several_sizes_read_the_arrays_of_their_own(tmp_path: Path, prepared_phantom: Path) -> None:
+    grid = [{"weighting": "fixed", "auxiliary": None, "image_size": [16, 24]}]
+    study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"image_size": 16})
+    assert run(study, prepared_phantom, tmp_path) == {}
+    for trial in plan(study, prepared_phantom, tmp_path / "trials"):
+        size, stored = trial.spec.image_size, np.load(trial.folder / "predictions.npz")
+        assert stored["masks"].shape[1:] == (size, size)
+        assert trial.preparation.spatial == (size, size)
 
 
 def test_a_split_that_a_data_set_does_not_have_is_named_before_anything_runs(
@@ -74,7 +85,7 @@ def test_a_split_that_a_data_set_does_not_have_is_named_before_anything_runs(
 ) -> None:
     study = tiny(tmp_path, trial={"split": "official"})
     with pytest.raises(
-        StageError, match=r"phantom/cases\.csv: the split 'official' has no images for train, val, test"
+        StageError, match=r"phantom/16/cases\.csv: the split 'official' has no images for train, val, test"
     ):
         plan(study, prepared_phantom, tmp_path / "trials")
 

@@ -45,7 +45,7 @@ class Place:
         return plan(self.study, self.data, self.folder / name)[0]
 
     def begin(self, name: str) -> Attempt:
-        inputs = load_inputs(self.data, "phantom", filtered=True)
+        inputs = load_inputs(self.data, self.planned(name).spec)
         setting = Setting(
             "tiny",
             "code",

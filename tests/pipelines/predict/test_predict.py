@@ -38,7 +38,7 @@ from tests.support.audited import audit_and_split
 
 BUSI = load_catalogue()["busi"]
 LABELLED = BUSI.model_copy(update={"task": "classification", "classes": ("benign", "malignant")})
-PARAMS = Params.model_validate({"study": "quickstart", "arrays": {"size": 32}})
+PARAMS = Params(study="quickstart")
 SEGMENTATION = TrialSpec(
     dataset="busi", seed=0, model_params={"base_filters": 4}, image_size=24, epochs=3, batch_size=8
 )
@@ -50,8 +50,8 @@ def run_trial(workplace: Path, spec: TrialSpec, entry: DatasetEntry = BUSI) -> P
     """Prepare the data, train, and write the trial's folder, each by the code that the stages run."""
     root = workplace / "data"
     audit_and_split(root, entry)
-    prepare(entry, root, PARAMS)
-    data = arrays.load(root, "busi")
+    prepare(entry, root, spec.image_size, PARAMS)
+    data = arrays.load(root, "busi", spec.image_size)
     images = torch.tensor(data.filtered if spec.filtered else data.images)
     rows = {split: torch.from_numpy(index) for split, index in data.rows(spec.split).items()}
     result = train(spec, TrialData(images, torch.tensor(data.targets), rows, data.meta.classes))
@@ -81,7 +81,7 @@ def test_test_images_are_segmented_as_the_trial_segmented_them(workplace: Path, 
     folder = run_trial(workplace, dataclasses.replace(SEGMENTATION, filtered=filtered))
     predictor = load_predictor(workplace / "trials", folder.name)
     stored = np.load(folder / "predictions.npz")
-    cases = arrays.load(workplace / "data", "busi").cases
+    cases = arrays.load(workplace / "data", "busi", 24).cases
     for row, expected in zip(stored["index"], stored["masks"], strict=True):
         picture = load_image(workplace / "data" / "raw" / "busi" / cases["image"][row])
         seen = predictor.prepared(picture)
@@ -137,8 +137,8 @@ def test_a_classifier_prints_the_classes_with_their_probabilities(workplace: Pat
 def test_pictures_are_prepared_as_they_were_in_training(workplace: Path, predict: Callable[..., str]) -> None:
     folder = run_trial(workplace, SEGMENTATION)
     said = predict(folder, f"{RAW}/benign (2).png")
-    other = {"study": "quickstart", "arrays": {"size": 16}, "filter": {"sigma_range": 90.0}}
-    prepare(BUSI, workplace / "data", Params.model_validate(other))
+    other = {"study": "quickstart", "filter": {"sigma_range": 90.0}}
+    prepare(BUSI, workplace / "data", 24, Params.model_validate(other))
     assert predict(folder, f"{RAW}/benign (2).png") == said
     shutil.rmtree(workplace / "data" / "arrays")
     assert predict(folder, f"{RAW}/benign (2).png") == said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.params import FilterParams, Params
 from pipelines.datasets.readers.case import Case
 from pipelines.filter.prepare import prepare
-from tests.support.audited import audit_and_split
+from tests.support.audited import audit_and_split, place_manifest
 from tests.support.layouts import LESIONS, build, make_entry, picture, volume
 from tests.support.pictures import texture
 
-PARAMS = Params.model_validate({"study": "quickstart", "arrays": {"size": 16}})
+PARAMS = Params(study="quickstart")
 
 
 def brats(root: Path, **cut: Any) -> DatasetEntry:
@@ -38,21 +37,16 @@ def brats(root: Path, **cut: Any) -> DatasetEntry:
         tumour = np.zeros((4, 24, 20), np.uint8)
         tumour[1:3, 5:15, 4:12] = 4
         volume(folder / f"{case}_seg.nii.gz", tumour)
-    fetched(raw)
-    return make_entry("brats2018", ["HGG", "LGG"], LESIONS, channels=4, volume=cut)
-
-
-def fetched(raw: Path) -> None:
-    manifest = {"dataset": raw.name, "provenance": "mirror", "reduced": None, "sources": [], "fingerprint": ""}
-    manifest |= {"files": 1, "bytes": 1, "terms": "-", "citation": "-"}
-    (raw / "manifest.json").write_text(json.dumps(manifest))
+    entry = make_entry("brats2018", ["HGG", "LGG"], LESIONS, channels=4, volume=cut)
+    place_manifest(root, entry)
+    return entry
 
 
 def test_slices_are_pictures_of_four_channels(tmp_path: Path) -> None:
     entry = brats(tmp_path, cut="slices")
     split = audit_and_split(tmp_path, entry).table
-    meta = prepare(entry, tmp_path, PARAMS)
-    data = arrays.load(tmp_path, entry.name)
+    meta = prepare(entry, tmp_path, 16, PARAMS)
+    data = arrays.load(tmp_path, entry.name, 16)
     assert (meta.spatial, meta.channels) == ((16, 16), 4)
     assert data.images.shape == data.filtered.shape == (16, 4, 16, 16)
     assert data.targets.shape == (16, 16, 16)
@@ -67,14 +61,14 @@ def test_slices_are_pictures_of_four_channels(tmp_path: Path) -> None:
 
 
 def test_patches_keep_their_size_and_are_filtered_slice_by_slice(tmp_path: Path) -> None:
-    entry = brats(tmp_path, cut="patches", size=[3, 12, 20])
+    entry = brats(tmp_path, cut="patches", size=[3, 12, 12])
     audit_and_split(tmp_path, entry)
-    meta = prepare(entry, tmp_path, PARAMS)
-    data = arrays.load(tmp_path, entry.name)
+    meta = prepare(entry, tmp_path, 12, PARAMS)
+    data = arrays.load(tmp_path, entry.name, 12)
     count = len(data.cases)
-    assert (meta.spatial, meta.channels) == ((3, 12, 20), 4)
-    assert data.images.shape == data.filtered.shape == (count, 4, 3, 12, 20)
-    assert data.targets.shape == (count, 3, 12, 20)
+    assert (meta.spatial, meta.channels) == ((3, 12, 12), 4)
+    assert data.images.shape == data.filtered.shape == (count, 4, 3, 12, 12)
+    assert data.targets.shape == (count, 3, 12, 12)
     assert data.targets.reshape(count, -1).any(axis=1).all()
     np.testing.assert_array_equal(data.filtered[1, 2, 0], bilateral(np.array(data.images[1, 2, 0]), FilterParams()))
 
@@ -83,10 +77,10 @@ def test_other_channels_than_the_entry_says_are_named(tmp_path: Path) -> None:
     entry = brats(tmp_path, cut="slices").model_copy(update={"channels": 3})
     audit_and_split(tmp_path, entry)
     with pytest.raises(StageError, match=r"flair\.nii\.gz: expected .* 1 or 3 channels. Found 4. Correct `channels`"):
-        prepare(entry, tmp_path, PARAMS)
+        prepare(entry, tmp_path, 16, PARAMS)
 
 
-@pytest.mark.parametrize("cut", [{"cut": "slices"}, {"cut": "patches", "size": [2, 12, 10]}])
+@pytest.mark.parametrize("cut", [{"cut": "slices"}, {"cut": "patches", "size": [2, 12, 12]}])
 def test_nobody_is_in_two_splits(tmp_path: Path, cut: dict[str, Any]) -> None:
     entry = brats(tmp_path, **cut)
     table = audit_and_split(tmp_path, entry).table

@@ -55,7 +55,7 @@ def judge_study(study: Study, data: Path, trials: Path) -> list[Verdict]:
         return untested(study, " ".join(str(error).split("\n")[0].rstrip(":").split()))
     truths = {}
     for name in study.datasets:
-        prepared = arrays.load(data, name)
+        prepared = arrays.load(data, name, study.image_sizes(name)[-1])
         if prepared.meta.task == "segmentation":
             truths[name] = Truth(tuple(prepared.cases["image"]), prepared.targets)
     return verdicts(study, records, expand(study).baseline, truths)

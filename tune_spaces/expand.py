@@ -66,10 +66,9 @@ def expand(study: Study) -> Expansion:
             skipped.append(SkippedCell(combination, reason))
     if not kept:
         raise ConfigError(f"{study.path}: the grid is empty: every combination is skipped.")
-    specs = [
-        [[_spec(study, values, {"dataset": dataset, **repeat}) for values in kept] for repeat in _repeats(study)]
-        for dataset in study.datasets
-    ]
+    repeats = _repeats(study)
+    firsts = [[_spec(study, values, {"dataset": name, **repeats[0]}) for values in kept] for name in study.datasets]
+    specs = [[[dataclasses.replace(spec, **repeat) for spec in first] for repeat in repeats] for first in firsts]
     names = _configuration_names(specs[0][0])
     _refuse_duplicates(study, names)
     cells = [Cell(spec, name) for d in specs for s in d for spec, name in zip(s, names, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -112,7 +111,7 @@ class TrialSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `TrialSpec.from_dict` reverses it."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return json.loads(json.dumps(vars(self)))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrialSpec:

@@ -27,7 +27,7 @@ class StageError(Exception):
 
 def say(message: str) -> None:
     """One line about what the stage did."""
-    out.print(message, markup=False)
+    print(message, flush=True)
 
 
 def show(table: Table) -> None:

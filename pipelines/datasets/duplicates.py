@@ -27,7 +27,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
-from scipy.fft import dctn
 
 from pipelines.core.console import track
 from pipelines.core.images import as_channels
@@ -140,6 +139,8 @@ def sketches_of(patterns: Float32[np.ndarray, "N 1024"]) -> Float32[np.ndarray, 
     so that no pair at or above a correlation is lost by looking only where the sketches' product reaches it. The
     64-bit perceptual hash keeps the signs of the lowest 8x8 of them, and does lose pairs: see benchmarks/duplicates.py.
     """
+    from scipy.fft import dctn  # where it is used: whoever reads params.yaml imports this module
+
     sketches = np.empty((len(patterns), LOW * LOW), np.float32)
     for start in range(0, len(patterns), TILE):
         block = patterns[start : start + TILE]

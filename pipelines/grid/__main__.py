@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pipelines.core.console import StageError, run_stage, say, show
 from pipelines.grid.estimate import from_finished, from_timing, spell_seconds
-from pipelines.grid.failures import failure_table
-from pipelines.trials.mirror import tracking_uri
+from pipelines.grid.status import grid_status
 from pipelines.trials.plan import PlannedTrial, plan
 from tune_spaces import Study, load_study
 
@@ -25,9 +24,12 @@ def main() -> None:
     study = load_study(arguments.study)
     planned = plan(study, arguments.data, arguments.trials)
     if arguments.dry_run:
-        _dry_run(planned, arguments.data, arguments.workers or _places(study))
+        _dry_run(study, planned, arguments)
         return
+    # Ray and MLflow take seconds to import, which a dry run has no use for.
+    from pipelines.grid.failures import failure_table
     from pipelines.grid.run import run_grid
+    from pipelines.trials.mirror import tracking_uri
 
     failures = run_grid(study, planned, arguments.data, tracking_uri(), arguments.workers)
     if failures:
@@ -45,16 +47,16 @@ def _places(study: Study) -> int:
     return max(1, int((os.cpu_count() or 1) / study.resources.cpus))
 
 
-def _dry_run(planned: list[PlannedTrial], data: Path, workers: int) -> None:
+def _dry_run(study: Study, planned: list[PlannedTrial], arguments: argparse.Namespace) -> None:
     """Each trial and whether it is done, then what those that are left will take."""
-    done = [trial for trial in planned if trial.done]
-    finished = {trial.identifier for trial in done}
+    workers, threads = arguments.workers or _places(study), max(1, int(study.resources.cpus))
+    finished = grid_status(planned).done
+    done = [trial for trial in planned if trial.identifier in finished]
     left = [trial for trial in planned if trial.identifier not in finished]
-    for trial in planned:
-        say(f"{trial.identifier}  {'done' if trial.identifier in finished else 'to run':7}  {trial.title}")
+    say("\n".join(f"{t.identifier}  {'done' if t.identifier in finished else 'to run':7}  {t.title}" for t in planned))
     say(f"{len(planned)} trials: {len(done)} done, {len(left)} to run")
     if left:
-        estimate = from_finished(done) or from_timing(left, data)
+        estimate = from_finished(done) or from_timing(left, arguments.data, threads)
         seconds = sum(map(estimate.seconds, left)) / min(workers, len(left))
         size = sum(map(estimate.disk_bytes, left)) / 1e6
         say(f"about {spell_seconds(seconds)} on {workers} workers and {size:.0f} MB on disk ({estimate.source})")

@@ -11,19 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from dmf.training.data import epoch_order
+import torch
+
+from dmf.training.build import build_network
+from dmf.training.data import channels_last, count_batches
 from dmf.training.spec import TrialSpec
-from dmf.training.trial import Trial
-from pipelines.core.console import track
-from pipelines.grid.inputs import load_inputs
+from pipelines.artifacts import arrays
+from pipelines.artifacts.arrays import PreparedData
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import DONE
 
 SAMPLE = 200
 """Finished trials that are read; more tell nothing new."""
 
-TIMED = 6
-"""Kinds of trials that are timed where nothing is finished; the others count as their mean."""
+TIMED = 2
+"""Images on which a network is timed where nothing is finished."""
+
+PATIENCE = 0.5
+"""Seconds after which no other kind of trial is timed; those that were not count as the mean of those that were."""
 
 Kind = tuple[object, ...]
 
@@ -71,29 +76,35 @@ def from_finished(done: Sequence[PlannedTrial]) -> Estimate | None:
     return Estimate({kind: _mean(costs) for kind, costs in found.items()}, f"from {len(done)} finished trials")
 
 
-def from_timing(planned: Sequence[PlannedTrial], data: Path) -> Estimate:
-    """A few training steps of each kind of trial, on this machine, here and now."""
-    kinds = {kind(trial.spec): trial.spec for trial in planned}
-    timed = track([*kinds.items()][:TIMED], "timing a few steps", total=min(TIMED, len(kinds)))
-    costs = {name: _time(spec, data) for name, spec in timed}
-    return Estimate(costs, "a quick estimate: a few steps were timed on this machine, as no trial is finished")
+def from_timing(planned: Sequence[PlannedTrial], data: Path, threads: int) -> Estimate:
+    """The network of each kind of trial on a few made-up images, on this machine, here and now, as a worker has it."""
+    torch.set_num_threads(threads)
+    costs: dict[Kind, Cost] = {}
+    until = time.perf_counter() + PATIENCE
+    for name, spec in {kind(trial.spec): trial.spec for trial in planned}.items():
+        costs[name] = _time(spec, arrays.load(data, spec.dataset, spec.image_size))
+        if time.perf_counter() > until:
+            break
+    return Estimate(costs, "a quick estimate: networks were timed on a few images here, as no trial is finished")
 
 
-def _time(spec: TrialSpec, data: Path) -> Cost:
-    inputs = load_inputs(data, spec).trial_data(spec.split)
-    trial = Trial(spec, inputs, device="cpu")
-    batches = epoch_order(inputs.rows["train"], spec.batch_size, 0, 0)
-    trial.step(batches[0])
-    begun = time.perf_counter()
-    steps = batches[1:4] or batches
-    for batch in steps:
-        trial.step(batch)
-    step = (time.perf_counter() - begun) / len(steps)
-    validation = len(inputs.rows["val"]) / spec.batch_size / 3  # a forward pass is a third of a step
-    weights = sum(value.nbytes for value in trial.model.state_dict().values())
-    history = 4 * (4 + 2 * len(spec.losses)) * len(batches) * spec.epochs
-    predictions = len(inputs.rows["test"]) * spec.image_size**2 / 8
-    return Cost(step * (len(batches) + validation), weights + history + predictions)
+def _time(spec: TrialSpec, prepared: PreparedData) -> Cost:
+    meta, count = prepared.meta, {side: len(rows) for side, rows in prepared.rows(spec.split).items()}
+    network = build_network(spec, meta.channels, len(meta.classes))
+    images = channels_last(torch.rand(TIMED, meta.channels, *meta.spatial))
+    passes = []
+    for _ in range(2):  # the first one also allocates
+        begun = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bf16"):
+            logits = network(images)
+        logits.float().square().mean().backward()
+        passes.append(time.perf_counter() - begun)
+    trained, validated = min(passes) / TIMED, min(passes) / TIMED / 3  # without its gradient, a pass is a third
+    weights = sum(value.nbytes for value in network.state_dict().values())
+    steps = count_batches(count["train"], spec.batch_size) * spec.epochs
+    predictions = count["test"] * spec.image_size**2 / 8
+    history = 4 * (4 + 2 * len(spec.losses)) * steps
+    return Cost(count["train"] * trained + count["val"] * validated, weights + history + predictions)
 
 
 def _mean(costs: list[Cost]) -> Cost:

@@ -52,7 +52,7 @@ def identifier(spec: TrialSpec, data: str, code: str) -> str:
         data: `PreparedData.digest` of the images and rows of the trial.
         code: `code_fingerprint` of the spec.
     """
-    content = {"spec": spec.to_dict(), "data": data, "code": code}
+    content = {"spec": vars(spec), "data": data, "code": code}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

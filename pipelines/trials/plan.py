@@ -54,12 +54,12 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
     preparations = {key: opened.meta.preparation for key, opened in prepared.items()}
     digest_of = cache(lambda dataset, size, split, filtered: prepared[dataset, size].digest(split, filtered))
     planned = []
+    results = trials.resolve() / study.name  # workers have another working directory
     for cell in cells:
         spec = cell.spec
         digest = digest_of(spec.dataset, spec.image_size, spec.split, spec.filtered)
         fingerprint = code_fingerprint(spec)
         name = identifier(spec, digest, fingerprint)
-        folder = trials.resolve() / study.name / name  # workers have another working directory
         made = preparations[spec.dataset, spec.image_size]
-        planned.append(PlannedTrial(name, cell.configuration, spec, digest, fingerprint, folder, made))
+        planned.append(PlannedTrial(name, cell.configuration, spec, digest, fingerprint, results / name, made))
     return planned

@@ -58,13 +58,13 @@ def run_stage_cli(workplace: Path) -> RunStage:
 
 @pytest.fixture(scope="session")
 def prepared_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the phantom, prepared by the real stages at 16 and 24 pixels."""
+    """A data folder with the phantom, prepared by the real stages at 16, 24 and 64 pixels."""
     root, pages = tmp_path_factory.mktemp("data"), str(tmp_path_factory.mktemp("pages"))
     for stage, options in {
         "fetch": [],
         "audit": ["--reports", pages],
         "split": [],
-        "filter": ["--reports", pages, "--size", "16", "24"],
+        "filter": ["--reports", pages, "--size", "16", "24", "64"],
     }.items():
         run_module(
             f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root), *options, cwd=ROOT

@@ -1,0 +1,61 @@
+"""A dry run: what would run and for how long, at the cost of no more than it takes to say so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.grid import estimate
+from pipelines.grid.estimate import from_timing, kind
+from pipelines.trials.plan import plan
+from tests.support.grids import tiny
+from tests.support.places import ROOT
+
+COMMAND = """
+import runpy, sys
+sys.argv = ["grid", "--study", "smoke", "--dry-run", "--workers", "2", "--data", sys.argv[1], "--trials", sys.argv[2]]
+runpy.run_module("pipelines.grid", run_name="__main__")
+print("loaded:", *sorted({"ray", "mlflow", "torch._dynamo", "scipy"} & set(sys.modules)))
+"""
+
+
+def test_it_lists_what_would_run_and_loads_nothing_that_only_a_run_needs(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    words = [sys.executable, "-c", COMMAND, str(prepared_phantom), str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *trials, count, cost, loaded = done.stdout.splitlines()
+    assert all("  to run   " in line and "· phantom · seed " in line for line in trials)
+    assert count == f"{len(trials)} trials: 0 done, {len(trials)} to run"
+    assert cost.startswith("about ")
+    assert "on 2 workers" in cost
+    assert "networks were timed on a few images here, as no trial is finished" in cost
+    assert loaded == "loaded:"
+    assert not any(tmp_path.iterdir())
+
+
+def test_every_kind_is_timed_and_costs_grow_with_epochs_and_weights(tmp_path: Path, prepared_phantom: Path) -> None:
+    small = plan(tiny(tmp_path, seeds=1), prepared_phantom, tmp_path)[0]
+    large = replace(small, spec=replace(small.spec, model_params={"base_filters": 64}))
+    found = from_timing([small, large], prepared_phantom, threads=1)
+    assert found.costs.keys() == {kind(small.spec), kind(large.spec)}
+    assert min(found.seconds(small), found.seconds(large)) > 0
+    assert 0 < found.disk_bytes(small) < found.disk_bytes(large)
+    longer = replace(small, spec=replace(small.spec, epochs=10 * small.spec.epochs))
+    assert found.seconds(longer) == pytest.approx(10 * found.seconds(small))
+
+
+def test_kinds_that_were_not_timed_count_as_the_others(
+    tmp_path: Path, prepared_phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "PATIENCE", 0)
+    first = plan(tiny(tmp_path, seeds=1), prepared_phantom, tmp_path)[0]
+    other = replace(first, spec=replace(first.spec, batch_size=1))
+    found = from_timing([first, other], prepared_phantom, threads=1)
+    assert found.costs.keys() == {kind(first.spec)}
+    assert found.seconds(other) == found.seconds(first)

@@ -101,7 +101,7 @@ def run_platform(size: str, seeds: int, data: Path, precision: str = "bf16") -> 
 
 def compare(size: str, setting: Setting) -> list[dict[str, Any]]:
     """Rates and scores at one size: a row for the script, the platform, and the platform in the script's precision."""
-    spec = specs(size, range(1))[0]
+    spec = TrialSpec(dataset=DATASET, seed=0, **SIZES[size], **SHARED)
     tensors = load_inputs(setting.data, spec).trial_data(spec.split).to(torch.device("cpu"))
     script, grid = [], []
     for turn in range(setting.turns):

@@ -10,8 +10,8 @@ import pytest
 
 from pipelines.datasets.catalogue import load_catalogue
 from pipelines.fetch import download
-from tests.support.commands import run_module
 from tests.support.audited import place_manifest
+from tests.support.commands import run_module
 from tests.support.pictures import disc, save, texture
 from tests.support.places import ROOT
 from tests.support.site import Site, serve

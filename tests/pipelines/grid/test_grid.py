@@ -80,13 +80,13 @@ def test_trials_of_several_sizes_read_the_arrays_of_their_own(tmp_path: Path, pr
         assert trial.preparation.spatial == (size, size)
 
 
+@pytest.mark.parametrize("split", ["official", "gruoped", "fold:x"])
 def test_a_split_that_a_data_set_does_not_have_is_named_before_anything_runs(
-    tmp_path: Path, prepared_phantom: Path
+    tmp_path: Path, prepared_phantom: Path, split: str
 ) -> None:
-    study = tiny(tmp_path, trial={"split": "official"})
-    with pytest.raises(
-        StageError, match=r"phantom/16/cases\.csv: the split 'official' has no images for train, val, test"
-    ):
+    study = tiny(tmp_path, trial={"split": split})
+    message = rf"phantom/16/cases\.csv: the split '{split}' has no images for train, val, test\. There are: .*grouped"
+    with pytest.raises(StageError, match=message):
         plan(study, prepared_phantom, tmp_path / "trials")
 
 

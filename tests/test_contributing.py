@@ -19,6 +19,7 @@ PLACE = re.compile(r"(?:# |<!-- )(?P<path>[\w/.]+)(?:, (?P<side>above|below) `(?
 COPIED = ("dmf", "pipelines", "tune_spaces", "benchmarks", "tests", "docs", "pyproject.toml", "params.yaml", "dvc.yaml")
 SUITES = {
     "tests/dmf/losses/test_loss_conformance.py": "log_cosh_dice",
+    "tests/dmf/test_docstrings.py": "Tilted",
     "tests/dmf/weightings/test_weighting_conformance.py": "tilted",
     "tests/dmf/models/test_models_conformance.py": "dilated",
     "tests/dmf/activations/test_activations.py": "chebyshev",

@@ -22,6 +22,9 @@ from tune_spaces.strict_yaml import ConfigError, did_you_mean, validate
 from tune_spaces.study import Combinations, Study
 
 FIELDS = tuple(field.name for field in dataclasses.fields(TrialSpec))
+OWN_SEED = "<seed>"
+"""In a split: the seed of each trial, so that every repeat deals its images anew."""
+
 _ADAPTER = TypeAdapter(with_config(ConfigDict(extra="forbid"))(TrialSpec))
 
 
@@ -70,7 +73,7 @@ def expand(study: Study) -> Expansion:
         [[_spec(study, values, {"dataset": dataset, **repeat}) for values in kept] for repeat in _repeats(study)]
         for dataset in study.datasets
     ]
-    names = _configuration_names(specs[0][0])
+    names = _configuration_names([_as_configuration(study, *pair) for pair in zip(specs[0][0], kept, strict=True)])
     _refuse_duplicates(study, names)
     cells = [Cell(spec, name) for d in specs for s in d for spec, name in zip(s, names, strict=True)]
     return Expansion(cells, skipped, _baseline(study, specs[0][0], names))
@@ -120,8 +123,25 @@ def _reason_to_skip(study: Study, values: dict[str, Any]) -> str | None:
     return None
 
 
+def _settings(study: Study, values: dict[str, Any], repeat: dict[str, Any]) -> dict[str, Any]:
+    return {**study.trial, **study.per_dataset.get(repeat["dataset"], {}), **values, **repeat}
+
+
+def _dealt(value: Any, seed: str) -> Any:
+    """A split with the seed of its trial, where the study says `<seed>`."""
+    return value.replace(OWN_SEED, seed) if isinstance(value, str) else value
+
+
+def _as_configuration(study: Study, spec: TrialSpec, values: dict[str, Any]) -> TrialSpec:
+    """The first trial of a configuration without the seed by which its images are dealt."""
+    written = _settings(study, values, {"dataset": spec.dataset}).get("split", "")
+    return dataclasses.replace(spec, split=written.replace(f":{OWN_SEED}", "")) if OWN_SEED in written else spec
+
+
 def _spec(study: Study, values: dict[str, Any], repeat: dict[str, Any]) -> TrialSpec:
-    settings = {**study.trial, **study.per_dataset.get(repeat["dataset"], {}), **values, **repeat}
+    settings = _settings(study, values, repeat)
+    if "split" in settings:
+        settings["split"] = _dealt(settings["split"], str(repeat["seed"]))
     try:
         spec: TrialSpec = _ADAPTER.validate_python(settings)
     except ValidationError as error:
@@ -194,10 +214,11 @@ def _refuse_duplicates(study: Study, names: list[str]) -> None:
 def _baseline(study: Study, specs: list[TrialSpec], names: list[str]) -> str:
     for key in study.baseline:
         _require_field(study, f"baseline.{key}", key)
+    wanted = {key: _dealt(value, "0") if key == "split" else value for key, value in study.baseline.items()}
     found = [
         name
         for spec, name in zip(specs, names, strict=True)
-        if all(spec.to_dict()[key] == value for key, value in study.baseline.items())
+        if all(spec.to_dict()[key] == value for key, value in wanted.items())
     ]
     if len(found) != 1:
         raise ConfigError(

@@ -19,7 +19,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("constant", "poly")
 SELECTIONS = (LAST, *METRICS)
-SPLIT = r"[a-z]\w*(:\w+)?"
+SPLIT = r"[a-z]\w*(:[\w.-]+)*"
 
 Params = Mapping[str, Any]
 
@@ -41,8 +41,8 @@ class TrialSpec:
         auxiliary: Name of the auxiliary loss, or None.
         gamma0, tau, tick: Auxiliary schedule, equation (2); `tick` batches make one step of it.
         fidelity: "paper", "reference" or "stable" (docs/audit.md).
-        split: Which rows train, select and test, by a name that whoever holds the data knows, such as "grouped" or
-            "fold:3"; "default" is the one that was chosen for the data set.
+        split: Which rows train, select and test, by a name that whoever holds the data knows, such as "grouped",
+            "fold:3" or "random:0:0.7-0.1-0.2"; "default" is the one that was chosen for the data set.
         filtered: Train on bilaterally filtered images, equations (26, 27).
         image_size: Side of the square images in pixels.
         epochs, batch_size, learning_rate, weight_decay: As usual.

@@ -24,10 +24,12 @@ class Inputs:
     targets: np.ndarray
     classes: tuple[str, ...]
     cases: pd.DataFrame
+    fractions: tuple[float, float, float]
 
     def trial_data(self, split: str) -> TrialData:
         """The same for a trial, dealt as `split` says; it copies what it keeps, so that large sets stay shared."""
-        rows = {side: torch.from_numpy(index) for side, index in arrays.split_rows(self.cases, split).items()}
+        dealt = arrays.split_rows(self.cases, split, self.fractions)
+        rows = {side: torch.from_numpy(index) for side, index in dealt.items()}
         return TrialData(self.images, self.targets, rows, self.classes)
 
 
@@ -35,4 +37,5 @@ def load_inputs(data: Path, dataset: str, filtered: bool) -> Inputs:
     """A data set's images, as they are or after the bilateral filter. Raises StageError if they are not prepared."""
     prepared = arrays.load(data, dataset)
     images = np.asarray(prepared.filtered if filtered else prepared.images)
-    return Inputs(images, np.asarray(prepared.targets), tuple(prepared.meta.classes), prepared.cases)
+    meta = prepared.meta
+    return Inputs(images, np.asarray(prepared.targets), meta.classes, prepared.cases, meta.split.fractions)

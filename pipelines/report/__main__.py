@@ -31,9 +31,13 @@ def main() -> None:
     arguments = parser.parse_args()
     study = load_study(arguments.study)
     expansion = expand(study)
-    splits = {cell.spec.split for cell in expansion.cells}
+    specs = [cell.spec for cell in expansion.cells]
     facts = {
-        entry.name: describe_data(entry.title, arrays.load(arguments.data, entry.name), splits)
+        entry.name: describe_data(
+            entry.title,
+            arrays.load(arguments.data, entry.name),
+            {spec.split for spec in specs if spec.dataset == entry.name},
+        )
         for entry in find_entries(study.datasets, arguments.data)
     }
     skipped = [

@@ -93,6 +93,16 @@ def test_every_seed_is_run_on_every_fold(tmp_path: Path) -> None:
     assert len({cell.configuration for cell in cells}) == 1
 
 
+def test_every_repeat_can_deal_its_images_anew(tmp_path: Path) -> None:
+    study = load(tmp_path, grid=[{"split": ["random:<seed>", "grouped"]}], baseline={"split": "random:<seed>"})
+    expansion = expand(study)
+    found = [(cell.configuration, cell.spec.seed, cell.spec.split) for cell in expansion.cells]
+    assert found == [
+        ("random", 0, "random:0"), ("grouped", 0, "grouped"), ("random", 1, "random:1"), ("grouped", 1, "grouped"),
+    ]  # fmt: skip
+    assert expansion.baseline == "random"
+
+
 def test_an_axis_goes_before_what_differs_between_data_sets(tmp_path: Path) -> None:
     study = load(tmp_path, per_dataset={"phantom": {"weighting": "dwa"}})
     assert {cell.spec.weighting for cell in expand(study).cells} == {"variance", "mad", "fixed"}

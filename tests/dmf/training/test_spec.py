@@ -30,6 +30,7 @@ def test_a_spec_survives_json() -> None:
         ({"tau": -0.1}, "`tau` must be at least 0"),
         ({"seed": -1}, "`seed` must be 0 to"),
         ({"fidelity": "exact"}, "one of paper, reference, stable"),
+        ({"split": "random:<seed>"}, "`split` must be a name such as grouped or fold:3. Found 'random:<seed>'"),
         ({"split": "fold:0 "}, "`split` must be a name such as grouped or fold:3. Found 'fold:0 '"),
         ({"split": "../cases"}, "`split` must be a name"),
         ({"split": ""}, "`split` must be a name"),

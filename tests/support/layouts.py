@@ -223,6 +223,18 @@ def crack_forest(root: Path) -> None:
     text(folder / "README.md", "non-commercial")
 
 
+def crack_collections(root: Path) -> None:
+    """Collections of the paper and another one, images with and without a crack, masks beside them."""
+    names = {
+        "train": ("CFD_001", "Volker_DSC01646_1_2_3_4", "noncrack_noncrack_concrete_wall_1_2.jpg"),
+        "test": ("Volker_DSC01646_5_6_7_8", "cracktree200_6192", "Sylvie_Chambon_319", "DeepCrack_7Q3A9060-1"),
+    }
+    for side, stems in names.items():
+        for stem in stems:
+            for kind in ("images", "masks"):
+                picture(root / "crack_segmentation_dataset" / side / kind / f"{stem}.jpg")
+
+
 def image_mask_folders(root: Path) -> None:
     for label in ("open", "closed"):
         picture(root / "images" / label / "a.jpg")
@@ -240,6 +252,7 @@ def _ramp(shape: tuple[int, ...]) -> np.ndarray:
 
 
 TOMATO = ("Tomato_mosaic_virus", "Target_Spot", "Bacterial_spot", "Late_blight", "healthy")
+COLLECTIONS = ("CFD", "Volker", "cracktree200", "Sylvie_Chambon")
 BREAST = ["benign", "malignant"]
 SLICES = {"volume": {"cut": "slices"}}
 
@@ -279,6 +292,9 @@ LAYOUTS: Mapping[str, Layout] = {
         Layout(deepglobe, make_entry("deepglobe_water", ["water", "other"]), 3),
         Layout(crack_forest, make_entry("crack_forest", ["crack"], ["road", "crack"]), 2),
         Layout(crack_forest, make_entry("crack_forest_patches", ["crack", "no_crack"]), 11),
+        Layout(deepglobe, make_entry("deepglobe_water_majority", ["water", "other"]), 3),
+        Layout(crack_collections, make_entry("crack_collections", COLLECTIONS), 5),
+        Layout(crack_collections, make_entry("crack_collections_binary", ["crack", "no_crack"]), 7),
         Layout(image_mask_folders, make_entry("image_mask_folders", ["open", "closed"], LESIONS), 2),
         Layout(label_folders, make_entry("label_folders", ["cat", "dog"]), 4),
     )

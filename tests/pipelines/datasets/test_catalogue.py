@@ -57,7 +57,7 @@ def test_ours_holds_every_data_set_of_the_papers() -> None:
 @pytest.mark.parametrize("entry", load_catalogue().values(), ids=str)
 def test_every_entry_of_ours_can_be_cited_and_got(entry: DatasetEntry) -> None:
     """What the models cannot check: a citation with a year, secure addresses, classes that fit the task."""
-    assert re.search(r"(19|20)\d\d\)", entry.citation) or entry.name == "phantom"
+    assert re.search(r"(19|20)\d\d\)", entry.citation) or entry.name.startswith("phantom")
     assert len(set(entry.classes)) == len(entry.classes) >= 2
     if entry.task == "classification":
         assert entry.labels == entry.classes

@@ -15,6 +15,7 @@ from scipy.io import savemat
 
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.land_cover import CLASSES
+from pipelines.fetch.phantom3d import generate
 
 LESIONS = ["background", "lesion"]
 Build = Callable[[Path], None]
@@ -223,6 +224,11 @@ def crack_forest(root: Path) -> None:
     text(folder / "README.md", "non-commercial")
 
 
+def phantom3d(root: Path) -> None:
+    """Four patients as the simulator writes them."""
+    generate(root, 4, 0)
+
+
 def crack_collections(root: Path) -> None:
     """Collections of the paper and another one, images with and without a crack, masks beside them."""
     names = {
@@ -254,6 +260,7 @@ def _ramp(shape: tuple[int, ...]) -> np.ndarray:
 TOMATO = ("Tomato_mosaic_virus", "Target_Spot", "Bacterial_spot", "Late_blight", "healthy")
 COLLECTIONS = ("CFD", "Volker", "cracktree200", "Sylvie_Chambon")
 BREAST = ["benign", "malignant"]
+PATCHES = {"cut": "patches", "size": [12, 24, 24], "keep": "all"}
 SLICES = {"volume": {"cut": "slices"}}
 
 
@@ -271,6 +278,7 @@ LAYOUTS: Mapping[str, Layout] = {
     for layout in (
         Layout(busi, make_entry("busi", BREAST, LESIONS), 3),
         Layout(phantom, make_entry("phantom", BREAST, LESIONS), 3),
+        Layout(phantom3d, make_entry("phantom3d", ["benign", "cancer"], LESIONS, channels=1, volume=PATCHES), 32),
         Layout(busc, make_entry("busc", BREAST, LESIONS), 3),
         Layout(bus_synthetic, make_entry("bus_synthetic", ["lesion"], LESIONS), 2),
         Layout(bus_bra, make_entry("bus_bra", BREAST, LESIONS), 3),

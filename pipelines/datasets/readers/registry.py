@@ -29,6 +29,7 @@ class Reader:
 
 READERS: Mapping[str, Reader] = {
     "phantom": Reader(beside.read_phantom),
+    "phantom3d": Reader(pairs.read_image_mask_folders),
     "busi": Reader(beside.read_busi),
     "busc": Reader(ultrasound.read_busc),
     "bus_synthetic": Reader(ultrasound.read_bus_synthetic, probable),

@@ -247,7 +247,8 @@ def turn_colours(
 
 def _window(length: int, share: Float[Tensor, "b 1"], place: Float[Tensor, "b 1"]) -> Float[Tensor, "b {length}"]:
     """Where the pixels of a cropped axis lie, in pixels from the image's centre: their distances shrunk to `share`, and
-    the first on the first of the image (`place` 0) to the last on the last (1)."""
+    the first on the first of the image (`place` 0) to the last on the last (1).
+    """
     pixels = torch.arange(length, device=share.device) - (length - 1) / 2
     return pixels * share + (place - 0.5) * (1 - share) * (length - 1)
 

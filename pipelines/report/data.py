@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dmf.metrics import protocols_of
+from dmf.metrics import SOFT, protocols_of
 from pipelines.artifacts.arrays import PreparedData
 from pipelines.report.layout import FOLD, way_of
 from pipelines.report.names import PROTOCOL_TEXTS, ProtocolText
@@ -51,7 +51,11 @@ class DataFacts:
     @property
     def protocols(self) -> Mapping[str, ProtocolText]:
         """The protocols whose tables are printed."""
-        return {name: PROTOCOL_TEXTS[name].about(self.foreground) for name in protocols_of(self.task)}
+        return {name: PROTOCOL_TEXTS[name].about(self.foreground) for name in self._printed}
+
+    @property
+    def _printed(self) -> tuple[str, ...]:
+        return (*protocols_of(self.task), *([SOFT] if self.task == "segmentation" else []))
 
     @property
     def split_sentence(self) -> str:

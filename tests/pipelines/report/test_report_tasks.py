@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dmf.metrics import PROTOCOLS
+from dmf.metrics import PROTOCOLS, SOFT
 from dmf.training.spec import TrialSpec
 from pipelines.report.build import build_report
 from pipelines.report.data import DataFacts
@@ -25,7 +25,7 @@ PAIR = (("mad", "cb_dice"), ("fixed", None))
 
 
 def test_every_protocol_has_its_text() -> None:
-    assert set(PROTOCOL_TEXTS) == set(PROTOCOLS)
+    assert set(PROTOCOL_TEXTS) == {*PROTOCOLS, SOFT}
 
 
 def specs(**changes: object) -> list[TrialSpec]:

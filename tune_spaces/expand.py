@@ -20,6 +20,7 @@ from dmf.training.spec import TrialSpec
 from dmf.weightings import build_weighting
 from tune_spaces.strict_yaml import ConfigError, did_you_mean, validate
 from tune_spaces.study import Combinations, Study
+from tune_spaces.twins import twin_among
 
 FIELDS = tuple(field.name for field in dataclasses.fields(TrialSpec))
 OWN_SEED = "<seed>"
@@ -30,10 +31,17 @@ _ADAPTER = TypeAdapter(with_config(ConfigDict(extra="forbid"))(TrialSpec))
 
 @dataclass(frozen=True)
 class Cell:
-    """One trial of a study: its spec and the name of its configuration, which all its seeds and data sets share."""
+    """One trial of a study: its spec and the name of its configuration, which all its seeds and data sets share.
+
+    Attributes:
+        twins: Cells that must come out alike and are not trained (`tune_spaces.twins`).
+        reason: Of a twin, why.
+    """
 
     spec: TrialSpec
     configuration: str
+    twins: tuple[Cell, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ class SkippedCell:
 
 @dataclass(frozen=True)
 class Expansion:
-    """The trials of a study in the order they are run, what was left out and why, and the baseline's name."""
+    """The trials of a study that are trained, in the order they are run, what was left out and why, and the baseline's
+    name."""
 
     cells: list[Cell]
     skipped: list[SkippedCell]
@@ -75,8 +84,18 @@ def expand(study: Study) -> Expansion:
     ]
     names = _configuration_names([_as_configuration(study, *pair) for pair in zip(specs[0][0], kept, strict=True)])
     _refuse_duplicates(study, names)
-    cells = [Cell(spec, name) for d in specs for s in d for spec, name in zip(s, names, strict=True)]
+    cells = [cell for of_dataset in specs for of_repeat in of_dataset for cell in _cells(of_repeat, names)]
     return Expansion(cells, skipped, _baseline(study, specs[0][0], names))
+
+
+def _cells(specs: list[TrialSpec], names: list[str]) -> list[Cell]:
+    """One for each trial that is trained, with its twins."""
+    twins: dict[int, list[Cell]] = {index: [] for index in range(len(specs))}
+    for index, (spec, name) in enumerate(zip(specs, names, strict=True)):
+        if found := twin_among(spec, specs):
+            twins[found[0]].append(Cell(spec, name, reason=found[1]))
+            del twins[index]
+    return [Cell(specs[index], names[index], tuple(of_one)) for index, of_one in twins.items()]
 
 
 def _repeats(study: Study) -> list[dict[str, Any]]:

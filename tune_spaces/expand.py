@@ -191,7 +191,7 @@ def _try_weighting(name: str, num_losses: int, fidelity: str, params: str) -> No
 
 
 def _try_network(spec: TrialSpec) -> None:
-    names = ("model", "model_params", "activation", "activation_params", "image_size")
+    names = ("model", "model_params", "activation", "activation_params", "output_activation", "image_size")
     _try_network_of(json.dumps({name: getattr(spec, name) for name in names}))
 
 

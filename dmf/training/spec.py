@@ -36,6 +36,9 @@ class TrialSpec:
         model, model_params: Name in `dmf.models.MODELS` (or `smp:...`, `timm:...`) and its arguments.
         activation, activation_params: Name in `dmf.activations.ACTIVATIONS` of what takes the place of the model's own
             activations, and its arguments; None leaves them.
+        output_activation: Whether it comes before the softmax, too: losses and predictions see softmax(φ(z)) of the
+            network's outputs z. The loss fusion paper replaces "ReLU and Softmax"; a φ with values of both signs cannot
+            itself be a distribution.
         losses, loss_params: Base losses, in order; arguments of each by name (the auxiliary's too).
         weighting, weighting_params: Name in `dmf.weightings.WEIGHTINGS` and its arguments.
         auxiliary: Name of the auxiliary loss, or None.
@@ -66,6 +69,7 @@ class TrialSpec:
     model_params: Params = field(default_factory=dict)
     activation: str | None = None
     activation_params: Params = field(default_factory=dict)
+    output_activation: bool = False
     losses: tuple[str, ...] = ("cross_entropy", "iou", "dice")
     loss_params: Mapping[str, Params] = field(default_factory=dict)
     weighting: str = "variance"
@@ -107,6 +111,8 @@ class TrialSpec:
             require_choice(name, getattr(self, name), allowed)
         named = re.fullmatch(SPLIT, self.split, re.ASCII) is not None
         require(named, "split", self.split, "a name such as grouped or fold:3")
+        activated = self.activation is not None or not self.output_activation
+        require(activated, "output_activation", self.output_activation, "false where no `activation` is named")
         for name in self.loss_params:
             require(name in known, "loss_params", name, "the name of a loss of this trial")
 

@@ -52,6 +52,7 @@ _PRINTED = {
     "tau": "τ",
     "tick": "Batches per step of γ(t)",
     "filtered": "Bilaterally filtered",
+    "output_activation": "Before the softmax, too",
     "image_size": "Image size (px)",
     "selection": "Tested epoch, by validation",
 }

@@ -1,9 +1,10 @@
-"""A body, an organ of two zones in it, and lesions in the organ, as T2-weighted magnetic resonance shows a prostate.
+"""An organ of two zones between muscles, and lesions in the organ, as T2-weighted magnetic resonance shows a prostate.
 
-Intensities are shares of the brightest tissue: fat around the organ, its bright outer zone, its darker inner zone, and
-lesions that are darker than what surrounds them. Tissue is uneven, a smooth bias field multiplies it, and the magnitude
-of a signal with complex noise follows a Rice distribution (Gudbjartsson and Patz, Magnetic Resonance in Medicine 34,
-1995). Slices are thicker than pixels, as they are there.
+Intensities are shares of the brightest tissue: fat with muscles and vessels around the organ, its bright outer zone,
+its darker inner zone, and lesions that are darker than what surrounds them. All of it differs from patient to patient,
+so that no two volumes count as the same picture, in patches neither. Tissue is uneven, a smooth bias field multiplies
+it, and the magnitude of a signal with complex noise follows a Rice distribution (Gudbjartsson and Patz, Magnetic
+Resonance in Medicine 34, 1995). Slices are thicker than pixels, as they are there.
 """
 
 from __future__ import annotations
@@ -51,11 +52,14 @@ def simulate(patient: int, seed: int) -> Volume:
     """Patient number `patient` of the cohort number `seed`; the same whenever asked for. Every fourth has no lesion."""
     rng = np.random.default_rng([seed, patient])
     places = _places()
-    centre, half = rng.normal(0, 2.0, 3), rng.uniform((18, 11, 13), (26, 15, 18))
+    centre, half = rng.normal(0, 2.5, 3), rng.uniform((18, 10, 12), (26, 15, 18))
     organ = _ellipsoid(rng, places, centre, half, rough=0.06)
     inner = _ellipsoid(rng, places, centre - (0, 0.25 * half[1], 0), 0.6 * half, rough=0.1)
-    body = _ellipsoid(rng, places, np.zeros(3), np.array([200.0, 23.0, 23.5]), rough=0.02)
-    tissue = 0.03 + body * rng.uniform(0.75, 0.9)
+    tissue = np.full(SHAPE, rng.uniform(0.75, 0.9))
+    for _ in range(rng.integers(6, 11)):
+        place, size = rng.uniform(-24, 24, 3) * (1.5, 1, 1), rng.uniform((8, 2.5, 2.5), (40, 10, 10))
+        structure = _ellipsoid(rng, places, place, size, rough=0.2)
+        tissue += structure * (rng.uniform(0.15, 1.0) - tissue)
     tissue += organ * (rng.uniform(0.55, 0.7) - tissue)
     tissue += organ * inner * (rng.uniform(0.38, 0.48) - tissue)
     lesions = np.zeros(SHAPE)
@@ -64,7 +68,7 @@ def simulate(patient: int, seed: int) -> Volume:
         place = centre + rng.uniform(-0.6, 0.6, 3) * half
         lesions = np.maximum(lesions, organ * _ellipsoid(rng, places, place, size, rough=0.2))
     tissue += lesions * (rng.uniform(0.2, 0.3) - tissue)
-    tissue *= 1 + 0.07 * _smooth(rng, 2.0)
+    tissue *= 1 + 0.08 * _smooth(rng, 2.0)
     tissue *= np.exp(0.1 * _smooth(rng, 22.0))
     noise = rng.normal(0, rng.uniform(0.02, 0.05), (2, *SHAPE))
     signal = np.hypot(tissue + noise[0], noise[1])

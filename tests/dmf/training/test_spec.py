@@ -34,6 +34,7 @@ def test_a_spec_survives_json() -> None:
         ({"split": "fold:0 "}, "`split` must be a name such as grouped or fold:3. Found 'fold:0 '"),
         ({"split": "../cases"}, "`split` must be a name"),
         ({"split": ""}, "`split` must be a name"),
+        ({"output_activation": True}, "`output_activation` must be false where no `activation` is named"),
         ({"optimizer": "lion"}, "one of adam, adamw, sgd"),
         ({"loss_params": {"focal": {}}}, "the name of a loss of this trial"),
     ],

@@ -69,11 +69,14 @@ def test_isic_has_an_official_split_and_its_superpixels_are_no_images(tmp_path: 
     assert all(case.masks[0].stem == f"{case.image.stem}_segmentation" for case in cases)
 
 
-def test_the_training_images_of_isic_2018_can_be_had_alone(tmp_path: Path) -> None:
+def test_isic_2018_is_its_training_images_and_with_its_official_split_all(tmp_path: Path) -> None:
     build("isic2018", tmp_path)
-    entry = load_catalogue()["isic2018_training"]
-    assert {case.official_split for case in read_cases(entry, tmp_path)} == {"train"}
-    assert entry.sources_of == "isic2018"
+    catalogue = load_catalogue()
+    found = {
+        name: {case.official_split for case in read_cases(catalogue[name], tmp_path)}
+        for name in ("isic2018", "isic2018_official")
+    }
+    assert found == {"isic2018": {"train"}, "isic2018_official": {"train", "val", "test"}}
 
 
 def test_ph2_masks_have_1_or_24_bits(tmp_path: Path) -> None:

@@ -246,8 +246,10 @@ def turn_colours(
 
 
 def _window(length: int, share: Float[Tensor, "b 1"], place: Float[Tensor, "b 1"]) -> Float[Tensor, "b {length}"]:
-    """Where the pixels of a cropped axis lie, in pixels from the image's centre: their distances shrunk to `share`, and
-    the first on the first of the image (`place` 0) to the last on the last (1).
+    """Where the pixels of a cropped axis lie, in pixels from the image's centre.
+
+    Their distances are shrunk to `share`, the first lies on the first of the image (`place` 0), the last on the last
+    (1), or in between.
     """
     pixels = torch.arange(length, device=share.device) - (length - 1) / 2
     return pixels * share + (place - 0.5) * (1 - share) * (length - 1)
@@ -260,11 +262,11 @@ def _grid(
     x: Float[Tensor, "b W"],
     y: Float[Tensor, "b H"],
 ) -> Float[Tensor, "b H W 2"]:
-    """Where each pixel of the turned image comes from, in `grid_sample`'s coordinates of pixel centres; `x` and `y` are
-    its pixels' distances from the centre.
+    """Where each pixel of the turned image comes from, in `grid_sample`'s coordinates of pixel centres.
 
-    By products and sums alone, not by a matrix product, whose last bits depend on the size of the batch. The two
-    coordinates lie in planes of their own, which is quicker to write and to read than pairs of them.
+    `x` and `y` are its pixels' distances from the centre. By products and sums alone, not by a matrix product, whose
+    last bits depend on the size of the batch. The two coordinates lie in planes of their own, which is quicker to write
+    and to read than pairs of them.
     """
     cosine, sine = ((f(angle) / size).float()[:, None] for f in (torch.cos, torch.sin))
     width, height = x.shape[1], y.shape[1]

@@ -12,7 +12,7 @@ in train.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import pandas as pd
 
 from benchmarks.harness.script import Results, benchmark, option
 from pipelines.artifacts import arrays
-from pipelines.artifacts.arrays import split_rows
 from pipelines.core.console import run_stage
 from pipelines.trials.finished import TrialRecord, read_trials
 from pipelines.trials.plan import plan
@@ -37,12 +36,12 @@ class Setting:
     trials: Path = option(Path("trials"), "folder of finished trials")
 
 
-def per_image(record: TrialRecord, cases: pd.DataFrame) -> pd.DataFrame:
+def per_image(record: TrialRecord, cases: pd.DataFrame, train: Iterable[int]) -> pd.DataFrame:
     """Dice of each test image of a trial, whether it is leaked, and whether its group holds other images at all."""
-    train = set(cases["group"].iloc[split_rows(cases, record.spec.split)["train"]])
+    trained = set(cases["group"].iloc[[*train]])
     group = cases.set_index("image")["group"]
     images = record.images[["image", "dice"]].copy()
-    images["leaked"] = images["image"].map(group).isin(train)
+    images["leaked"] = images["image"].map(group).isin(trained)
     images["repeated"] = images["image"].map(group.map(group.value_counts()) > 1)
     return images.assign(split=record.spec.split, seed=record.spec.seed)
 
@@ -81,8 +80,13 @@ def protocols(records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
 def measure(setting: Setting) -> Results:
     study = load_study(setting.study, setting.studies)
     records = read_trials(plan(study, setting.data, setting.trials))
-    cases = {name: arrays.load(setting.data, name, study.image_sizes(name)[0]).cases for name in study.datasets}
-    images = pd.concat([per_image(record, cases[record.spec.dataset]) for record in records])
+    prepared = {name: arrays.load(setting.data, name, study.image_sizes(name)[0]) for name in study.datasets}
+
+    def judged(record: TrialRecord) -> pd.DataFrame:
+        data = prepared[record.spec.dataset]
+        return per_image(record, data.cases, data.rows(record.spec.split)["train"])
+
+    images = pd.concat([judged(record) for record in records])
     return {"study": study.name, "per_image": compare(images), "protocols": protocols(records)}
 
 

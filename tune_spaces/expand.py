@@ -20,17 +20,28 @@ from dmf.training.spec import TrialSpec
 from dmf.weightings import build_weighting
 from tune_spaces.strict_yaml import ConfigError, did_you_mean, validate
 from tune_spaces.study import Combinations, Study
+from tune_spaces.twins import twin_among
 
 FIELDS = tuple(field.name for field in dataclasses.fields(TrialSpec))
+OWN_SEED = "<seed>"
+"""In a split: the seed of each trial, so that every repeat deals its images anew."""
+
 _ADAPTER = TypeAdapter(with_config(ConfigDict(extra="forbid"))(TrialSpec))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One trial of a study: its spec and the name of its configuration, which all its seeds and data sets share."""
+    """One trial of a study: its spec and the name of its configuration, which all its seeds and data sets share.
+
+    Attributes:
+        twins: Cells that must come out alike and are not trained (`tune_spaces.twins`).
+        reason: Of a twin, why.
+    """
 
     spec: TrialSpec
     configuration: str
+    twins: tuple[Cell, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,8 @@ class SkippedCell:
 
 @dataclass(frozen=True)
 class Expansion:
-    """The trials of a study in the order they are run, what was left out and why, and the baseline's name."""
+    """The trials of a study that are trained, in the order they are run, what was left out and why, and the baseline's
+    name."""
 
     cells: list[Cell]
     skipped: list[SkippedCell]
@@ -68,11 +80,24 @@ def expand(study: Study) -> Expansion:
         raise ConfigError(f"{study.path}: the grid is empty: every combination is skipped.")
     repeats = _repeats(study)
     firsts = [[_spec(study, values, {"dataset": name, **repeats[0]}) for values in kept] for name in study.datasets]
-    specs = [[[dataclasses.replace(spec, **repeat) for spec in first] for repeat in repeats] for first in firsts]
-    names = _configuration_names(specs[0][0])
+    specs = [
+        [[_repeated(study, *pair, repeat) for pair in zip(first, kept, strict=True)] for repeat in repeats]
+        for first in firsts
+    ]
+    names = _configuration_names([_as_configuration(study, *pair) for pair in zip(specs[0][0], kept, strict=True)])
     _refuse_duplicates(study, names)
-    cells = [Cell(spec, name) for d in specs for s in d for spec, name in zip(s, names, strict=True)]
+    cells = [cell for of_dataset in specs for of_repeat in of_dataset for cell in _cells(of_repeat, names)]
     return Expansion(cells, skipped, _baseline(study, specs[0][0], names))
+
+
+def _cells(specs: list[TrialSpec], names: list[str]) -> list[Cell]:
+    """One for each trial that is trained, with its twins."""
+    twins: dict[int, list[Cell]] = {index: [] for index in range(len(specs))}
+    for index, (spec, name) in enumerate(zip(specs, names, strict=True)):
+        if found := twin_among(spec, specs):
+            twins[found[0]].append(Cell(spec, name, reason=found[1]))
+            del twins[index]
+    return [Cell(specs[index], names[index], tuple(of_one)) for index, of_one in twins.items()]
 
 
 def _repeats(study: Study) -> list[dict[str, Any]]:
@@ -119,8 +144,31 @@ def _reason_to_skip(study: Study, values: dict[str, Any]) -> str | None:
     return None
 
 
+def _settings(study: Study, values: dict[str, Any], repeat: dict[str, Any]) -> dict[str, Any]:
+    return {**study.trial, **study.per_dataset.get(repeat["dataset"], {}), **values, **repeat}
+
+
+def _dealt(value: Any, seed: str) -> Any:
+    """A split with the seed of its trial, where the study says `<seed>`."""
+    return value.replace(OWN_SEED, seed) if isinstance(value, str) else value
+
+
+def _as_configuration(study: Study, spec: TrialSpec, values: dict[str, Any]) -> TrialSpec:
+    """The first trial of a configuration without the seed by which its images are dealt."""
+    written = _settings(study, values, {"dataset": spec.dataset}).get("split", "")
+    return dataclasses.replace(spec, split=written.replace(f":{OWN_SEED}", "")) if OWN_SEED in written else spec
+
+
+def _repeated(study: Study, first: TrialSpec, values: dict[str, Any], repeat: dict[str, Any]) -> TrialSpec:
+    """A checked trial with another seed or fold, its images dealt anew where the study says `<seed>`."""
+    written = _settings(study, values, {"dataset": first.dataset}).get("split", first.split)
+    return dataclasses.replace(first, **{"split": _dealt(written, str(repeat["seed"])), **repeat})
+
+
 def _spec(study: Study, values: dict[str, Any], repeat: dict[str, Any]) -> TrialSpec:
-    settings = {**study.trial, **study.per_dataset.get(repeat["dataset"], {}), **values, **repeat}
+    settings = _settings(study, values, repeat)
+    if "split" in settings:
+        settings["split"] = _dealt(settings["split"], str(repeat["seed"]))
     try:
         spec: TrialSpec = _ADAPTER.validate_python(settings)
     except ValidationError as error:
@@ -151,7 +199,7 @@ def _try_weighting(name: str, num_losses: int, fidelity: str, params: str) -> No
 
 
 def _try_network(spec: TrialSpec) -> None:
-    names = ("model", "model_params", "activation", "activation_params", "image_size")
+    names = ("model", "model_params", "activation", "activation_params", "output_activation", "image_size")
     _try_network_of(json.dumps({name: getattr(spec, name) for name in names}))
 
 
@@ -193,10 +241,11 @@ def _refuse_duplicates(study: Study, names: list[str]) -> None:
 def _baseline(study: Study, specs: list[TrialSpec], names: list[str]) -> str:
     for key in study.baseline:
         _require_field(study, f"baseline.{key}", key)
+    wanted = {key: _dealt(value, "0") if key == "split" else value for key, value in study.baseline.items()}
     found = [
         name
         for spec, name in zip(specs, names, strict=True)
-        if all(spec.to_dict()[key] == value for key, value in study.baseline.items())
+        if all(spec.to_dict()[key] == value for key, value in wanted.items())
     ]
     if len(found) != 1:
         raise ConfigError(

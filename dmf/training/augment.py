@@ -28,8 +28,9 @@ Mirrored = dict[int, Bool[Tensor, " b"]]  # for an axis, which images are mirror
 class Augmentation:
     """What is done to training images, in this order; everything is off by default. Intensities are in [0, 1].
 
-    Flips, rotation and scaling move masks along (nearest pixel); what comes from outside the image is 0, background.
-    Volumes are rotated and scaled in the plane of their last two axes, since their slices may lie further apart.
+    Flips, rotation, scaling and cropping move masks along (nearest pixel); what comes from outside the image is 0,
+    background. Volumes are turned and cropped in the plane of their last two axes, since their slices may lie further
+    apart.
 
     Args:
         horizontal_flip, vertical_flip, depth_flip: Probability of mirroring the last axis, the one before, and that of
@@ -38,11 +39,16 @@ class Augmentation:
             image's mean.
         brightness: Largest amount b that is added, drawn from [-b, b].
         gamma: g: intensities are raised to a power from 1 / (1 + g) to 1 + g, its logarithm drawn evenly.
+        saturation: Largest change s of the factor, drawn from [1 - s, 1 + s], by which colours go away from their grey.
+        hue: h up to 0.5: colours are turned about the grey axis by a share of the full circle drawn from [-h, h]. Both
+            in Y'IQ (see `turn_colours`), of images with three channels, red, green and blue.
         rotation: Largest angle in degrees, drawn from [-rotation, rotation].
         scale: Largest change s of the size of what is seen, drawn from [1 - s, 1 + s].
+        crop: Largest share c of a side that is cut off: a window of the image, its sides a share of the image's drawn
+            from [1 - c, 1] and its place drawn evenly, is enlarged to the size of the image (bilinear).
         noise: Gaussian noise is added of a standard deviation drawn from [0, noise].
 
-    After contrast and brightness, and after noise, intensities are clipped to [0, 1].
+    After contrast and brightness, after saturation and hue, and after noise, intensities are clipped to [0, 1].
 
     Raises:
         ValueError: for a value out of its range.
@@ -54,12 +60,15 @@ class Augmentation:
     contrast: float = 0.0
     brightness: float = 0.0
     gamma: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
     rotation: float = 0.0
     scale: float = 0.0
+    crop: float = 0.0
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"gamma": math.inf, "rotation": 180.0, "scale": 0.9}
+        limits = {"gamma": math.inf, "hue": 0.5, "rotation": 180.0, "scale": 0.9, "crop": 0.9}
         for field in fields(self):
             value, limit = getattr(self, field.name), limits.get(field.name, 1.0)
             if not isinstance(value, int | float) or not 0 <= value <= limit or not math.isfinite(value):
@@ -73,8 +82,21 @@ class Augmentation:
         return cls(**values)
 
 
-# One column of draws for each setting, in the order of the class: adding one at the end leaves the others' draws.
-_COLUMNS = {field.name: column for column, field in enumerate(fields(Augmentation))}
+# One column of draws each; adding one at the end leaves the others' draws.
+_DRAWN = (
+    *(
+        "horizontal_flip",
+        "vertical_flip",
+        "depth_flip",
+        "contrast",
+        "brightness",
+        "gamma",
+        "rotation",
+        "scale",
+        "noise",
+    ),
+    *("crop", "crop_row", "crop_column", "saturation", "hue"),
+)
 _FLIPS = {"horizontal_flip": -1, "vertical_flip": -2, "depth_flip": -3}
 
 
@@ -110,15 +132,18 @@ class Augmenter:
         settings = self.settings
         if settings == Augmentation():
             return as_float(images), targets
-        drawn = draws.uniform(self._seed, rows[:, None], torch.arange(len(_COLUMNS), device=rows.device))
-        even = {name: drawn[:, column] for name, column in _COLUMNS.items()}
+        drawn = draws.uniform(self._seed, rows[:, None], torch.arange(len(_DRAWN), device=rows.device))
+        even = {name: drawn[:, column] for column, name in enumerate(_DRAWN)}
         mirrored: Mirrored = {
             axis: even[name] < probability for name, axis in _FLIPS.items() if (probability := getattr(settings, name))
         }
-        turning = bool(settings.rotation or settings.scale)
+        turning = bool(settings.rotation or settings.scale or settings.crop)
         on_the_way: Mirrored = {axis: mirrored.pop(axis) for axis in (-1, -2) if turning and axis in mirrored}
         images, targets = _flipped(images, targets, mirrored)
         pictures = self._intensities(images, even)
+        if settings.saturation or settings.hue:
+            factor = 1 + settings.saturation * _signed(even["saturation"])
+            pictures = turn_colours(pictures, factor, 2 * math.pi * settings.hue * _signed(even["hue"]))
         if turning:
             pictures, targets = self._turn(pictures, targets, even, on_the_way)
         if settings.noise:
@@ -143,10 +168,13 @@ class Augmenter:
     def _turn(
         self, pictures: Float[Tensor, "b C *spatial"], targets: Targets, even: dict[str, Tensor], mirrored: Mirrored
     ) -> tuple[Float[Tensor, "b C *spatial"], Targets]:
-        """Mirror in the plane, then rotate and scale about the centre: one look-up for each pixel."""
+        """Mirror in the plane, rotate and scale about the centre, then crop: one look-up for each pixel."""
         angle = math.radians(self.settings.rotation) * _signed(even["rotation"])
         size = 1 + self.settings.scale * _signed(even["scale"])
-        grid = _grid(angle, size, mirrored, *pictures.shape[-2:])
+        window = 1 - self.settings.crop * even["crop"][:, None]
+        place = {-1: even["crop_column"][:, None], -2: even["crop_row"][:, None]}
+        axes = {axis: _window(pictures.shape[axis], window, place[axis]) for axis in (-1, -2)}
+        grid = _grid(angle, size, mirrored, axes[-1], axes[-2])
         pictures = _sampled(pictures, grid, "bilinear")
         if targets.ndim > 1:
             targets = _sampled(targets.float(), grid, "nearest").to(torch.uint8)
@@ -188,17 +216,61 @@ def _per_image(chosen: Tensor, images: Tensor) -> Tensor:
     return chosen.view(-1, *[1] * (images.ndim - 1))
 
 
+def turn_colours(
+    pictures: Float[Tensor, "b 3 *spatial"], factor: Float[Tensor, "b 1"], angle: Float[Tensor, "b 1"]
+) -> Float[Tensor, "b 3 *spatial"]:
+    """Saturation times `factor` and hue turned by `angle` (radians), in Y'IQ; clipped to [0, 1].
+
+    Y = .30 R + .59 G + .11 B, I = .74 (R - Y) - .27 (B - Y) and Q = .48 (R - Y) + .41 (B - Y), as Python's colorsys
+    has them. Y stays; (I, Q) is turned and lengthened. The inverse is one 3x3 matrix an image, taken by products and
+    sums, whose last bits do not depend on the size of the batch.
+
+    Raises:
+        ValueError: for images that have not three channels.
+    """
+    if pictures.shape[1] != 3:
+        raise ValueError(
+            "Parameters `saturation` and `hue` of the augmentation need images with 3 channels, red, green and blue. "
+            f"Found {pictures.shape[1]}; use `brightness` and `contrast`."
+        )
+    shape = (-1, *[1] * (pictures.ndim - 2))
+    red, green, blue = pictures.unbind(1)
+    luma = 0.30 * red + 0.59 * green + 0.11 * blue
+    i, q = 0.74 * (red - luma) - 0.27 * (blue - luma), 0.48 * (red - luma) + 0.41 * (blue - luma)
+    cosine, sine = ((factor * f(angle)).float().view(shape) for f in (torch.cos, torch.sin))
+    i, q = cosine * i - sine * q, sine * i + cosine * q
+    determinant = 0.74 * 0.41 + 0.27 * 0.48
+    red, blue = luma + (0.41 * i + 0.27 * q) / determinant, luma + (0.74 * q - 0.48 * i) / determinant
+    green = (luma - 0.30 * red - 0.11 * blue) / 0.59
+    return torch.stack([red, green, blue], 1).clamp_(0, 1)
+
+
+def _window(length: int, share: Float[Tensor, "b 1"], place: Float[Tensor, "b 1"]) -> Float[Tensor, "b {length}"]:
+    """Where the pixels of a cropped axis lie, in pixels from the image's centre.
+
+    Their distances are shrunk to `share`, the first lies on the first of the image (`place` 0), the last on the last
+    (1), or in between.
+    """
+    pixels = torch.arange(length, device=share.device) - (length - 1) / 2
+    return pixels * share + (place - 0.5) * (1 - share) * (length - 1)
+
+
 def _grid(
-    angle: Float[Tensor, "b 1"], size: Float[Tensor, "b 1"], mirrored: Mirrored, height: int, width: int
+    angle: Float[Tensor, "b 1"],
+    size: Float[Tensor, "b 1"],
+    mirrored: Mirrored,
+    x: Float[Tensor, "b W"],
+    y: Float[Tensor, "b H"],
 ) -> Float[Tensor, "b H W 2"]:
     """Where each pixel of the turned image comes from, in `grid_sample`'s coordinates of pixel centres.
 
-    By products and sums alone, not by a matrix product, whose last bits depend on the size of the batch. The two
-    coordinates lie in planes of their own, which is quicker to write and to read than pairs of them.
+    `x` and `y` are its pixels' distances from the centre. By products and sums alone, not by a matrix product, whose
+    last bits depend on the size of the batch. The two coordinates lie in planes of their own, which is quicker to write
+    and to read than pairs of them.
     """
     cosine, sine = ((f(angle) / size).float()[:, None] for f in (torch.cos, torch.sin))
-    x, y = (torch.arange(n, device=angle.device) - (n - 1) / 2 for n in (width, height))
-    x, y = x[None, None, :], y[None, :, None]
+    width, height = x.shape[1], y.shape[1]
+    x, y = x.float()[:, None, :], y.float()[:, :, None]
     unit_x, unit_y = (2 / n * _direction(axis, mirrored) for axis, n in ((-1, width), (-2, height)))
     planes = torch.empty(2, len(angle), height, width, device=angle.device)
     torch.add(x * (unit_x * cosine), y * (unit_x * sine), out=planes[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from dmf.activations import replace_activations
+from dmf.activations import build_activation, replace_activations
 from dmf.fusion import DynamicMemoryFusion
 from dmf.losses import Loss, build_loss
 from dmf.models import build_model
@@ -18,9 +18,12 @@ def build_network(spec: TrialSpec, in_channels: int, num_classes: int) -> nn.Mod
         UnknownName, ValueError: for names and arguments that the model or the activation does not have.
     """
     model = build_model(spec.model, in_channels, num_classes, image_size=spec.image_size, **spec.model_params)
-    if spec.activation is not None:
-        replace_activations(model, spec.activation, **spec.activation_params)
-    return model
+    if spec.activation is None:
+        return model
+    replace_activations(model, spec.activation, **spec.activation_params)
+    if not spec.output_activation:
+        return model
+    return nn.Sequential(model, build_activation(spec.activation, **spec.activation_params))
 
 
 def build_fusion(spec: TrialSpec, num_classes: int, total_steps: int) -> DynamicMemoryFusion:

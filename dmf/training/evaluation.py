@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from dmf.metrics import (
+    SOFT,
     confusion_counts,
     confusion_matrix,
     hausdorff,
@@ -18,7 +19,9 @@ from dmf.metrics import (
     per_image,
     protocols_of,
     selecting_protocol,
+    soft_sums,
     summarise,
+    summarise_soft,
 )
 
 Summary = dict[str, dict[str, float]]
@@ -35,29 +38,35 @@ class Predictions:
         classes: UInt8 (n, *spatial) in segmentation, (n,) in classification: the most probable class.
         target: as `classes`, the truth.
         probabilities: Float32 (n, C) in classification, None in segmentation.
+        soft: Float64 (n, C, 3) in segmentation, the sums of `soft_sums`; None in classification.
     """
 
     counts: Int[Tensor, "n C 4"]
     classes: UInt8[Tensor, " n *spatial"]
     target: UInt8[Tensor, " n *spatial"]
     probabilities: Float[Tensor, "n C"] | None
+    soft: Float[Tensor, "n C 3"] | None
 
     @classmethod
     def of(cls, logits: Float[Tensor, "n C *spatial"], target: UInt8[Tensor, " n *spatial"]) -> Predictions:
         """Those of one batch; nothing waits for the device."""
         classes = logits.argmax(1).to(torch.uint8)
-        probabilities = logits.float().softmax(1) if logits.ndim == 2 else None
-        return cls(confusion_counts(classes, target, logits.shape[1]), classes, target, probabilities)
+        counts = confusion_counts(classes, target, logits.shape[1])
+        if logits.ndim == 2:
+            return cls(counts, classes, target, logits.float().softmax(1), None)
+        return cls(counts, classes, target, None, soft_sums(logits, target))
 
     @classmethod
     def concatenated(cls, batches: Sequence[Predictions]) -> Predictions:
         """Those of several batches."""
         probabilities = [batch.probabilities for batch in batches if batch.probabilities is not None]
+        soft = [batch.soft for batch in batches if batch.soft is not None]
         return cls(
             torch.cat([batch.counts for batch in batches]),
             torch.cat([batch.classes for batch in batches]),
             torch.cat([batch.target for batch in batches]),
             torch.cat(probabilities) if probabilities else None,
+            torch.cat(soft) if soft else None,
         )
 
     @property
@@ -70,8 +79,12 @@ class Predictions:
         return summarise(self.counts, selecting_protocol(self.task))
 
     def summary(self) -> Summary:
-        """Metrics by every protocol of the task. The n images count as one batch in the reference protocol."""
-        return {protocol: summarise(self.counts, protocol) for protocol in protocols_of(self.task)}
+        """Metrics by every protocol of the task, in segmentation `SOFT` too.
+
+        The n images count as one batch in the reference protocol.
+        """
+        scores = {protocol: summarise(self.counts, protocol) for protocol in protocols_of(self.task)}
+        return scores if self.soft is None else scores | {SOFT: summarise_soft(self.soft)}
 
     def images(self) -> dict[str, Float[np.ndarray, " n"]]:
         """Of each image: overlap metrics and `DISTANCES`; or `correct` (0 or 1) and the true class's `probability`."""

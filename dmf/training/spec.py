@@ -18,7 +18,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 PRECISIONS = ("fp32", "bf16")
 SCHEDULES = ("constant", "poly")
 SELECTIONS = (LAST, *METRICS)
-SPLIT = r"[a-z]\w*(:\w+)?"
+SPLIT = r"[a-z]\w*(:[\w.-]+)*"
 
 Params = Mapping[str, Any]
 
@@ -35,13 +35,16 @@ class TrialSpec:
         model, model_params: Name in `dmf.models.MODELS` (or `smp:...`, `timm:...`) and its arguments.
         activation, activation_params: Name in `dmf.activations.ACTIVATIONS` of what takes the place of the model's own
             activations, and its arguments; None leaves them.
+        output_activation: Whether it comes before the softmax, too: losses and predictions see softmax(φ(z)) of the
+            network's outputs z. The loss fusion paper replaces "ReLU and Softmax"; a φ with values of both signs cannot
+            itself be a distribution.
         losses, loss_params: Base losses, in order; arguments of each by name (the auxiliary's too).
         weighting, weighting_params: Name in `dmf.weightings.WEIGHTINGS` and its arguments.
         auxiliary: Name of the auxiliary loss, or None.
         gamma0, tau, tick: Auxiliary schedule, equation (2); `tick` batches make one step of it.
         fidelity: "paper", "reference" or "stable" (docs/audit.md).
-        split: Which rows train, select and test, by a name that whoever holds the data knows, such as "grouped" or
-            "fold:3"; "default" is the one that was chosen for the data set.
+        split: Which rows train, select and test, by a name that whoever holds the data knows, such as "grouped",
+            "fold:3" or "random:0:0.7-0.1-0.2"; "default" is the one that was chosen for the data set.
         filtered: Train on bilaterally filtered images, equations (26, 27).
         image_size: Side of the square images in pixels.
         epochs, batch_size, learning_rate, weight_decay: As usual.
@@ -65,6 +68,7 @@ class TrialSpec:
     model_params: Params = field(default_factory=dict)
     activation: str | None = None
     activation_params: Params = field(default_factory=dict)
+    output_activation: bool = False
     losses: tuple[str, ...] = ("cross_entropy", "iou", "dice")
     loss_params: Mapping[str, Params] = field(default_factory=dict)
     weighting: str = "variance"
@@ -106,6 +110,8 @@ class TrialSpec:
             require_choice(name, getattr(self, name), allowed)
         named = re.fullmatch(SPLIT, self.split, re.ASCII) is not None
         require(named, "split", self.split, "a name such as grouped or fold:3")
+        activated = self.activation is not None or not self.output_activation
+        require(activated, "output_activation", self.output_activation, "false where no `activation` is named")
         for name in self.loss_params:
             require(name in known, "loss_params", name, "the name of a loss of this trial")
 

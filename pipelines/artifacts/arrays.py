@@ -6,8 +6,9 @@ A data set has a folder for each size at which trials read it; none of them resi
     images.npy     uint8 (N, C, S)
     filtered.npy   uint8 (N, C, S), after the bilateral filter
     targets.npy    uint8, class index: (N, S) of each pixel (segmentation), (N,) of each image (classification)
-    cases.csv      image, label, group and the ways of splitting (`split_rows`); height and width of the image in pixels
-                   before it was resized; row i belongs to entry i of the arrays
+    cases.csv      image, label, group, the ways of splitting (`split_rows`) and what further ones are dealt by: the
+                   publisher's split and the checksum of the file; height and width of the image in pixels before it was
+                   resized; row i belongs to entry i of the arrays
     meta.json      see `Meta`
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +26,13 @@ from jaxtyping import Int, UInt8
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.core.console import StageError
+from pipelines.datasets.deals import Deal
 from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.datasets.split_methods import METHODS, SPLITS
 
 FILES = ("images.npy", "filtered.npy", "targets.npy")
 CASES, META = "cases.csv", "meta.json"
-SPLIT_COLUMNS = ("image", "label", "group", "split", *METHODS, "fold")
+SPLIT_COLUMNS = ("image", "label", "group", "split", *METHODS, "fold", "published", "sha256")
 """Columns that cases.csv takes over from the split table."""
 
 COLUMNS = (*SPLIT_COLUMNS, "height", "width")
@@ -113,41 +116,51 @@ class PreparedData:
     def rows(self, split: str) -> dict[str, Int[np.ndarray, " n"]]:
         """`split_rows` of this data set. Raises StageError, naming the file, for a split that it does not have."""
         try:
-            return split_rows(self.cases, split)
+            return split_rows(self.cases, split, self.meta.split.fractions)
         except ValueError as error:
             raise StageError(f"{self.directory / CASES}: {error}") from None
 
 
-def split_rows(cases: pd.DataFrame, split: str) -> dict[str, Int[np.ndarray, " n"]]:
+def split_rows(cases: pd.DataFrame, split: str, fractions: Sequence[float]) -> dict[str, Int[np.ndarray, " n"]]:
     """Row numbers of train, val and test, disjoint.
 
     Args:
         cases: The table of cases of prepared data.
         split: As in `TrialSpec.split`: "default" (column `split`, the method chosen in params.yaml), the name of a
-            method (its column), or "fold:<k>": fold k is test, fold k + 1 (after the last, 0) val, the others train.
+            method (its column), "fold:<k>": fold k is test, fold k + 1 (after the last, 0) val, the others train; or
+            the name of a `Deal`, such as "random:3".
+        fractions: Of train, val and test, for a deal that names none.
 
     Raises:
         ValueError: if the data set has no such split, or it leaves train, val or test without a row; the message
             names those that there are.
     """
-    rows = {name: np.flatnonzero(_sides(cases, split) == name) for name in SPLITS}
+    sides = _sides(cases, split, fractions)
+    rows = {name: np.flatnonzero(sides == name) for name in SPLITS}
     if empty := [name for name in SPLITS if not len(rows[name])]:
         count = cases["fold"].astype(int).max() + 1
         whole = [name for name in METHODS if set(SPLITS) <= set(cases[name])]
         raise ValueError(
             f"the split {split!r} has no images for {', '.join(empty)}. "
-            f"There are: default, {', '.join(whole)}, fold:0 to fold:{count - 1}. "
+            f"There are: default, {', '.join(whole)}, fold:0 to fold:{count - 1}, and <method>:<seed>. "
             "Choose one in the study, or another `split` in params.yaml."
         )
     return rows
 
 
-def _sides(cases: pd.DataFrame, split: str) -> np.ndarray:
+def _sides(cases: pd.DataFrame, split: str, fractions: Sequence[float]) -> np.ndarray:
     kind, _, number = split.partition(":")
     if kind == "fold" and number.isdecimal():
         folds, test = cases["fold"].astype(int), int(number)
         after = (folds - test) % (folds.max() + 1)
         return np.select([folds == test, after == 1], ["test", "val"], "train")
+    if deal := Deal.named(split):
+        try:
+            return np.array(deal.sides(cases, fractions))
+        except ValueError as error:
+            raise ValueError(
+                f"the split {split!r} cannot be dealt: {error}. Choose another one in the study."
+            ) from None
     column = "split" if split == "default" else split
     return cases[column].to_numpy() if column in ("split", *METHODS) else np.full(len(cases), "")
 

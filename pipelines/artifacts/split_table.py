@@ -10,7 +10,7 @@ from pipelines.core.console import StageError
 from pipelines.core.files import write_atomically
 from pipelines.datasets.split_methods import METHODS, SPLITS
 
-COLUMNS = ("image", "masks", "label", "group", "split", *METHODS, "fold", "sha256")
+COLUMNS = ("image", "masks", "label", "group", "split", *METHODS, "fold", "published", "sha256")
 
 
 def table_path(root: Path, dataset: str) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,10 @@ def find_cases(entry: DatasetEntry, root: Path) -> list[Case]:
     if not root.is_dir():
         raise StageError(f"{root}: no such folder. {remedy}")
     cases = [case for case in READERS[entry.reader].find(root, entry.labels) if case.label in entry.labels]
+    if entry.sides:
+        cases = [case for case in cases if case.official_split in entry.sides]
+    if entry.at_most:
+        cases = _sampled(cases, entry.at_most)
     if not cases:
         raise StageError(
             f"{root}: no image of {entry.name} in it with the labels {', '.join(entry.labels)}. "
@@ -138,6 +144,17 @@ def check_case(entry: DatasetEntry, root: Path, case: Case) -> None:
                 f"{root / path}: the {kind} has {size_text(found)} pixels (height x width), its image "
                 f"{case.image.name} {size_text(expected)}. Replace the {kind} or remove the case."
             )
+
+
+def _sampled(cases: Sequence[Case], at_most: int) -> list[Case]:
+    """As many cases of each folder of images, whichever the hashes of their names put first."""
+    taken: Counter[Path] = Counter()
+    kept = []
+    for case in sorted(cases, key=lambda case: hashlib.sha256(case.name.encode()).hexdigest()):
+        taken[case.image.parent] += 1
+        if taken[case.image.parent] <= at_most:
+            kept.append(case)
+    return kept
 
 
 def _size(path: Path) -> tuple[int, ...]:

@@ -32,6 +32,8 @@ class DatasetEntry(StrictModel):
     reader: str
     volume: VolumeCut | None = None
     patient: str | None = None
+    sides: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1, strict=False)] | None = None
+    at_most: int | None = Field(default=None, ge=1)
     sources: tuple[Source, ...] = Field(min_length=1, strict=False)
     sources_of: str | None = None
     terms: str = Field(min_length=1)

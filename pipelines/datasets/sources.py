@@ -17,9 +17,10 @@ Url = Annotated[str, Field(pattern=r"^https?://")]
 
 
 class Generated(StrictModel):
-    """Images that this project simulates."""
+    """Images that this project simulates: ultrasound (`phantom`) or volumes (`phantom3d`)."""
 
     kind: Literal["generated"]
+    simulator: Literal["phantom", "phantom3d"] = "phantom"
     count: int = Field(ge=1)
     seed: int = Field(ge=0)
 

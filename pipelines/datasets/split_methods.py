@@ -112,6 +112,12 @@ def _cuts(sizes: Int[np.ndarray, " groups"], ends: np.ndarray) -> list[int]:
     return cuts
 
 
+def in_hash_order(table: pd.DataFrame, seed: int) -> list[int]:
+    """The rows of a table, shuffled by a hash of seed and image: the first ones of them are a sample."""
+    names = _images(table)
+    return sorted(range(len(table)), key=lambda row: _shuffled(seed, names[row]))
+
+
 def _images(table: pd.DataFrame) -> list[str]:
     return list(table["sha256"] + table["image"])
 

@@ -12,8 +12,6 @@ from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.sources import Generated, Local
 from pipelines.fetch.link import state
 
-SIMULATOR = Path(__file__).with_name("phantom")
-
 
 def fingerprint(entry: DatasetEntry) -> str:
     """Changes with the sources that the catalogue names, with the simulator, and with the files of a local folder."""
@@ -21,7 +19,7 @@ def fingerprint(entry: DatasetEntry) -> str:
     digest = hashlib.sha256(json.dumps(sources).encode())
     for source in entry.sources:
         if isinstance(source, Generated):
-            for path in sorted(SIMULATOR.glob("[!_]*.py")):
+            for path in sorted(Path(__file__).with_name(source.simulator).glob("[!_]*.py")):
                 digest.update(path.read_bytes())
         elif isinstance(source, Local):
             digest.update(state(source.path).encode())

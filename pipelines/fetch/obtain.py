@@ -19,12 +19,14 @@ from pipelines.core.files import replaced
 from pipelines.core.locks import alone
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.sources import Generated, Local
+from pipelines.fetch import phantom, phantom3d
 from pipelines.fetch.bring import bring, remember, verify
 from pipelines.fetch.fingerprint import fingerprint, measure
 from pipelines.fetch.link import folder_digest, link_folder
 from pipelines.fetch.mirror import Copy, Mirror
-from pipelines.fetch.phantom import generate
 from pipelines.fetch.unpack import unpack
+
+SIMULATORS = {"phantom": phantom.generate, "phantom3d": phantom3d.generate}
 
 
 def fetch(entry: DatasetEntry, root: Path, mirror: Mirror | None = None) -> Manifest:
@@ -110,7 +112,7 @@ def _from_sources(staging: Path, entry: DatasetEntry, downloads: Path) -> tuple[
     provenance: Provenance = "published"
     for source in entry.sources:
         if isinstance(source, Generated):
-            generate(staging, source.count, source.seed)
+            SIMULATORS[source.simulator](staging, source.count, source.seed)
             provenance = "generated"
         elif isinstance(source, Local):
             _place(source.path, staging / source.into)

@@ -28,10 +28,12 @@ class Inputs:
     targets: np.ndarray
     classes: tuple[str, ...]
     cases: pd.DataFrame
+    fractions: tuple[float, float, float]
 
     def trial_data(self, split: str) -> TrialData:
         """The same for a trial, dealt as `split` says; it copies what it keeps, so that large sets stay shared."""
-        rows = {side: torch.from_numpy(index) for side, index in arrays.split_rows(self.cases, split).items()}
+        dealt = arrays.split_rows(self.cases, split, self.fractions)
+        rows = {side: torch.from_numpy(index) for side, index in dealt.items()}
         return TrialData(self.images, self.targets, rows, self.classes)
 
 
@@ -43,5 +45,5 @@ def images_read(spec: TrialSpec) -> Images:
 def load_inputs(data: Path, spec: TrialSpec) -> Inputs:
     """What a trial and all others with the same `images_read` read. Raises StageError if it is not prepared."""
     prepared = arrays.load(data, spec.dataset, spec.image_size)
-    images = np.asarray(prepared.filtered if spec.filtered else prepared.images)
-    return Inputs(images, np.asarray(prepared.targets), tuple(prepared.meta.classes), prepared.cases)
+    images, meta = np.asarray(prepared.filtered if spec.filtered else prepared.images), prepared.meta
+    return Inputs(images, np.asarray(prepared.targets), meta.classes, prepared.cases, meta.split.fractions)

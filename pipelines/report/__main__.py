@@ -30,9 +30,12 @@ def main() -> None:
     arguments = parser.parse_args()
     study = load_study(arguments.study)
     expansion = expand(study)
-    splits = {cell.spec.split for cell in expansion.cells}
+    specs = [cell.spec for cell in expansion.cells]
     facts = {  # the pictures of a data set are those of its largest size
-        name: describe_data(arrays.load(arguments.data, name, study.image_sizes(name)[-1]), splits)
+        name: describe_data(
+            arrays.load(arguments.data, name, study.image_sizes(name)[-1]),
+            {spec.split for spec in specs if spec.dataset == name},
+        )
         for name in study.datasets
     }
     skipped = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dmf.metrics import protocols_of
+from dmf.metrics import SOFT, protocols_of
 from pipelines.artifacts.arrays import PreparedData
-from pipelines.report.layout import FOLD
+from pipelines.report.layout import FOLD, way_of
 from pipelines.report.names import PROTOCOL_TEXTS, ProtocolText
 
 
@@ -22,7 +22,8 @@ class DataFacts:
         classes: names of the classes of a pixel or of an image, in the order of their index.
         foreground: name of the class or classes that are no background, such as "lesion".
         reduced: how the copy differs from the published one; empty if it does not.
-        split: such as "grouped split", "grouped, random splits" or "5-fold cross-validation".
+        split: such as "grouped split", "grouped, random splits", "10 random splits" or "5-fold
+            cross-validation".
         images: number of images of each side, by "train", "val" and "test"; empty for trials on several splits.
         size: side of the prepared images in pixels.
         originals, filtered: uint8 (N, C, *spatial) before and after the bilateral filter.
@@ -50,7 +51,11 @@ class DataFacts:
     @property
     def protocols(self) -> Mapping[str, ProtocolText]:
         """The protocols whose tables are printed."""
-        return {name: PROTOCOL_TEXTS[name].about(self.foreground) for name in protocols_of(self.task)}
+        return {name: PROTOCOL_TEXTS[name].about(self.foreground) for name in self._printed}
+
+    @property
+    def _printed(self) -> tuple[str, ...]:
+        return (*protocols_of(self.task), *([SOFT] if self.task == "segmentation" else []))
 
     @property
     def split_sentence(self) -> str:
@@ -70,7 +75,6 @@ def describe_data(prepared: PreparedData, splits: Collection[str] = ("default",)
     """What the report needs of a prepared data set, on which trials used `splits` (`TrialSpec.split`)."""
     meta, cases = prepared.meta, prepared.cases
     names = sorted({meta.split.method if split == "default" else split for split in splits})
-    folds = len(names) > 1 and all(name.startswith(FOLD) for name in names)
     rows = prepared.rows(next(iter(splits))) if len(names) == 1 else {}
     return DataFacts(
         name=meta.dataset,
@@ -81,7 +85,7 @@ def describe_data(prepared: PreparedData, splits: Collection[str] = ("default",)
         terms=meta.terms,
         citation=meta.citation,
         reduced=meta.reduced or "",
-        split=f"{len(names)}-fold cross-validation" if folds else f"{', '.join(names)} split{'s' * (len(names) > 1)}",
+        split=_splits_text(names),
         images={side: len(index) for side, index in rows.items()},
         size=meta.size,
         checksum=meta.checksum,
@@ -90,3 +94,13 @@ def describe_data(prepared: PreparedData, splits: Collection[str] = ("default",)
         truths=prepared.targets,
         cases=tuple(cases["image"]),
     )
+
+
+def _splits_text(names: Sequence[str]) -> str:
+    """Such as: grouped split; grouped, random splits; 5-fold cross-validation; 10 random splits."""
+    if len(names) == 1:
+        return f"{names[0]} split"
+    ways = sorted({way_of(name) for name in names})
+    if len(ways) > 1:
+        return f"{', '.join(ways)} splits"
+    return f"{len(names)}-fold cross-validation" if f"{ways[0]}:" == FOLD else f"{len(names)} {ways[0]} splits"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,13 +72,15 @@ class Layout:
 
 def lay_out(records: Sequence[TrialRecord], baseline: str) -> Layout:
     """Arrange finished trials, given in the study's order, into rows; `baseline` is the name of a configuration."""
-    axes = _axes([record.spec for record in records])
-    common = {axis: _common([getattr(record.spec, axis) for record in records]) for axis in axes}
+    undealt = _undealt(records)
+    specs = [undealt(record) for record in records]
+    axes = _axes(specs)
+    common = {axis: _common([getattr(spec, axis) for spec in specs]) for axis in axes}
 
-    def labels(spec: TrialSpec) -> tuple[str, ...]:
-        return tuple(value_label(spec, axis, without=common[axis]) for axis in axes)
+    def labels(record: TrialRecord) -> tuple[str, ...]:
+        return tuple(value_label(undealt(record), axis, without=common[axis]) for axis in axes)
 
-    by_axis = zip(*(labels(record.spec) for record in records), strict=True)
+    by_axis = zip(*map(labels, records), strict=True)
     order = dict(zip(axes, (list(dict.fromkeys(found)) for found in by_axis), strict=True))
     by_dataset: dict[str, dict[str, list[TrialRecord]]] = {}
     for record in records:
@@ -92,7 +95,7 @@ def lay_out(records: Sequence[TrialRecord], baseline: str) -> Layout:
 def _rows(
     dataset: str,
     configurations: Mapping[str, list[TrialRecord]],
-    labels: Callable[[TrialSpec], tuple[str, ...]],
+    labels: Callable[[TrialRecord], tuple[str, ...]],
     order: Mapping[str, list[str]],
     baseline: str,
 ) -> tuple[Row, ...]:
@@ -100,7 +103,7 @@ def _rows(
         Row(
             dataset=dataset,
             configuration=configuration,
-            labels=labels(members[0].spec),
+            labels=labels(members[0]),
             records=tuple(sorted(members, key=lambda record: repeat_of(record.spec))),
             baseline=configuration == baseline,
         )
@@ -111,6 +114,24 @@ def _rows(
         return row.baseline, [known.index(label) for known, label in zip(order.values(), row.labels, strict=True)]
 
     return tuple(sorted(rows, key=place))
+
+
+def _undealt(records: Sequence[TrialRecord]) -> Callable[[TrialRecord], TrialSpec]:
+    """Specs by which rows are told apart: where the trials of one are dealt differently, without fold or seed."""
+    splits: dict[tuple[str, str], set[str]] = {}
+    for record in records:
+        splits.setdefault((record.spec.dataset, record.configuration), set()).add(record.spec.split)
+
+    def undealt(record: TrialRecord) -> TrialSpec:
+        alike = len(splits[record.spec.dataset, record.configuration]) == 1
+        return record.spec if alike else dataclasses.replace(record.spec, split=way_of(record.spec.split))
+
+    return undealt
+
+
+def way_of(split: str) -> str:
+    """How images are dealt, without the fold or the seed: `fold:3` -> fold, `random:0:70-10-20` -> random:70-10-20."""
+    return re.sub(r":\d+", "", split, count=1)
 
 
 def repeat_of(spec: TrialSpec) -> tuple[int, str]:
@@ -157,9 +178,7 @@ def _common(values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _axes(specs: Sequence[TrialSpec]) -> tuple[str, ...]:
-    folds = all(spec.split.startswith(FOLD) for spec in specs)
-    never = (*_NEVER, "split") if folds else _NEVER
-    names = [field.name for field in dataclasses.fields(TrialSpec) if field.name not in never]
+    names = [field.name for field in dataclasses.fields(TrialSpec) if field.name not in _NEVER]
     ordered = [name for name in names if name not in _INNER] + list(_INNER)
     axes = [name for name in ordered if _varies(specs, name)]
     for name in [axis for axis in reversed(axes) if axis not in _ESSENTIAL]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dmf.metrics import SOFT
+
 # Only what capitalising would get wrong.
 _PRINTED = {
     "cb_dice": "CB-Dice",
@@ -50,6 +52,7 @@ _PRINTED = {
     "tau": "τ",
     "tick": "Batches per step of γ(t)",
     "filtered": "Bilaterally filtered",
+    "output_activation": "Before the softmax, too",
     "image_size": "Image size (px)",
     "selection": "Tested epoch, by validation",
 }
@@ -117,15 +120,21 @@ PROTOCOL_TEXTS = {
     ),
     "per_image": ProtocolText(
         "{foreground} scores, mean over images",
-        ("dice", "iou", "precision", "recall", "cb_dice", "hd95", "hausdorff"),
-        "The score of the {foreground} in each test image, then the mean over images (F1 is Dice here); "
-        "CB-Dice takes the background in.",
+        ("dice", "iou", "precision", "recall", "specificity", "cb_dice", "hd95", "hausdorff"),
+        "The score of the {foreground} in each test image, then the mean over images (F1 is Dice here, recall is "
+        "sensitivity); CB-Dice takes the background in.",
     ),
     "pooled": ProtocolText(
         "{foreground} scores, counts pooled over images",
-        ("dice", "iou", "precision", "recall", "cb_dice"),
-        "The score of the {foreground} from counts summed over all test images (F1 is Dice here): large ones "
-        "weigh more. CB-Dice takes the background in.",
+        ("dice", "iou", "precision", "recall", "specificity", "cb_dice"),
+        "The score of the {foreground} from counts summed over all test images (F1 is Dice here, recall is "
+        "sensitivity): large ones weigh more. CB-Dice takes the background in.",
+    ),
+    SOFT: ProtocolText(
+        "scores of probabilities, mean over classes",
+        ("dice", "iou"),
+        "Sigmoids in the place of decisions, squares below, the mean over background and {foreground}: "
+        "the arithmetic of the Adaptive Focal Loss's authors.",
     ),
     "macro": ProtocolText(
         "scores, mean over classes",

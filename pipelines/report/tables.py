@@ -188,8 +188,15 @@ def _caption(
     units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
     return (
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "
-        f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts.foreground)} {facts.source_sentence}"
+        f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts.foreground)}{_shared(rows)} "
+        f"{facts.source_sentence}"
     )
+
+
+def _shared(rows: Sequence[Row]) -> str:
+    """Why some rows show the trials of others."""
+    reasons = dict.fromkeys(record.shared for row in rows for record in row.records if record.shared)
+    return "".join(f" {reason}" for reason in reasons)
 
 
 def _empty_masks(rows: Sequence[Row], protocol: str, foreground: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class TrialRecord:
 
     `test` and `validation` map protocol to metric to value (fractions), by the weights of `best_epoch` (from 0);
     `confusion` (C, C) counts test pixels, or images, of class i (row) that were taken for class j (column).
+    `shared` says why it is the record of another trial, if it is.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class TrialRecord:
     seconds: float
     epochs: int
     best_epoch: int
+    shared: str = ""
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -85,7 +87,7 @@ class TrialRecord:
 
 
 def read_trials(planned: Sequence[PlannedTrial]) -> list[TrialRecord]:
-    """The records of exactly the planned trials, in their order.
+    """The records of exactly the planned trials, in their order, each followed by those of its twins.
 
     Folders of other trials (an earlier version of the study, the data or the code) are left alone.
 
@@ -103,7 +105,14 @@ def read_trials(planned: Sequence[PlannedTrial]) -> list[TrialRecord]:
             f"{len(planned) - len(done)} of the study's {len(planned)} trials are missing:\n  {missing}\n"
             "Mend the cause and run the grid again: finished trials are kept. The earlier report stays as it was."
         )
-    return [_read_trial(trial) for trial in planned]
+    return [record for trial in planned for record in _with_twins(trial)]
+
+
+def _with_twins(trial: PlannedTrial) -> Iterator[TrialRecord]:
+    record = _read_trial(trial)
+    yield record
+    for twin in trial.twins:
+        yield replace(record, configuration=twin.configuration, spec=twin.spec, shared=twin.reason)
 
 
 def _describe_missing(trial: PlannedTrial) -> str:

@@ -12,12 +12,13 @@ from pipelines.artifacts.arrays import Preparation
 from pipelines.trials.identity import code_fingerprint, identifier
 from pipelines.trials.record import is_done
 from tune_spaces import Study
-from tune_spaces.expand import expand
+from tune_spaces.expand import Cell, expand
 
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A cell of the grid with its identity and its place on disk."""
+    """A cell of the grid with its identity and its place on disk; `twins` are the cells that its result stands for,
+    too."""
 
     identifier: str
     configuration: str
@@ -26,6 +27,7 @@ class PlannedTrial:
     code_fingerprint: str
     folder: Path
     preparation: Preparation
+    twins: tuple[Cell, ...] = ()
 
     @property
     def row(self) -> tuple[str, str]:
@@ -61,5 +63,6 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
         fingerprint = code_fingerprint(spec)
         name = identifier(spec, digest, fingerprint)
         made = preparations[spec.dataset, spec.image_size]
-        planned.append(PlannedTrial(name, cell.configuration, spec, digest, fingerprint, results / name, made))
+        folder = results / name
+        planned.append(PlannedTrial(name, cell.configuration, spec, digest, fingerprint, folder, made, cell.twins))
     return planned

@@ -15,6 +15,7 @@ from scipy.io import savemat
 
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.land_cover import CLASSES
+from pipelines.fetch.phantom3d import generate
 
 LESIONS = ["background", "lesion"]
 Build = Callable[[Path], None]
@@ -223,6 +224,23 @@ def crack_forest(root: Path) -> None:
     text(folder / "README.md", "non-commercial")
 
 
+def phantom3d(root: Path) -> None:
+    """Four patients as the simulator writes them."""
+    generate(root, 4, 0)
+
+
+def crack_collections(root: Path) -> None:
+    """Collections of the paper and another one, images with and without a crack, masks beside them."""
+    names = {
+        "train": ("CFD_001", "Volker_DSC01646_1_2_3_4", "noncrack_noncrack_concrete_wall_1_2.jpg"),
+        "test": ("Volker_DSC01646_5_6_7_8", "cracktree200_6192", "Sylvie_Chambon_319", "DeepCrack_7Q3A9060-1"),
+    }
+    for side, stems in names.items():
+        for stem in stems:
+            for kind in ("images", "masks"):
+                picture(root / "crack_segmentation_dataset" / side / kind / f"{stem}.jpg")
+
+
 def image_mask_folders(root: Path) -> None:
     for label in ("open", "closed"):
         picture(root / "images" / label / "a.jpg")
@@ -240,7 +258,9 @@ def _ramp(shape: tuple[int, ...]) -> np.ndarray:
 
 
 TOMATO = ("Tomato_mosaic_virus", "Target_Spot", "Bacterial_spot", "Late_blight", "healthy")
+COLLECTIONS = ("CFD", "Volker", "cracktree200", "Sylvie_Chambon")
 BREAST = ["benign", "malignant"]
+PATCHES = {"cut": "patches", "size": [12, 24, 24], "keep": "all"}
 SLICES = {"volume": {"cut": "slices"}}
 
 
@@ -258,6 +278,7 @@ LAYOUTS: Mapping[str, Layout] = {
     for layout in (
         Layout(busi, make_entry("busi", BREAST, LESIONS), 3),
         Layout(phantom, make_entry("phantom", BREAST, LESIONS), 3),
+        Layout(phantom3d, make_entry("phantom3d", ["benign", "cancer"], LESIONS, channels=1, volume=PATCHES), 32),
         Layout(busc, make_entry("busc", BREAST, LESIONS), 3),
         Layout(bus_synthetic, make_entry("bus_synthetic", ["lesion"], LESIONS), 2),
         Layout(bus_bra, make_entry("bus_bra", BREAST, LESIONS), 3),
@@ -279,6 +300,9 @@ LAYOUTS: Mapping[str, Layout] = {
         Layout(deepglobe, make_entry("deepglobe_water", ["water", "other"]), 3),
         Layout(crack_forest, make_entry("crack_forest", ["crack"], ["road", "crack"]), 2),
         Layout(crack_forest, make_entry("crack_forest_patches", ["crack", "no_crack"]), 11),
+        Layout(deepglobe, make_entry("deepglobe_water_majority", ["water", "other"]), 3),
+        Layout(crack_collections, make_entry("crack_collections", COLLECTIONS), 5),
+        Layout(crack_collections, make_entry("crack_collections_binary", ["crack", "no_crack"]), 7),
         Layout(image_mask_folders, make_entry("image_mask_folders", ["open", "closed"], LESIONS), 2),
         Layout(label_folders, make_entry("label_folders", ["cat", "dog"]), 4),
     )

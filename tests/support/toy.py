@@ -9,7 +9,7 @@ from dmf.training.spec import TrialSpec
 
 EVERYTHING = {
     "horizontal_flip": 0.5, "vertical_flip": 0.5, "contrast": 0.3, "brightness": 0.2, "gamma": 0.5, "rotation": 30.0,
-    "scale": 0.2, "noise": 0.1,
+    "scale": 0.2, "crop": 0.3, "noise": 0.1,
 }  # fmt: skip
 """Every augmentation of pictures at once."""
 

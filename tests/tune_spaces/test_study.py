@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -48,16 +49,33 @@ def test_quickstart_is_the_papers_13_configurations_with_three_seeds() -> None:
     assert {(c.spec.model, c.spec.image_size, c.spec.model_params["base_filters"]) for c in cells} == {("unet", 64, 16)}
 
 
-def test_dmf_small_differs_from_quickstart_in_the_data_only() -> None:
-    quick, small = (expand(load_study(name)).cells for name in ("quickstart", "dmf_small"))
-    changed = {
-        field
-        for a, b in zip(quick, small, strict=True)
-        for field in FIELDS
-        if getattr(a.spec, field) != getattr(b.spec, field)
-    }
-    assert "dataset" in changed
-    assert changed <= {"dataset", "batch_size", "epochs", "tick", "weighting_params"}
+def test_no_two_configurations_of_the_quickstart_must_come_out_alike() -> None:
+    assert [cell for cell in expand(load_study("quickstart")).cells if cell.twins] == []
+
+
+def test_bayesian_under_the_papers_equations_is_trained_as_mad_and_stands_in_both_rows() -> None:
+    cells = expand(load_study("dmf")).cells
+    assert len(cells) == 3 * 10 * (3 * 12 + 2 - 4)
+    twins = [(cell.spec, twin) for cell in cells for twin in cell.twins]
+    assert len(twins) == 3 * 10 * 4
+    for trained, twin in twins:
+        assert (trained.weighting, twin.spec.weighting, twin.spec.fidelity) == ("mad", "bayesian", "paper")
+        assert dataclasses.replace(twin.spec, weighting="mad") == trained
+        assert "trained once and shown in both rows" in twin.reason
+
+
+@pytest.mark.parametrize(
+    "fields", [{"fidelity": "stable"}, {"fidelity": "reference"}, {"weighting_params": {"initial": [0.6, 0.2, 0.2]}}]
+)
+def test_what_may_differ_is_trained(tmp_path: Path, fields: dict[str, object]) -> None:
+    grid = [{"weighting": ["mad", "bayesian"], **fields}]
+    cells = expand(load(tmp_path, grid=grid, baseline={"weighting": "mad"})).cells
+    assert [cell.spec.weighting for cell in cells] == ["mad", "bayesian"] * 2
+
+
+def test_a_twin_without_its_other_is_trained(tmp_path: Path) -> None:
+    cells = expand(load(tmp_path, grid=[{"weighting": "bayesian"}], baseline={})).cells
+    assert [(cell.spec.weighting, cell.twins) for cell in cells] == [("bayesian", ())] * 2
 
 
 def test_a_block_is_the_product_of_its_lists_and_blocks_are_added(tmp_path: Path) -> None:
@@ -112,6 +130,16 @@ def test_every_seed_is_run_on_every_fold(tmp_path: Path) -> None:
     found = [(cell.spec.seed, cell.spec.split) for cell in cells]
     assert found == [(seed, f"fold:{fold}") for seed in range(2) for fold in range(3)]
     assert len({cell.configuration for cell in cells}) == 1
+
+
+def test_every_repeat_can_deal_its_images_anew(tmp_path: Path) -> None:
+    study = load(tmp_path, grid=[{"split": ["random:<seed>", "grouped"]}], baseline={"split": "random:<seed>"})
+    expansion = expand(study)
+    found = [(cell.configuration, cell.spec.seed, cell.spec.split) for cell in expansion.cells]
+    assert found == [
+        ("random", 0, "random:0"), ("grouped", 0, "grouped"), ("random", 1, "random:1"), ("grouped", 1, "grouped"),
+    ]  # fmt: skip
+    assert expansion.baseline == "random"
 
 
 def test_an_axis_goes_before_what_differs_between_data_sets(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""CrackForest: cracks in road surfaces, to segment, or in patches with and without a crack to classify."""
+"""Cracks: CrackForest, to segment or in patches with and without a crack to classify; several collections together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.core.console import StageError
@@ -54,3 +55,29 @@ def read_crack_forest_patches(root: Path, labels: Sequence[str]) -> list[Case]:
             if count == 0 or count >= CROSSES:
                 cases.append(Case(case.image, (), "crack" if count else "no_crack", part=part_text(index)))
     return cases
+
+
+def read_crack_collections(root: Path, labels: Sequence[str]) -> list[Case]:
+    """Crack segmentation dataset: `crack_segmentation_dataset/{train,test}/images/<collection>_*.jpg`, labelled by the
+    collection; others than `labels` are left aside."""
+    return [
+        replace(case, label=label)
+        for case in _of_all_collections(root)
+        for label in labels
+        if case.image.name.startswith(f"{label}_")
+    ]
+
+
+def read_crack_collections_binary(root: Path, labels: Sequence[str]) -> list[Case]:
+    """The same with or without a crack: of the collections, `noncrack` alone has none."""
+    cases = _of_all_collections(root)
+    return [replace(case, label="no_crack") if case.image.name.startswith("noncrack_") else case for case in cases]
+
+
+def _of_all_collections(root: Path) -> list[Case]:
+    folder = Path("crack_segmentation_dataset")
+    return [
+        Case(image, (), "crack", official_split=split)
+        for split in ("train", "test")
+        for image in files_in(root, folder / split / "images", (".jpg",))
+    ]

@@ -57,9 +57,18 @@ def read_deepglobe_water(root: Path, labels: Sequence[str]) -> list[Case]:
     """DeepGlobe to classify: `water` if any pixel of the tile is, else `other`.
 
     The loss fusion paper does not say which tiles it counts as water. The numbers of its table 1 add up to four times
-    the tiles there are, so that they count tiles where a class occurs at all; this does the same.
+    the tiles there are, so that they count tiles where a class occurs at all. With 476 of 803, as there, one who always
+    says water is right in 59 %: this is the task of its table 5, with accuracies from 57 to 72 %.
     """
     return _classified(root, lambda counts: "water" if counts[NAMES.index("water")] else "other")
+
+
+def read_deepglobe_water_majority(root: Path, labels: Sequence[str]) -> list[Case]:
+    """DeepGlobe to classify: `water` if it covers most of the tile, else `other`.
+
+    In tables 16 to 18 of the loss fusion paper one who always says `other` is right in 92 %, which fits this reading.
+    """
+    return _classified(root, lambda counts: "water" if NAMES[int(counts.argmax())] == "water" else "other")
 
 
 def _classified(root: Path, label_of: Callable[[NDArray[np.int64]], str]) -> list[Case]:

@@ -29,6 +29,7 @@ class Reader:
 
 READERS: Mapping[str, Reader] = {
     "phantom": Reader(beside.read_phantom),
+    "phantom3d": Reader(pairs.read_image_mask_folders),
     "busi": Reader(beside.read_busi),
     "busc": Reader(ultrasound.read_busc),
     "bus_synthetic": Reader(ultrasound.read_bus_synthetic, probable),
@@ -45,8 +46,11 @@ READERS: Mapping[str, Reader] = {
     "deepglobe": Reader(land_cover.read_deepglobe, land_cover.decode),
     "deepglobe_dominant": Reader(land_cover.read_deepglobe_dominant),
     "deepglobe_water": Reader(land_cover.read_deepglobe_water),
+    "deepglobe_water_majority": Reader(land_cover.read_deepglobe_water_majority),
     "crack_forest": Reader(cracks.read_crack_forest, cracks.decode),
     "crack_forest_patches": Reader(cracks.read_crack_forest_patches),
+    "crack_collections": Reader(cracks.read_crack_collections),
+    "crack_collections_binary": Reader(cracks.read_crack_collections_binary),
     "image_mask_folders": Reader(pairs.read_image_mask_folders),
     "label_folders": Reader(labelled.read_label_folders),
 }

@@ -220,6 +220,16 @@ def test_a_trial_trains_with_the_activation_it_names() -> None:
     assert train(spec, toy_data()).test["pooled"]["dice"] >= 0
 
 
+def test_an_activation_before_the_softmax_is_that_of_the_networks_outputs() -> None:
+    images = torch.rand(2, 1, 16, 16)
+    networks = []
+    for outputs in (False, True):
+        torch.manual_seed(0)
+        networks.append(build_network(toy_spec(activation="lerch", output_activation=outputs), 1, 2).eval())
+    hidden, both = networks
+    assert torch.equal(both(images), build_activation("lerch")(hidden(images)))
+
+
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cmath
+import colorsys
 import math
 
 import numpy as np
@@ -127,13 +129,59 @@ def test_intensities_follow_their_formulas() -> None:
     torch.testing.assert_close(found.double(), expected, atol=1e-6, rtol=0)
 
 
+def test_a_crop_is_a_window_of_the_image_enlarged_to_its_size() -> None:
+    """On a ramp, interpolation is exact: `x + 16 y` of the window's pixels, which never leave the image."""
+    ramp = (torch.arange(16)[None, :] + 8 * torch.arange(16)[:, None]).to(torch.uint8)
+    rows = torch.arange(50)
+    even = draws.uniform(torch.tensor(5), rows[:, None], torch.arange(14))
+    images = ramp.expand(50, 1, 16, 16)
+    found, _ = augmenter(5, crop=0.4)(images, images[:, 0], rows)
+    share = 1 - 0.4 * even[:, 9, None]
+    y, x = ((torch.arange(16) * share) + even[:, column, None] * (1 - share) * 15 for column in (10, 11))
+    expected = x[:, None, :] + 8 * y[:, :, None]
+    torch.testing.assert_close(255 * found[:, 0].double(), expected, atol=1e-3, rtol=0)
+    assert float(share.min()) < 0.65
+
+
+def test_a_crop_of_the_mask_is_that_of_the_image() -> None:
+    data, rows = toy_data(), torch.arange(24)
+    pictures, targets = augmenter(3, crop=0.5)(255 * data.targets[:, None], data.targets, rows)
+    assert not torch.equal(targets, data.targets)
+    assert float((pictures[:, 0] - targets).abs().max()) <= 0.75 + 1e-6
+
+
+def test_colours_are_turned_and_lengthened_in_yiq() -> None:
+    rows = torch.arange(30)
+    images = torch.randint(0, 256, (30, 3, 2, 2), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    even = draws.uniform(torch.tensor(7), rows[:, None], torch.arange(14)).tolist()
+    found, _ = augmenter(7, saturation=0.5, hue=0.2)(images, images[:, 0], rows)
+    for row in range(30):
+        factor, turned = 1 + 0.5 * (2 * even[row][12] - 1), 0.2 * (2 * even[row][13] - 1)
+        y, i, q = colorsys.rgb_to_yiq(*(images[row, :, 0, 1].double() / 255).tolist())
+        chroma = complex(i, q) * cmath.rect(factor, 2 * math.pi * turned)
+        expected = colorsys.yiq_to_rgb(y, chroma.real, chroma.imag)
+        assert found[row, :, 0, 1].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_grey_stays_grey_whatever_the_colours_do() -> None:
+    grey = toy_data().images[:, :1].expand(-1, 3, -1, -1)
+    found, _ = augmenter(saturation=1.0, hue=0.5)(grey, grey[:, 0], torch.arange(24))
+    torch.testing.assert_close(found, as_float(grey), atol=1e-6, rtol=0)
+
+
+def test_only_pictures_with_three_channels_have_colours() -> None:
+    data, rows = toy_data(), torch.arange(24)
+    with pytest.raises(ValueError, match=r"`saturation` and `hue` of the augmentation need images with 3 channels"):
+        augmenter(hue=0.1)(data.images[:, :1], data.targets, rows)
+
+
 def test_draws_are_uniform_and_independent() -> None:
-    even = draws.uniform(torch.tensor(derive_seed("a", 1)), torch.arange(4000)[:, None], torch.arange(9)).numpy()
-    other = draws.uniform(torch.tensor(derive_seed("a", 2)), torch.arange(4000)[:, None], torch.arange(9)).numpy()
+    even = draws.uniform(torch.tensor(derive_seed("a", 1)), torch.arange(4000)[:, None], torch.arange(14)).numpy()
+    other = draws.uniform(torch.tensor(derive_seed("a", 2)), torch.arange(4000)[:, None], torch.arange(14)).numpy()
     for column in even.T:
         assert stats.kstest(column, "uniform").pvalue > 1e-4
     together = np.concatenate([even, other, even[1:].tolist() + even[:1].tolist()], axis=1)
-    correlation = np.corrcoef(together.T) - np.eye(27)
+    correlation = np.corrcoef(together.T) - np.eye(42)
     assert np.abs(correlation).max() < 5 / math.sqrt(4000)
 
 
@@ -183,6 +231,7 @@ def test_noise_has_the_deviation_that_was_asked_for_and_stays_in_range() -> None
         ({"rotation": 400}, "`rotation` of the augmentation must be from 0 to 180"),
         ({"gamma": math.inf}, "`gamma` of the augmentation must be a number of at least 0"),
         ({"scale": 1.0}, "`scale` of the augmentation must be from 0 to 0.9"),
+        ({"hue": 0.6}, "`hue` of the augmentation must be from 0 to 0.5"),
         ({"contrast": "much"}, "Found 'much'"),
     ],
     ids=str,

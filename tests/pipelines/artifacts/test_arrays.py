@@ -33,6 +33,7 @@ def save(root: Path, task: str, channels: int, spatial: tuple[int, ...], targets
     cases[["grouped", "stratified", "random", "official"]] = ""
     cases["grouped"], cases["official"] = splits, ["val", "", "test", "test", "train", "train"]
     cases["fold"] = [0, 0, 1, 1, 2, 3]
+    cases["published"], cases["sha256"] = "", [f"{number:064x}" for number in range(6)]
     cases["height"], cases["width"] = 40, 50
     cases.to_csv(folder / CASES, index=False)
     sha256 = {name: file_checksum(folder / name) for name in (*FILES, CASES)}
@@ -88,7 +89,9 @@ def test_a_split_that_a_data_set_does_not_have_is_named_with_those_that_it_has(r
     with pytest.raises(StageError) as caught:
         arrays.load(root, "tiny", SIZE).rows(split)
     assert f"tiny/16/cases.csv: the split '{split}' has no images for " in str(caught.value)
-    assert "There are: default, grouped, official, fold:0 to fold:3. Choose one in the study" in str(caught.value)
+    assert "There are: default, grouped, official, fold:0 to fold:3, and <method>:<seed>. Choose one in" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])

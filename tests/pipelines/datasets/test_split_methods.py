@@ -178,7 +178,7 @@ def test_no_test_image_is_trained_on_or_selects_a_model_whatever_the_split(cases
     columns = dealt(cases, seed)
     for split in ("default", *METHODS, *(f"fold:{fold}" for fold in range(5))):
         try:
-            rows = split_rows(columns, split)
+            rows = split_rows(columns, split, (0.7, 0.15, 0.15))
         except ValueError:  # the publisher names no test set, or there are fewer groups than parts
             assert split == "official" or columns["group"].nunique() < 15
             continue
@@ -193,8 +193,8 @@ def test_no_test_image_is_trained_on_or_selects_a_model_whatever_the_split(cases
 
 def test_the_folds_test_every_image_once() -> None:
     columns = dealt(table([("a" if number % 3 else "b", f"g{number // 2}") for number in range(100)]), 0)
-    tested = [split_rows(columns, f"fold:{fold}")["test"] for fold in range(5)]
-    selected = [split_rows(columns, f"fold:{fold}")["val"] for fold in range(5)]
+    tested = [split_rows(columns, f"fold:{fold}", (0.7, 0.15, 0.15))["test"] for fold in range(5)]
+    selected = [split_rows(columns, f"fold:{fold}", (0.7, 0.15, 0.15))["val"] for fold in range(5)]
     assert sorted(np.concatenate(tested)) == list(range(100))
     assert all((tested[(fold + 1) % 5] == selected[fold]).all() for fold in range(5))
     assert {len(index) for index in tested} <= {19, 20, 21}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dmf.metrics import PROTOCOLS
+from dmf.metrics import PROTOCOLS, SOFT
 from dmf.training.spec import TrialSpec
 from pipelines.report.build import build_report
 from pipelines.report.data import DataFacts
@@ -17,15 +17,17 @@ from pipelines.report.layout import lay_out, repeats_text
 from pipelines.report.names import PROTOCOL_TEXTS
 from pipelines.report.page import StudyFacts
 from pipelines.report.statistics import compare
+from pipelines.report.tables import build_tables
 from pipelines.trials.finished import read_trials
 from tests.support.report_trials import BASE, make_classified, make_facts, plan_trials, write_trials
+from tune_spaces.expand import Cell
 
 STUDY = StudyFacts("s", "A study", [])
 PAIR = (("mad", "cb_dice"), ("fixed", None))
 
 
 def test_every_protocol_has_its_text() -> None:
-    assert set(PROTOCOL_TEXTS) == set(PROTOCOLS)
+    assert set(PROTOCOL_TEXTS) == {*PROTOCOLS, SOFT}
 
 
 def specs(**changes: object) -> list[TrialSpec]:
@@ -106,6 +108,44 @@ def test_a_split_that_is_no_fold_is_an_axis(tmp_path: Path) -> None:
     write_trials(planned, make_facts())
     layout = lay_out(read_trials(planned), "fixed · none · grouped")
     assert "split" in layout.axes
+
+
+def test_a_deal_of_its_own_for_every_seed_is_no_axis_but_a_way_of_dealing(tmp_path: Path) -> None:
+    wanted = [
+        dataclasses.replace(spec, split=split.replace("<seed>", str(spec.seed)))
+        for split in ("random:<seed>", "grouped")
+        for seed in (0, 1)
+        for spec in specs(seed=seed)
+    ]
+    planned = [
+        dataclasses.replace(p, configuration=f"{p.configuration} · {p.spec.split.partition(':')[0]}")
+        for p in plan_trials(tmp_path, wanted)
+    ]
+    write_trials(planned, make_facts())
+    both = lay_out(read_trials(planned), "fixed · none · grouped")
+    place = both.axes.index("split")
+    assert {row.labels[place] for row in both.rows["phantom"]} == {"Random", "Grouped"}
+    assert "split" not in lay_out(read_trials(planned[: len(planned) // 2]), "fixed · none · random").axes
+
+
+def test_a_trial_that_stands_for_its_twin_has_two_rows_and_the_table_says_why(tmp_path: Path) -> None:
+    planned = plan_trials(tmp_path, [dataclasses.replace(spec, weighting="mad") for spec in specs() if spec.auxiliary])
+    planned = [
+        dataclasses.replace(
+            trial,
+            twins=(Cell(dataclasses.replace(trial.spec, weighting="bayesian"), "bayesian", reason="They are one."),),
+        )
+        for trial in planned
+    ]
+    facts = make_facts()
+    write_trials(planned, facts)
+    layout = lay_out(read_trials(planned), planned[0].configuration)
+    mad, bayesian = sorted(layout.rows["phantom"], key=lambda row: not row.baseline)
+    assert (mad.spec.weighting, bayesian.spec.weighting) == ("mad", "bayesian")
+    assert [record.identifier for record in mad.records] == [record.identifier for record in bayesian.records]
+    for table in build_tables(layout, {"phantom": facts}):
+        assert "They are one." in table.caption
+        assert table.lines[0].entries[0].mean == table.lines[1].entries[0].mean
 
 
 def test_what_differs_between_data_sets_only_is_no_axis(tmp_path: Path) -> None:

@@ -152,8 +152,8 @@ def test_broken_input_is_named(workplace: Path, breakage: Callable[[Path], str])
         (None, "is missing. Make it with `dvc repro split`"),
         ("", "not a table"),
         ("image,label\na,b\n", f"expected the columns {', '.join(COLUMNS)}. Found image, label"),
-        (",".join(COLUMNS) + "\na,b,c,d,dev" + "," * 6 + "\n", "`split` must be one of train, val, test or empty"),
-        (",".join(COLUMNS) + "\na,b,c,d,val,,dev" + "," * 4 + "\n", "`stratified` must be one of train, val, test or"),
+        (",".join(COLUMNS) + "\na,b,c,d,dev" + "," * 7 + "\n", "`split` must be one of train, val, test or empty"),
+        (",".join(COLUMNS) + "\na,b,c,d,val,,dev" + "," * 5 + "\n", "`stratified` must be one of train, val, test or"),
         (",".join(COLUMNS) + "\n", "no cases"),
     ],
 )
@@ -168,7 +168,7 @@ def test_a_broken_table_is_named(tmp_path: Path, text: str | None, part: str) ->
 
 
 def test_labels_that_look_like_missing_values_survive(tmp_path: Path) -> None:
-    table = pd.DataFrame([["a.png", "", "NA", "007", *["train"] * 5, "1", "1e5"]], columns=list(COLUMNS))
+    table = pd.DataFrame([["a.png", "", "NA", "007", *["train"] * 5, "1", "", "1e5"]], columns=list(COLUMNS))
     write_table(tmp_path / "t.csv", table)
     assert read_table(tmp_path / "t.csv").equals(table)
 

@@ -21,6 +21,7 @@ CHANGED = {
     "model_params": {"depth": 2},
     "activation": "jacobi",
     "activation_params": {"degree": 2},
+    "output_activation": True,
     "losses": ("cross_entropy", "dice", "iou"),
     "loss_params": {"dice": {"smooth": 2.0}},
     "weighting": "mad",
@@ -66,7 +67,9 @@ def edited(module: str, old: str, new: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(TrialSpec)])
 def test_every_field_of_the_spec_is_in_the_identifier(field: str) -> None:
-    spec = TrialSpec(dataset="busi", seed=0, losses=("cross_entropy", "iou", "dice"), auxiliary="focal")
+    spec = TrialSpec(
+        dataset="busi", seed=0, losses=("cross_entropy", "iou", "dice"), auxiliary="focal", activation="lerch"
+    )
     other = dataclasses.replace(spec, **{field: CHANGED[field]})
     assert getattr(other, field) != getattr(spec, field)
     assert identifier(spec, "data", "code") != identifier(other, "data", "code")

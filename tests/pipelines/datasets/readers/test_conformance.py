@@ -63,7 +63,7 @@ def test_images_have_their_channels_and_masks_their_size_and_classes(tmp_path: P
         if entry.task == "segmentation":
             mask = case_mask(entry, tmp_path, case)
             assert mask.dtype == np.uint8
-            assert mask.shape == image.shape[:2]
+            assert mask.shape == image.shape[: mask.ndim]
             assert mask.max() < len(entry.classes)
         else:
             assert case.masks == ()

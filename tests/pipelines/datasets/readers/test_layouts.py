@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from pipelines.core.console import StageError
 from pipelines.datasets.cases import case_image, case_mask, read_cases
+from pipelines.datasets.catalogue import load_catalogue
 from pipelines.datasets.readers.case import Case
 from tests.support.layouts import BREAST, LAYOUTS, LESIONS, TOMATO, build, make_entry, mask, picture, text
 
@@ -67,6 +69,16 @@ def test_isic_has_an_official_split_and_its_superpixels_are_no_images(tmp_path: 
     assert all(case.masks[0].stem == f"{case.image.stem}_segmentation" for case in cases)
 
 
+def test_isic_2018_is_its_training_images_and_with_its_official_split_all(tmp_path: Path) -> None:
+    build("isic2018", tmp_path)
+    catalogue = load_catalogue()
+    found = {
+        name: {case.official_split for case in read_cases(catalogue[name], tmp_path)}
+        for name in ("isic2018", "isic2018_official")
+    }
+    assert found == {"isic2018": {"train"}, "isic2018_official": {"train", "val", "test"}}
+
+
 def test_ph2_masks_have_1_or_24_bits(tmp_path: Path) -> None:
     cases = read("ph2", tmp_path)
     modes = []
@@ -121,6 +133,32 @@ def test_binary_tasks_merge_the_publishers_labels(tmp_path: Path) -> None:
     assert sorted(leaves) == ["diseased"] * 4 + ["healthy"]
 
 
+def test_at_most_so_many_of_each_folder_are_taken_whatever_they_are_merged_to(tmp_path: Path) -> None:
+    entry = build("tomato_leaf_binary", tmp_path)
+    for label in (*TOMATO[:2], "healthy"):
+        for number in range(2, 7):
+            picture(next(tmp_path.glob(f"*/Tomato___{label}")) / f"image ({number}).jpg", seed=number)
+    cases = read_cases(entry.model_copy(update={"at_most": 3}), tmp_path)
+    counts = Counter((case.image.parent.name.removeprefix("Tomato___"), case.label) for case in cases)
+    assert counts == {
+        (TOMATO[0], "diseased"): 3, (TOMATO[1], "diseased"): 3, ("Bacterial_spot", "diseased"): 1,
+        ("Late_blight", "diseased"): 1, ("healthy", "healthy"): 3,
+    }  # fmt: skip
+    assert cases == read_cases(entry.model_copy(update={"at_most": 3}), tmp_path)
+
+
+def test_cracks_are_told_apart_by_their_collection_or_from_sound_walls(tmp_path: Path) -> None:
+    build("crack_collections", tmp_path)
+    catalogue = load_catalogue()
+    of_four = read_cases(catalogue["crack_collections"], tmp_path)
+    assert Counter(case.label for case in of_four) == {"CFD": 1, "Volker": 2, "cracktree200": 1, "Sylvie_Chambon": 1}
+    assert {case.patient for case in of_four if case.label == "Volker"} == {"Volker_DSC01646"}, "one photograph"
+    binary = read_cases(catalogue["crack_collections_binary"], tmp_path)
+    assert Counter((case.label, case.official_split) for case in binary) == {
+        ("crack", "train"): 2, ("no_crack", "train"): 1, ("crack", "test"): 4,
+    }  # fmt: skip
+
+
 def test_deepglobe_has_seven_classes(tmp_path: Path) -> None:
     entry = build("deepglobe", tmp_path)
     water, forest, unknown = (entry.classes.index(name) for name in ("water", "forest", "unknown"))
@@ -131,6 +169,7 @@ def test_deepglobe_has_seven_classes(tmp_path: Path) -> None:
 def test_deepglobe_tiles_are_labelled_by_what_covers_most_and_by_water(tmp_path: Path) -> None:
     assert [case.label for case in read("deepglobe_dominant", tmp_path)] == ["water", "forest", "unknown"]
     assert [case.label for case in read("deepglobe_water", tmp_path)] == ["water", "other", "water"]
+    assert [case.label for case in read("deepglobe_water_majority", tmp_path)] == ["water", "other", "other"]
 
 
 def test_what_a_crack_encloses_is_no_crack(tmp_path: Path) -> None:

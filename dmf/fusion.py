@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dmf.checks import require
-from dmf.losses import VARIANTS, FusedLosses, Loss, build_loss
+from dmf.losses import FusedLosses, Loss, build_loss
 from dmf.schedule import AuxiliarySchedule
 from dmf.weightings import Weighting, build_weighting
 
@@ -58,8 +58,7 @@ class DynamicMemoryFusion(nn.Module):
         gamma0, tau, tick, total_steps: See `dmf.schedule.AuxiliarySchedule`.
 
     Attributes:
-        loss_names: One name a base loss: the registered one, or that of its class if there is none. A second loss of
-            the same kind is called "<name>_2".
+        loss_names: The `name` of each base loss. A second loss of the same name is called "<name>_2".
 
     Raises:
         UnknownName: for a name that is not registered, listing those that are.
@@ -90,7 +89,7 @@ class DynamicMemoryFusion(nn.Module):
             return build_loss(loss, num_classes, fidelity=fidelity) if isinstance(loss, str) else loss
 
         base = [resolve(loss) for loss in losses]
-        self.loss_names = _distinct([_name(loss) for loss in base])
+        self.loss_names = _distinct([loss.name for loss in base])
         self.weighting = _resolve_weighting(weighting, len(base), fidelity, weighting_params or {})
         self.schedule: AuxiliarySchedule | None = None
         if auxiliary is not None:
@@ -126,12 +125,6 @@ def _resolve_weighting(
     found = weighting.num_losses
     require(found == num_losses, "weighting", found, f"for as many losses as `losses` holds, {num_losses}")
     return weighting
-
-
-def _name(loss: Loss) -> str:
-    """The name under which the loss is registered in some fidelity; that of its class if it is not."""
-    registered = (item for registry in VARIANTS.values() for item in registry.items())
-    return next((name for name, cls in registered if cls is type(loss)), type(loss).__name__)
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:

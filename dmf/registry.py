@@ -29,13 +29,14 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         self._classes: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[Class], Class]:
-        """Decorator that files a class under `name`. Raises ValueError if the name is taken."""
+        """Decorator that files a class under `name`, which becomes its attribute. Raises ValueError if it is taken."""
 
         def file(cls: Class) -> Class:
             if name in self._classes:
                 taken = self._classes[name].__qualname__
                 raise ValueError(f"The {self.kind} name {name!r} is taken by {taken}; name {cls.__qualname__} anew.")
             self._classes[name] = cls
+            cls.name = name  # type: ignore[attr-defined]
             return cls
 
         return file

@@ -6,6 +6,7 @@ A loss outside the families overrides `forward` and is evaluated by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -29,9 +30,18 @@ class Loss(nn.Module):
     place of the image. The value is float32 (float64 for float64 logits): half precision is accumulated in float32.
     A label that is neither a class nor `ignore_index` makes the value NaN.
 
+    Attributes:
+        name: The one under which its class is registered, in whatever fidelity; that of the class if it is not.
+
     Raises:
         ValueError: if a parameter or a shape does not fit.
     """
+
+    name: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = cls.__name__
 
     def __init__(self, num_classes: int, *, ignore_index: int | None = None) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dmf.checks import require_at_least
+from dmf.training.recorder import StepColumns
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Diagnostics:
     - `constant_loss`: a loss stays within 1e-6 of its own size. "stable" gives it no weight, `mad` nearly all.
 
     Args:
-        loss_names: Names of the base losses, as in the columns `loss/<name>` and `weight/<name>`.
+        loss_names: Names of the base losses, as in `StepColumns`.
         patience: Steps, default 50: what the memory needs before it speaks.
     """
 
@@ -75,11 +76,11 @@ class Diagnostics:
         """New findings in the next stretch of the run.
 
         Args:
-            history: Columns `total`, `gamma`, `auxiliary`, `loss/<name>`, `weight/<name>`, each of length n.
+            history: All of `StepColumns.of(loss_names)`, each of length n.
         """
         with np.errstate(all="ignore"):
             findings = sorted(self._find(history), key=lambda finding: finding.step)
-        self._steps += len(history["total"])
+        self._steps += len(history[StepColumns.total])
         for finding in findings:
             logger.warning("Step %d: %s", finding.step, finding.message)
         return findings
@@ -103,8 +104,8 @@ class Diagnostics:
         self._previous = np.array(state["previous"])
 
     def _find(self, history: History) -> Iterator[Finding]:
-        losses = self._columns(history, "loss")
-        weights = self._columns(history, "weight")
+        losses = self._together(history, StepColumns.loss)
+        weights = self._together(history, StepColumns.weight)
         yield from self._non_finite(history)
         if len(self.loss_names) > 1:
             yield from self._shares(np.abs(weights) / np.abs(weights).sum(1, keepdims=True))
@@ -112,8 +113,9 @@ class Diagnostics:
         yield from self._constant(losses)
 
     def _non_finite(self, history: History) -> Iterator[Finding]:
-        for column in (*(f"loss/{name}" for name in self.loss_names), "auxiliary", "total"):
-            values, name = history[column], column.removeprefix("loss/")
+        columns = [(name, StepColumns.loss(name)) for name in self.loss_names]
+        for name, column in (*columns, *((name, name) for name in (StepColumns.auxiliary, StepColumns.total))):
+            values = history[column]
             for at in self._once("non_finite_loss", name, ~np.isfinite(values), patience=1):
                 yield self._finding("non_finite_loss", at, f"`{name}` is {values[at]}.", name)
 
@@ -132,12 +134,12 @@ class Diagnostics:
     def _auxiliary(
         self, history: History, losses: Float[np.ndarray, "n N"], weights: Float[np.ndarray, "n N"]
     ) -> Iterator[Finding]:
-        auxiliary = np.abs(history["gamma"] * history["auxiliary"])
+        auxiliary = np.abs(history[StepColumns.gamma] * history[StepColumns.auxiliary])
         share = auxiliary / (auxiliary + np.abs(weights * losses).sum(1))
         for at in self._once("auxiliary_dominance", "", share > DOMINANT):
             message = (
                 f"The auxiliary loss has been more than half of the total for {self.patience} steps "
-                f"({share[at]:.0%} now, with gamma {history['gamma'][at]:.3g})."
+                f"({share[at]:.0%} now, with gamma {history[StepColumns.gamma][at]:.3g})."
             )
             yield self._finding("auxiliary_dominance", at, message)
 
@@ -166,5 +168,5 @@ class Diagnostics:
     def _finding(self, kind: str, at: int, message: str, subject: str = "") -> Finding:
         return Finding(kind, self._steps + at, message, subject)
 
-    def _columns(self, history: History, kind: str) -> Float[np.ndarray, "n N"]:
-        return np.stack([history[f"{kind}/{name}"] for name in self.loss_names], axis=1)
+    def _together(self, history: History, column: Callable[[str], str]) -> Float[np.ndarray, "n N"]:
+        return np.stack([history[column(name)] for name in self.loss_names], axis=1)

@@ -11,20 +11,40 @@ from torch import Tensor
 from dmf.fusion import FusionOutput
 
 
+class StepColumns:
+    """What the columns of a per-step history are called, here and wherever it is kept: one for each recorded value.
+
+    `total`, `gamma` and `auxiliary` are those of `FusionOutput`; each base loss has its value and its weight.
+    """
+
+    total = "total"
+    gamma = "gamma"
+    auxiliary = "auxiliary"
+
+    @staticmethod
+    def loss(name: str) -> str:
+        """The column of a base loss, by its name in `DynamicMemoryFusion.loss_names`."""
+        return f"loss/{name}"
+
+    @staticmethod
+    def weight(name: str) -> str:
+        """The column of a base loss's effective weight."""
+        return f"weight/{name}"
+
+    @classmethod
+    def of(cls, loss_names: Sequence[str]) -> tuple[str, ...]:
+        """All columns, in the order in which a step is recorded."""
+        return cls.total, cls.gamma, cls.auxiliary, *map(cls.loss, loss_names), *map(cls.weight, loss_names)
+
+
 class StepRecorder:
-    """Rows of (total, gamma, auxiliary, losses, weights), one a step, in a preallocated device buffer.
+    """Rows of `StepColumns`, one a step, in a preallocated device buffer.
 
     Recording moves a few bytes within the device and never waits for it; `drain` copies an epoch to the host at once.
     """
 
     def __init__(self, loss_names: Sequence[str], steps: int, device: torch.device) -> None:
-        self.columns = (
-            "total",
-            "gamma",
-            "auxiliary",
-            *(f"loss/{name}" for name in loss_names),
-            *(f"weight/{name}" for name in loss_names),
-        )
+        self.columns = StepColumns.of(loss_names)
         self._rows = torch.zeros(steps, len(self.columns), device=device)
         self._cursor = torch.zeros(1, dtype=torch.int64, device=device)
 

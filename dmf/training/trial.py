@@ -21,6 +21,7 @@ from dmf.training.diagnostics import Diagnostics, Finding
 from dmf.training.evaluation import DISTANCES, Predictions
 from dmf.training.graphs import ReplayedStep, Step
 from dmf.training.loading import Resident, build_loader
+from dmf.training.recorder import StepColumns
 from dmf.training.results import EpochReport, TrainingDiverged, TrialResult
 from dmf.training.seeding import derive_seed, reproducible, trial_seed
 from dmf.training.selection import ModelSelector
@@ -141,7 +142,7 @@ class Trial:
             epoch=number,
             steps=steps,
             validation=validation,
-            train_total=float(steps["total"].mean()),
+            train_total=float(steps[StepColumns.total].mean()),
             seconds=time.perf_counter() - self._started,
             learning_rate=self.training_step.rate.value,
             findings=findings,
@@ -258,7 +259,7 @@ class Trial:
             return
         first = {name: np.flatnonzero(~np.isfinite(values)) for name, values in steps.items()}
         found = [(int(where[0]), name) for name, where in first.items() if where.size]
-        step, cause = min(found) if found else (len(steps["total"]) - 1, "the network")
+        step, cause = min(found) if found else (len(steps[StepColumns.total]) - 1, "the network")
         raise TrainingDiverged(
             f"`{cause}` is not finite at step {self.epochs_done * self.steps_per_epoch + step} "
             f"(epoch {self.epochs_done}). Lower the learning rate, or use precision fp32."

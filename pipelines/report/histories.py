@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from dmf.training.recorder import StepColumns
 from pipelines.pages.drawing import Picture, label_bottoms, label_ends, new_grid, save, styled
 from pipelines.report.layout import Layout, Row
 from pipelines.report.names import loss_colours, printed
@@ -17,6 +18,9 @@ from pipelines.report.names import loss_colours, printed
 POINTS = 150
 """Longer histories are averaged into this many stretches of equal length."""
 MOST_FIGURES = 4
+
+Column = Callable[[str], str]
+"""Which column of a history belongs to a loss."""
 
 
 @styled
@@ -28,7 +32,8 @@ def draw_weights(layout: Layout, dataset: str, folder: Path) -> list[Picture]:
         dataset,
         moving,
         folder,
-        prefix="weight",
+        kind="weight",
+        column=StepColumns.weight,
         heading="Weight histories",
         axis_label="Weight",
         caption=(
@@ -47,7 +52,8 @@ def draw_losses(layout: Layout, dataset: str, folder: Path) -> list[Picture]:
         dataset,
         several,
         folder,
-        prefix="loss",
+        kind="loss",
+        column=StepColumns.loss,
         heading="Loss histories",
         axis_label="Loss",
         caption=(
@@ -63,7 +69,8 @@ def _draw_all(
     rows: Sequence[Row],
     folder: Path,
     *,
-    prefix: str,
+    kind: str,
+    column: Column,
     heading: str,
     axis_label: str,
     caption: str,
@@ -78,13 +85,13 @@ def _draw_all(
     for number, (values, members) in enumerate(list(groups.items())[:MOST_FIGURES]):
         named = ", ".join(f"{printed(axis)} {value}" for axis, value in zip(outer, values, strict=True))
         left_out = f" The first {MOST_FIGURES} of {len(groups)} are drawn." if len(groups) > MOST_FIGURES else ""
-        figure_name = f"{dataset}_{prefix}_histories" + (f"_{number + 1}" if len(groups) > 1 else "")
+        figure_name = f"{dataset}_{kind}_histories" + (f"_{number + 1}" if len(groups) > 1 else "")
         pictures.append(
             _draw_one(
                 members,
                 folder,
                 figure_name,
-                prefix,
+                column,
                 axis_label,
                 heading=heading + (f": {named}" if named else ""),
                 caption=caption + left_out,
@@ -94,7 +101,7 @@ def _draw_all(
 
 
 def _draw_one(
-    rows: Sequence[Row], folder: Path, name: str, prefix: str, axis_label: str, *, heading: str, caption: str
+    rows: Sequence[Row], folder: Path, name: str, column: Column, axis_label: str, *, heading: str, caption: str
 ) -> Picture:
     weightings = list(dict.fromkeys(row.spec.weighting for row in rows))
     auxiliaries = list(dict.fromkeys(row.spec.auxiliary for row in rows))
@@ -107,7 +114,7 @@ def _draw_one(
         present = [row for row in rows if row.spec.weighting == weighting]
         present.sort(key=lambda row: auxiliaries.index(row.spec.auxiliary))
         for axes, row in zip(line, present, strict=False):
-            ends = _draw_histories(axes, row, prefix, colours)
+            ends = _draw_histories(axes, row, column, colours)
             auxiliary = row.spec.auxiliary
             against = "no auxiliary" if auxiliary is None else f"auxiliary {printed(auxiliary)}"
             axes.set_title(f"{printed(weighting)}, {against}", fontsize=8.5)
@@ -124,19 +131,19 @@ def _draw_one(
         heading=heading,
         caption=caption,
         alternative=(
-            f"Line charts of the {prefix} of {', '.join(colours)} against epochs; "
+            f"Line charts of the {axis_label.lower()} of {', '.join(colours)} against epochs; "
             f"rows: {', '.join(map(printed, weightings))}; "
             f"columns: {', '.join(printed(auxiliary or 'no auxiliary') for auxiliary in auxiliaries)}."
         ),
     )
 
 
-def _draw_histories(axes: Axes, row: Row, prefix: str, colours: Mapping[str, str]) -> dict[str, tuple[float, float]]:
+def _draw_histories(axes: Axes, row: Row, column: Column, colours: Mapping[str, str]) -> dict[str, tuple[float, float]]:
     """Draw a row's histories; returns where each mean line ends."""
     ends = {}
     for loss in row.spec.losses:
-        name, column = printed(loss), f"{prefix}/{loss}"
-        seeds = [_thin(record.history, column) for record in row.records]
+        name = printed(loss)
+        seeds = [_thin(record.history, column(loss)) for record in row.records]
         shortest = min(len(values) for _, values in seeds)
         x, mean = seeds[0][0][:shortest], np.mean([values[:shortest] for _, values in seeds], axis=0)
         if len(seeds) > 1:
@@ -161,7 +168,7 @@ def _thin(history: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _moves(row: Row) -> bool:
     return any(
-        float(np.ptp(record.history[f"weight/{loss}"].to_numpy(dtype=float))) > 1e-6
+        float(np.ptp(record.history[StepColumns.weight(loss)].to_numpy(dtype=float))) > 1e-6
         for record in row.records
         for loss in row.spec.losses
     )

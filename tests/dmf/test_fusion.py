@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dmf.fusion import DynamicMemoryFusion, FusionOutput
-from dmf.losses import build_loss
+from dmf.losses import LOSSES, REFERENCE, VARIANTS, build_loss
 from dmf.weightings import WEIGHTINGS, build_weighting
 
 BASE = ["cross_entropy", "iou", "dice"]
@@ -58,6 +58,16 @@ def test_losses_and_weighting_may_be_modules() -> None:
     fusion = DynamicMemoryFusion(losses, build_weighting("dwa", 3), build_loss("dice", 2))
     assert fusion.loss_names == ("tversky", "focal", "tversky_2")
     assert fusion(*batches()[0]).weights.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_loss_carries_the_name_it_is_registered_by_or_that_of_its_class() -> None:
+    class Squared(LOSSES["mse"]):  # type: ignore[misc]
+        """A loss of one's own, which nobody registered."""
+
+    for registry in VARIANTS.values():
+        assert {name: cls.name for name, cls in registry.items()} == {name: name for name in registry}
+    own = [REFERENCE["dice"](2), LOSSES["dice"](2), Squared(2)]
+    assert DynamicMemoryFusion(own, "equal").loss_names == ("dice", "dice_2", "Squared")
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 5), (2, 4, 4), (2, 3, 4, 4)])

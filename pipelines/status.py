@@ -62,9 +62,8 @@ def _running_table(status: GridStatus) -> Table:
     for trial in status.planned:
         if progress := status.running.get(trial.identifier):
             score = "" if progress.score is None else f"{progress.score:.3f}"
-            node = progress.attempts[-1]["node"] if progress.attempts else ""
             epochs = f"{progress.epochs_done} of {trial.spec.epochs}"
-            table.add_row(trial.identifier, trial.title, epochs, score, str(len(progress.attempts)), node)
+            table.add_row(trial.identifier, trial.title, epochs, score, str(len(progress.attempts)), progress.node)
     return table
 
 

@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -20,9 +19,12 @@ import torch
 from dmf.training.data import TrialData
 from dmf.training.results import EpochReport, TrainingDiverged
 from dmf.training.trial import Trial
+from pipelines.trials.columns import HistoryColumns
+from pipelines.trials.environment import Environment
 from pipelines.trials.failure import Failure, FailureKind, clear_failure, write_failure
+from pipelines.trials.identity import OtherCode, require_planned_code
 from pipelines.trials.plan import PlannedTrial
-from pipelines.trials.record import epoch_row, step_rows, write_trial
+from pipelines.trials.record import Description, Start, epoch_row, now, record_of, step_rows, write_trial
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 
 SHARE = 0.005
@@ -44,7 +46,10 @@ class Setting:
 
 
 class RecordError(Exception):
-    """What was computed could not be written or read: a fault of the machine."""
+    """What was computed could not be written or read."""
+
+
+FAULTS_OF_MACHINE = (RecordError, OtherCode)
 
 
 class Attempt:
@@ -64,6 +69,7 @@ class Attempt:
         self._setting = setting
         self._unfinished = Unfinished(unfinished_folder(planned.folder))
         self._lock = ExitStack()
+        self._number = 1
         self._progress = Progress()
         self._history: list[pd.DataFrame] = []
         self._epochs: list[dict[str, Any]] = []
@@ -79,12 +85,13 @@ class Attempt:
                 self._end()
                 return
             self._progress = self._unfinished.progress()
-            place = {"node": platform.node(), "process": os.getpid()}
-            self._progress.attempts.append({"started": _now(), **place, "after_epochs": 0})
+            self._number = len(self._progress.attempts) + 1
+            started = now()
+            require_planned_code(self.planned.spec, self.planned.code_fingerprint)
             self.trial = self._new_trial()
             with _recording():
                 clear_failure(self.planned.folder)
-                self._resume(self.trial)
+                self._resume(self.trial, started)
 
     def record(self, report: EpochReport) -> None:
         """Keep what an epoch was, and save the state if that costs little enough of the time trained since."""
@@ -101,24 +108,28 @@ class Attempt:
         with self._ends_by_failing():
             result = self.training.finish()
             with _recording():
-                history, epochs = pd.concat(self._history, ignore_index=True), pd.DataFrame(self._epochs)
-                description = {**self._describe(), "attempts": self._progress.attempts}
-                write_trial(
-                    self.planned.folder, description, result, history, epochs, self._setting.cases(self.planned)
+                record = record_of(
+                    self.planned.folder,
+                    self._description,
+                    self._progress.attempts,
+                    result,
+                    seconds=self._progress.seconds + time.time() - self._saved_at,
+                    steps_per_epoch=self.training.steps_per_epoch,
                 )
+                history, epochs = pd.concat(self._history, ignore_index=True), pd.DataFrame(self._epochs)
+                write_trial(record, result, history, epochs, self._setting.cases(self.planned))
                 self._end()
 
     def fail(self, error: Exception) -> None:
         """End the attempt; the cause is on record if the disk can hold it."""
         trace = "".join(traceback.format_exception(error))
         log = self._unfinished.log_file
-        attempts = max(1, len(self._progress.attempts))
-        message = str(error) if isinstance(error, RecordError) else f"{type(error).__name__}: {error}"
-        self.failure = Failure(_kind(error), message, attempts, platform.node(), str(log), trace)
+        message = str(error) if isinstance(error, FAULTS_OF_MACHINE) else f"{type(error).__name__}: {error}"
+        self.failure = Failure(_kind(error), message, self._number, platform.node(), str(log), trace)
         try:
             self._unfinished.log(f"failed ({self.failure.kind}): {message}\n{trace}")
             if self.failure.kind != "machine":  # of those the driver knows whether they are final
-                write_failure(self.planned.folder, self._describe(), self.failure)
+                write_failure(self.planned.folder, self._description, self.failure, self._progress.attempts)
                 self._unfinished.restart(0)
         except OSError as second:
             print(f"{self.planned.identifier}: {message}; this could not be written down: {second}", file=sys.stderr)
@@ -151,7 +162,11 @@ class Attempt:
     def _new_trial(self) -> Trial:
         return Trial(self.planned.spec, self._setting.data(self.planned), device=self._setting.device)
 
-    def _resume(self, trial: Trial) -> None:
+    @property
+    def _description(self) -> Description:
+        return self.planned.describe(self._setting.study, self._setting.code_version)
+
+    def _resume(self, trial: Trial, started: str) -> None:
         for checkpoint in self._unfinished.checkpoints():
             try:
                 trial.load_state_dict(checkpoint.state)
@@ -163,17 +178,20 @@ class Attempt:
             self._epochs = [{str(name): row[name] for name in row} for row in checkpoint.epochs.to_dict("records")]
             break
         self._unfinished.restart(trial.epochs_done)
-        self._progress.epochs_done = self._progress.attempts[-1]["after_epochs"] = trial.epochs_done
-        self._progress.description = self._describe()
+        epochs, environment = trial.epochs_done, Environment.of(trial)
+        begun = Start(started=started, process=os.getpid(), after_epochs=epochs, environment=environment)
+        self._progress.attempts.append(begun)
+        self._progress.epochs_done, self._progress.steps_per_epoch = epochs, trial.steps_per_epoch
+        self._progress.description = self._description
         self._unfinished.write_progress(self._progress)
-        self._unfinished.log(f"attempt {len(self._progress.attempts)} begins after {trial.epochs_done} epochs")
+        self._unfinished.log(f"attempt {self._number} begins after {epochs} epochs")
 
     def _save(self, trial: Trial) -> None:
         begun = time.time()
         first = self._progress.epochs_done
         history = pd.concat(self._history, ignore_index=True)
         self._unfinished.save(
-            trial.state_dict(), history[history["epoch"] >= first], pd.DataFrame(self._epochs[first:])
+            trial.state_dict(), history[history[HistoryColumns.epoch] >= first], pd.DataFrame(self._epochs[first:])
         )
         self._history = [history]
         self._progress.epochs_done = trial.epochs_done
@@ -185,23 +203,6 @@ class Attempt:
     def _end(self) -> None:
         self._unfinished.remove()
         self.close()
-
-    def _describe(self) -> dict[str, Any]:
-        planned = self.planned
-        return {
-            "identifier": planned.identifier,
-            "study": self._setting.study,
-            "configuration": planned.configuration,
-            "spec": planned.spec.to_dict(),
-            "data_checksum": planned.data_checksum,
-            "preparation": planned.preparation.model_dump(mode="json"),
-            "code_fingerprint": planned.code_fingerprint,
-            "code_version": self._setting.code_version,
-            "started": self._progress.attempts[0]["started"] if self._progress.attempts else _now(),
-            "seconds": round(self._progress.seconds + time.time() - self._saved_at, 3),
-            "steps_per_epoch": self.trial.steps_per_epoch if self.trial else 0,
-            "environment": _environment(),
-        }
 
 
 def _score(trial: Trial, report: EpochReport) -> float:
@@ -226,20 +227,4 @@ def _tells_of_full_disk(error: BaseException) -> bool:
 def _kind(error: Exception) -> FailureKind:
     if isinstance(error, TrainingDiverged):
         return "divergence"
-    return "machine" if isinstance(error, RecordError) else "configuration"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _environment() -> dict[str, str]:
-    """What the trial ran on: recorded, but no part of its identity."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else torch.backends.cpu.get_cpu_capability()
-    return {
-        "node": platform.node(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "device": device,
-        "threads": str(torch.get_num_threads()),
-    }
+    return "machine" if isinstance(error, FAULTS_OF_MACHINE) else "configuration"

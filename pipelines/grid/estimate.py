@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import defaultdict
@@ -19,7 +18,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.artifacts import arrays
 from pipelines.artifacts.arrays import PreparedData
 from pipelines.trials.plan import PlannedTrial
-from pipelines.trials.record import DONE
+from pipelines.trials.record import read_trial
 
 SAMPLE = 200
 """Finished trials that are read; more tell nothing new."""
@@ -68,9 +67,9 @@ def from_finished(done: Sequence[PlannedTrial]) -> Estimate | None:
     """What finished trials of the study took, evenly sampled; None without any."""
     found: defaultdict[Kind, list[Cost]] = defaultdict(list)
     for trial in done[:: max(1, len(done) // SAMPLE)]:
-        stored = json.loads((trial.folder / DONE).read_text())
+        record = read_trial(trial.folder)
         size = sum(entry.stat().st_size for entry in os.scandir(trial.folder))
-        found[kind(trial.spec)].append(Cost(stored["seconds"] / max(1, stored["epochs"]), size))
+        found[kind(trial.spec)].append(Cost(record.seconds / max(1, record.epochs), size))
     if not found:
         return None
     return Estimate({kind: _mean(costs) for kind, costs in found.items()}, f"from {len(done)} finished trials")

@@ -8,8 +8,8 @@ A *row* is what a table shows as one: a configuration on a data set, with all it
 3. A fault of the configuration (a shape that does not fit, memory that does not suffice) fails the trial, and the
    trials of the row that wait are skipped with that reason, unless one of the row has finished: then it does work.
 4. A trial that diverges fails alone.
-5. A trial whose worker or disk failed runs again, from its last epoch on. It fails when that has happened `DEATHS`
-   times with no epoch in between; if its row is not proven, the others are skipped.
+5. A trial whose machine failed it (worker, disk, code) runs again, from its last epoch on. It fails when that has
+   happened `DEATHS` times with no epoch in between; if its row is not proven, the others are skipped.
 6. Trials that train side by side in one worker are taken by the same rules, among those that see the same images.
 """
 
@@ -101,7 +101,7 @@ class TrialQueue:
             if self._deaths[identifier] < DEATHS:
                 row.waiting.appendleft(self._trials[identifier])
                 return []
-            often = f"lost its worker or disk {DEATHS} times with no epoch in between"
+            often = f"failed by its machine {DEATHS} times with no epoch in between"
             failure = replace(failure, error=f"{often}: {failure.error}")
         self.failures[identifier] = failure
         alone = {"configuration": row.works, "machine": row.proven}.get(failure.kind, True)

@@ -24,6 +24,7 @@ from pipelines.grid.worker import Job, TrialWorker
 from pipelines.trials import mirroring
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import Description
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tune_spaces import Study
 
@@ -73,7 +74,8 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
     with GridProgress(planned, queue) as progress:
 
         def failed(identifier: str, failure: Failure) -> None:
-            progress.failed(identifier, _put_on_record(study, trials[identifier], failure))
+            description = trials[identifier].describe(study.name, job.code_version)
+            progress.failed(identifier, _put_on_record(trials[identifier].folder, description, failure))
 
         search = GridSearch(queue, study.resources, on_failure=failed)
         tuner = tune.Tuner(
@@ -122,16 +124,16 @@ class _WhenDiskIsFull(tune.Stopper):
         return bool(self._search.disk_full)
 
 
-def _put_on_record(study: Study, trial: PlannedTrial, failure: Failure) -> Failure:
+def _put_on_record(folder: Path, description: Description, failure: Failure) -> Failure:
     """Complete and write down a failure that no worker could: its own death, or a trial that was never begun."""
     if failure.kind in ("machine", "skipped"):
-        unfinished = Unfinished(unfinished_folder(trial.folder))
-        attempts = unfinished.progress().attempts
-        if failure.kind == "machine" and attempts:
-            log, node = str(unfinished.log_file), attempts[-1]["node"]
-            failure = replace(failure, attempts=len(attempts), node=node, log=log)
-        names = {"identifier": trial.identifier, "study": study.name, "configuration": trial.configuration}
-        write_failure(trial.folder, {**names, "spec": trial.spec.to_dict()}, failure)
+        unfinished = Unfinished(unfinished_folder(folder))
+        progress = unfinished.progress()
+        if failure.kind == "machine" and not failure.node and progress.attempts:
+            failure = replace(
+                failure, attempts=len(progress.attempts), node=progress.node, log=str(unfinished.log_file)
+            )
+        write_failure(folder, description, failure, progress.attempts)
     return failure
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.trials.failure import FAILED, Failure, read_failure
+from pipelines.trials.failure import Failure, read_failure
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import DONE
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
@@ -70,8 +70,8 @@ def grid_status(planned: Sequence[PlannedTrial]) -> GridStatus:
         unfinished = Unfinished(room / name) if name in begun else None
         if unfinished and unfinished.running:
             running[name] = unfinished.progress()
-        elif name in written and (results / name / FAILED).is_file():
-            failed[name] = read_failure(trial.folder) or Failure("machine", f"{FAILED} is damaged")
+        elif name in written and (failure := read_failure(results / name)):
+            failed[name] = failure
         elif unfinished and (progress := unfinished.progress()).epochs_done:
             interrupted[name] = progress
     return GridStatus(planned, done, running, interrupted, failed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from pipelines.core.console import StageError
 from pipelines.core.images import as_channels
 from pipelines.datasets.preparation import filtered, square_planes
 from pipelines.trials.failure import FAILED
-from pipelines.trials.record import DONE
+from pipelines.trials.record import WEIGHTS, is_done, read_trial
 
 # Where a network's first weights come from: of no use to one whose weights are known.
 FRESH = {"pretrained": False, "encoder_weights": None}
@@ -77,7 +76,8 @@ def load_predictor(trials: Path, identifier: str) -> Predictor:
             if its data set is not one of pictures, or if its code has changed too much.
     """
     folder = find_trial(trials, identifier)
-    spec, preparation = _read(folder / DONE)
+    record = read_trial(folder)
+    spec, preparation = record.spec, record.preparation
     if preparation.from_volumes or preparation.channels not in (1, 3):
         kind = "volumes" if preparation.from_volumes else f"images of {preparation.channels} channels"
         raise StageError(
@@ -97,7 +97,7 @@ def find_trial(trials: Path, identifier: str) -> Path:
     """
     known = {folder.name: folder for study in _folders(trials) for folder in _folders(study) if folder.name[0] != "."}
     found = [name for name in known if name.startswith(identifier)]
-    finished = [name for name in known if (known[name] / DONE).is_file()]
+    finished = [name for name in known if is_done(known[name])]
     if not found:
         raise StageError(
             f"No trial under {trials} has an identifier that begins with {identifier!r}. "
@@ -106,7 +106,7 @@ def find_trial(trials: Path, identifier: str) -> Path:
     if len(found) > 1:
         raise StageError(f"{len(found)} trials begin with {identifier!r}: {_listed(found)}. Write more of it.")
     folder = known[found[0]]
-    if not (folder / DONE).is_file():
+    if not is_done(folder):
         state = f"failed, see {folder / FAILED}" if (folder / FAILED).is_file() else "has not finished"
         raise StageError(f"Trial {folder.name} {state}. Finished: {_listed(finished) or 'none'}.")
     return folder
@@ -121,17 +121,8 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + more
 
 
-def _read(path: Path) -> tuple[TrialSpec, Preparation]:
-    try:
-        record = json.loads(path.read_text())
-        return TrialSpec.from_dict(record["spec"]), Preparation.model_validate(record["preparation"])
-    except (ValueError, KeyError) as error:
-        cause = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        raise StageError(f"{path}: no readable record ({cause}). Delete the folder and run `dvc repro grid`.") from None
-
-
 def _load_network(folder: Path, spec: TrialSpec, preparation: Preparation) -> nn.Module:
-    path = folder / "model.pt"
+    path = folder / WEIGHTS
     if not path.is_file():
         raise StageError(f"{path} is missing. Delete {folder} and run `dvc repro grid`, or copy the file there.")
     params = {name: FRESH.get(name, value) for name, value in spec.model_params.items()}

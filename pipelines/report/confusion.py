@@ -13,6 +13,7 @@ from pipelines.pages.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout
 from pipelines.report.panel import as_shown, best_of_blocks, show
+from pipelines.trials.columns import ImageColumns
 
 COLUMNS = 3
 LONGEST = 14
@@ -29,7 +30,7 @@ def draw_confusion(layout: Layout, facts: DataFacts, folder: Path) -> Picture | 
     side = 1.5 + 0.42 * len(facts.classes)
     figure, grid = new_grid(-(-len(chosen) // columns), columns, width=side, height=side)
     for axes, (title, record) in zip(grid.flat, chosen, strict=False):
-        _draw_matrix(axes, record.confusion, facts.classes)
+        _draw_matrix(axes, np.array(record.confusion), facts.classes)
         axes.set_title(textwrap.fill(textwrap.shorten(title, 130, placeholder=" ..."), 26), fontsize=8.5)
     for axes in grid.flat[len(chosen) :]:
         axes.set_axis_off()
@@ -53,8 +54,10 @@ def draw_gallery(layout: Layout, facts: DataFacts, folder: Path) -> Picture | No
     """Test images at evenly spaced ranks of difficulty with their true class and what the best model says of them."""
     records = [record for row in layout.rows[facts.name] for record in row.records]
     _, best = max(best_of_blocks(layout.rows[facts.name]), key=lambda pair: pair[1].validation["macro"]["cb_dice"])
-    confidence = pd.concat([record.images.set_index("image")["probability"] for record in records], axis=1).mean(axis=1)
-    own = [name for name in best.images["image"] if name in confidence.index]
+    confidence = pd.concat(
+        [record.images.set_index(ImageColumns.image)["probability"] for record in records], axis=1
+    ).mean(axis=1)
+    own = [name for name in best.images[ImageColumns.image] if name in confidence.index]
     ranked = sorted(own, key=lambda name: (confidence[name], name))
     count = min(SAMPLES, len(ranked))
     samples = [ranked[int((place + 0.5) / count * len(ranked))] for place in range(count)]

@@ -18,7 +18,8 @@ from pipelines.pages.drawing import FAINT, INK, Picture, label_bottoms, new_grid
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row
 from pipelines.report.names import Metric, line_colours, printed, weighting_colours
-from pipelines.trials.finished import TrialRecord
+from pipelines.trials.columns import EpochColumns
+from pipelines.trials.record import TrialRecord
 
 NAMED = 10
 """Lines that a figure tells apart by colour; of more, those that end best, and the others in grey."""
@@ -38,7 +39,7 @@ Curve = Callable[[TrialRecord], np.ndarray]
 def draw_validation(layout: Layout, dataset: str, folder: Path) -> Picture:
     """Validation score by epoch."""
     metric = _watched(layout.rows[dataset][0])
-    column, label = f"val/{metric}", Metric(metric).label
+    column, label = EpochColumns.validation(metric), Metric(metric).label
     return _draw(
         layout,
         dataset,
@@ -144,14 +145,14 @@ def _panels(rows: Sequence[Row], count: int) -> dict[tuple[str, ...], list[Row]]
 
 
 def _best(row: Row) -> float:
-    column = f"val/{_watched(row)}"
+    column = EpochColumns.validation(_watched(row))
     return float(np.mean([record.epoch_table[column].max() for record in row.records]))
 
 
 def _watched(row: Row) -> str:
     """The validation metric that selects the tested epoch; where none does, Dice or F1."""
     selection, columns = row.spec.selection, row.records[0].epoch_table.columns
-    return selection if selection != "last" else "dice" if "val/dice" in columns else "f1"
+    return selection if selection != "last" else "dice" if EpochColumns.validation("dice") in columns else "f1"
 
 
 def _draw(
@@ -235,7 +236,7 @@ def _draw_line(
 
 def still_to_fall(epochs: pd.DataFrame) -> np.ndarray:
     """Training loss by epoch on a scale from 1, the first epoch, to 0, the lowest; 1 throughout if it never falls."""
-    loss = epochs["train_total"].to_numpy(dtype=float)
+    loss = epochs[EpochColumns.train_total].to_numpy(dtype=float)
     fall = loss[0] - np.nanmin(loss)
     return (loss - np.nanmin(loss)) / fall if fall > 0 else np.ones_like(loss)
 

@@ -35,7 +35,9 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
         return None
     rows = [row for row in layout.rows[dataset] if not row.baseline]
     colours = weighting_colours(row.spec.weighting for row in rows)
-    names = [textwrap.fill(" · ".join(row.labels), NAME_WIDTH) for row in rows]
+    across = {c.configuration for c in comparisons if c.dataset == dataset and c.across_environments}
+    labels = [" · ".join(row.labels) + " ‡" * (row.configuration in across) for row in rows]
+    names = [textwrap.fill(label, NAME_WIDTH) for label in labels]
     room = 0.07 * min(NAME_WIDTH, max(map(len, names))) / len(panels)
     line = 0.27 + 0.13 * max(name.count("\n") for name in names)
     figure, grid = new_grid(1, len(panels), width=2.9 + room, height=1.2 + line * len(rows), sharey=True)
@@ -66,6 +68,8 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
         caption=(
             f"Paired difference of each configuration to the baseline ({baseline}): mean (dot), 95 % t interval (bar) "
             "and the single seeds (ticks). Right of zero is better."
+            + " ‡: some pairs were trained on different kinds of machine or library."
+            * bool(across)
         ),
         alternative=(
             f"Forest plot of the differences to the baseline on {dataset}. "

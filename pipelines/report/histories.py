@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from dmf.training.recorder import StepColumns
 from pipelines.pages.drawing import Picture, label_bottoms, label_ends, new_grid, save, styled
 from pipelines.report.layout import Layout, Row
 from pipelines.report.names import loss_colours, printed
+from pipelines.trials.columns import HistoryColumns
 
 POINTS = 150
 """Longer histories are averaged into this many stretches of equal length."""
@@ -33,7 +33,7 @@ def draw_weights(layout: Layout, dataset: str, folder: Path) -> list[Picture]:
         moving,
         folder,
         kind="weight",
-        column=StepColumns.weight,
+        column=HistoryColumns.weight,
         heading="Weight histories",
         axis_label="Weight",
         caption=(
@@ -53,7 +53,7 @@ def draw_losses(layout: Layout, dataset: str, folder: Path) -> list[Picture]:
         several,
         folder,
         kind="loss",
-        column=StepColumns.loss,
+        column=HistoryColumns.loss,
         heading="Loss histories",
         axis_label="Loss",
         caption=(
@@ -159,7 +159,7 @@ def _thin(history: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Epoch (with fraction) and value, averaged into at most POINTS stretches."""
     values = history[column].to_numpy(dtype=float)
     count = len(values)
-    epochs = int(history["epoch"].max()) - int(history["epoch"].min()) + 1
+    epochs = int(np.ptp(history[HistoryColumns.epoch])) + 1
     place = (np.arange(count) + 1) / count * epochs
     stretch = np.arange(count) * min(POINTS, count) // count
     sizes = np.bincount(stretch)
@@ -168,7 +168,7 @@ def _thin(history: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _moves(row: Row) -> bool:
     return any(
-        float(np.ptp(record.history[StepColumns.weight(loss)].to_numpy(dtype=float))) > 1e-6
+        float(np.ptp(record.history[HistoryColumns.weight(loss)].to_numpy(dtype=float))) > 1e-6
         for record in row.records
         for loss in row.spec.losses
     )

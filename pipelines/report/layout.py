@@ -10,7 +10,7 @@ from typing import Any
 
 from dmf.training.spec import TrialSpec
 from pipelines.report.names import printed
-from pipelines.trials.finished import TrialRecord
+from pipelines.trials.record import TrialRecord
 
 # What the method is made of comes last, next to the numbers; what it is tried on comes first.
 _INNER = ("gamma0", "tau", "tick", "auxiliary", "weighting", "weighting_params")

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
 from pipelines.pages.drawing import Picture
 from pipelines.pages.html import new_environment
 from pipelines.papers.claim import Claim
 from pipelines.papers.verdict import Verdict
 from pipelines.papers.wording import row_of
+from pipelines.report import environments
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
@@ -22,7 +24,7 @@ from pipelines.report.names import Metric, printed
 from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.tables import Table, protocols_of
-from pipelines.trials.finished import TrialRecord
+from pipelines.trials.record import TrialRecord
 
 # Where a data set's most telling score is found, by task.
 HEADLINES = {
@@ -103,6 +105,7 @@ def render_page(
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
         summary=_summary(records, layout),
         findings=_findings(records),
+        environments=environments.warning(records),
         twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
         records=records,
         headline_columns=[
@@ -146,6 +149,8 @@ def _verdict(best: Row, comparison: Comparison | None) -> str:
     if comparison is None:
         return "One seed: whether the lead is more than luck cannot be told."
     interval = f"{comparison.mean:+.2f} points, 95 % interval {comparison.low:+.2f} to {comparison.high:+.2f}"
+    if comparison.across_environments:
+        interval += f" (‡ {comparison.across_environments} of {comparison.seeds} pairs)"
     if not comparison.clear:
         return f"{interval}: not told apart from no difference."
     return f"{interval}: the interval excludes zero, without allowance for having picked the best of many."
@@ -161,14 +166,13 @@ def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
     repeats = repeats_text([record.spec for record in records])
     datasets = f"{len(layout.datasets)} data set{'s' if len(layout.datasets) > 1 else ''}"
     first, last = (choose(record.started for record in records)[:16].replace("T", " ") for choose in (min, max))
-    machines = len({record.environment.get("node") for record in records})
+    machines = environments.nodes(records)
     fields = [f.name for f in dataclasses.fields(TrialSpec) if f.name not in ("dataset", "seed", *layout.axes)]
     shared = {printed(name): [value_label(record.spec, name) for record in records] for name in fields}
     for axis, parameters in layout.common.items():
         shared[f"{printed(axis)}, in common"] = [", ".join(f"{name}={value}" for name, value in parameters.items())]
     shared["Code version"] = [record.code_version for record in records]
-    for name in (key for key in records[0].environment if key != "node"):
-        shared[printed(name)] = [str(record.environment.get(name, "unknown")) for record in records]
+    shared |= environments.methods(records)
     return {
         "Trials": f"{len(records)} trials finished, all that the study asks for: {datasets} × "
         f"{len(layout.rows[layout.datasets[0]])} configurations × {repeats}",
@@ -187,15 +191,15 @@ def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
 
 def _findings(records: Sequence[TrialRecord]) -> list[WarningLine]:
     """What the diagnostics found, in how many trials of each configuration, and when first."""
-    grouped: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    grouped: dict[tuple[str, str, str, str], list[Finding]] = {}
     for record in records:
         for finding in record.diagnostics:
-            key = (record.spec.dataset, record.configuration, finding["kind"], finding["subject"])
+            key = (record.spec.dataset, record.configuration, finding.kind, finding.subject)
             grouped.setdefault(key, []).append(finding)
     return [
-        WarningLine(*key, trials=len(found), step=first["step"], message=first["message"])
+        WarningLine(*key, trials=len(found), step=first.step, message=first.message)
         for key, found in grouped.items()
-        for first in [min(found, key=lambda finding: int(finding["step"]))]
+        for first in [min(found, key=lambda finding: finding.step)]
     ]
 
 

@@ -16,7 +16,8 @@ from dmf.metrics import PROTOCOLS
 from pipelines.pages.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row
-from pipelines.trials.finished import TrialRecord
+from pipelines.trials.columns import ImageColumns
+from pipelines.trials.record import PREDICTIONS, TrialRecord
 
 SAMPLES = 4
 MOST_MODELS = 6
@@ -33,7 +34,7 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
     The images stand at evenly spaced ranks of difficulty (mean Dice over all trials), the hardest first.
     """
     rows = layout.rows[facts.name]
-    if not all((record.folder / "predictions.npz").is_file() for row in rows for record in row.records):
+    if not all((record.folder / PREDICTIONS).is_file() for row in rows for record in row.records):
         return None
     chosen = best_of_blocks(rows)
     samples = _samples(rows, [record for _, record in chosen], facts)
@@ -124,7 +125,7 @@ def _samples(rows: Sequence[Row], chosen: Sequence[TrialRecord], facts: DataFact
 
 
 def _dice(record: TrialRecord) -> dict[str, float]:
-    return dict(zip(record.images["image"], record.images["dice"].astype(float), strict=True))
+    return dict(zip(record.images[ImageColumns.image], record.images["dice"].astype(float), strict=True))
 
 
 def middle(stack: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from scipy import stats
 
 from pipelines.papers.inference import holm
 from pipelines.report.data import DataFacts
+from pipelines.report.environments import pairs_across
 from pipelines.report.layout import Layout, Row, repeat_of
 from pipelines.report.names import Metric
 from pipelines.report.tables import metrics_of, protocols_of
@@ -28,7 +29,7 @@ class Comparison:
     Differences are on the printed scale (percentage points, or pixels). Intervals are 95 %, for the mean difference:
     `low, high` from Student's t (assumes roughly normal differences), `bootstrap_low, bootstrap_high` from the
     percentiles of resampled seeds. `p_holm_*` are corrected over the configurations of one data set, protocol and
-    metric.
+    metric. `across_environments` of the pairs were trained on machines or libraries that may give other digits.
     """
 
     dataset: str
@@ -46,6 +47,7 @@ class Comparison:
     p_wilcoxon: float
     p_holm_t: float = math.nan
     p_holm_wilcoxon: float = math.nan
+    across_environments: int = 0
 
     @property
     def seeds(self) -> int:
@@ -62,10 +64,12 @@ def compare(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Comparison]:
     found: list[Comparison] = []
     for dataset in layout.datasets:
         baseline = layout.baseline(dataset)
+        others = [row for row in layout.rows[dataset] if not row.baseline]
+        across = [pairs_across(row, baseline) for row in others]
         for protocol, text in protocols_of(layout, facts[dataset]).items():
             for metric in metrics_of(text, protocol, baseline):
-                others = [row for row in layout.rows[dataset] if not row.baseline]
-                family = [_compare_one(row, baseline, protocol, metric) for row in others]
+                pairs = zip(others, across, strict=True)
+                family = [_compare_one(row, baseline, protocol, metric, number) for row, number in pairs]
                 found += _correct([comparison for comparison in family if comparison is not None])
     return found
 
@@ -103,7 +107,7 @@ def caveat(seeds: int) -> str:
     return text
 
 
-def _compare_one(row: Row, baseline: Row, protocol: str, metric: Metric) -> Comparison | None:
+def _compare_one(row: Row, baseline: Row, protocol: str, metric: Metric, across: int) -> Comparison | None:
     ours, theirs = (_by_repeat(r, protocol, metric) for r in (row, baseline))
     shared = sorted(ours.keys() & theirs.keys())
     if len(shared) < 2:
@@ -129,6 +133,7 @@ def _compare_one(row: Row, baseline: Row, protocol: str, metric: Metric) -> Comp
         bootstrap_high=bootstrap_high,
         p_t=2 * float(stats.t.sf(abs(mean) / error, len(shared) - 1)) if error > 0 else math.nan,
         p_wilcoxon=_wilcoxon(differences),
+        across_environments=across,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pipelines.report import environments
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text
 from pipelines.report.names import Metric, ProtocolText
@@ -153,7 +154,8 @@ def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: Protocol
         )
         for place, row in enumerate(rows)
     )
-    caption = _caption(rows, protocol, text, facts, metrics)
+    mixed = environments.warning([record for row in rows for record in row.records])
+    caption = " ".join(filter(None, (_caption(rows, protocol, text, facts, metrics), mixed)))
     return Table(facts.name, protocol, layout.axes, metrics, lines, text.title, caption)
 
 

@@ -33,6 +33,7 @@ class Code:
     """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
+        self.sources = sources
         self.modules = {name: _read(text) for name, text in sources.items()}
         self._uses: dict[Definition, dict[str, Definition | str]] = {}
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from pipelines.core.console import StageError
 from pipelines.core.files import write_atomically
+from pipelines.trials.record import Description, Start
+from pipelines.trials.stored import Stored, read_stored
 
 FAILED = "failure.json"
 
@@ -44,18 +47,32 @@ class Failure:
         return f"failed ({self.kind}, attempt {self.attempts}, node {self.node}): {self.error}{log}"
 
 
-def write_failure(folder: Path, description: dict[str, Any], failure: Failure) -> None:
+class FailureRecord(Description, Stored):
+    """What failure.json says: what the trial is, the attempts that got as far as training, and why it failed."""
+
+    attempts: tuple[Start, ...]
+    failure: Failure
+
+
+def write_failure(folder: Path, description: Description, failure: Failure, attempts: Sequence[Start] = ()) -> None:
     """Record why a trial could not finish, for the tables of failures."""
-    text = json.dumps({**description, "status": "failed", "failure": asdict(failure)}, indent=1)
-    write_atomically(folder / FAILED, lambda partial: partial.write_text(text))
+    record = FailureRecord(**dict(description), attempts=tuple(attempts), failure=failure)
+    write_atomically(folder / FAILED, lambda partial: partial.write_text(record.to_json()))
+
+
+def read_failed(folder: Path) -> FailureRecord:
+    """What `write_failure` wrote. Raises StageError if it is damaged or of another version."""
+    return read_stored(folder / FAILED, FailureRecord)
 
 
 def read_failure(folder: Path) -> Failure | None:
-    """What `write_failure` wrote; None if there is nothing or it cannot be read."""
-    try:
-        return Failure(**json.loads((folder / FAILED).read_text())["failure"])
-    except (OSError, ValueError, KeyError, TypeError):
+    """Why a trial failed; None if it has not. Of a record that cannot be read, it says that it cannot."""
+    if not (folder / FAILED).is_file():
         return None
+    try:
+        return read_failed(folder).failure
+    except StageError as error:
+        return Failure("machine", str(error))
 
 
 def clear_failure(folder: Path) -> None:

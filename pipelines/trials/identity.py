@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from functools import lru_cache
 from pathlib import Path
 
@@ -63,6 +64,33 @@ def code_fingerprint(spec: TrialSpec) -> str:
     does not.
     """
     return _fingerprint(components(spec))
+
+
+class OtherCode(Exception):
+    """The code on this machine is not the one for which a trial was planned."""
+
+
+def require_planned_code(spec: TrialSpec, planned: str) -> None:
+    """Raise OtherCode unless this machine's source, read anew, has the `code_fingerprint` that a trial was planned for.
+
+    A checkout that was never brought up to date, or an edit while a grid runs, would else file another training under
+    the identifier of the planned one.
+    """
+    try:
+        sources = sources_of(PACKAGE)
+        if sources == source().sources:
+            found = code_fingerprint(spec)
+        else:
+            code = Code(sources)
+            found = code.fingerprint(components(spec), chosen_by_name(code))
+    except (OSError, SyntaxError, ValueError, KeyError) as error:  # half-written, or without what the spec names
+        found = f"none, {type(error).__name__}: {error}"
+    if found != planned:
+        raise OtherCode(
+            f"{platform.node()} has other code in {PACKAGE} than the trial was planned with (fingerprint {found}, "
+            f"planned {planned}). Bring it to the state of the machine that runs the grid, edit nothing while a grid "
+            "runs, and run the grid again."
+        )
 
 
 def components(spec: TrialSpec) -> frozenset[Definition]:

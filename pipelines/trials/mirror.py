@@ -12,7 +12,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +25,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import Engine
 
-from dmf.training.diagnostics import Finding
-from pipelines.core.console import StageError
+from pipelines.core.console import StageError, say
 from pipelines.core.locks import locked
-from pipelines.trials.failure import FAILED, read_failure
-from pipelines.trials.record import DONE
+from pipelines.trials.columns import EpochColumns, HistoryColumns
+from pipelines.trials.failure import FAILED, read_failed
+from pipelines.trials.record import DONE, HISTORY, Description, Start, TrialRecord, read_trial
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 
 BATCH = 1000
@@ -42,6 +42,8 @@ TRACKING_ERRORS = (MlflowException, OSError)
 """What MLflow raises when its store or server is away."""
 
 TAGS = ("identifier", "configuration", "study", "data_checksum", "code_fingerprint", "code_version")
+ENVIRONMENT_TAGS = ("torch", "device", "instruction_set", "precision")
+EPOCH = EpochColumns.epoch
 
 
 def tracking_uri(root: Path = Path()) -> str:
@@ -106,7 +108,11 @@ class Mirror:
             self._follow(Unfinished(folder))
         missing = self.missing(results)
         for folder in missing:
-            self._complete(folder)
+            try:
+                self._complete(read_trial(folder))
+            except StageError as error:  # of another version, as trials of earlier code may be, or damaged
+                say(f"MLflow does without one trial: {error}")
+            self._finished.add(folder.name)
             on_each()
         for path in self._files(results, FAILED):
             self._fail(path)
@@ -123,7 +129,7 @@ class Mirror:
         """Send the epochs that have been saved since the last pass."""
         identifier, progress = unfinished.folder.name, unfinished.progress()
         sent = self._begun[identifier].epochs if identifier in self._begun else 0
-        if identifier in self._finished or progress.epochs_done <= sent:
+        if identifier in self._finished or progress.description is None or progress.epochs_done <= sent:
             return
         try:
             history, epochs = (unfinished.rows(kind, since=sent) for kind in ("history", "epochs"))
@@ -131,48 +137,47 @@ class Mirror:
             return
         patient = time.monotonic() - self._begun[identifier].sent_at < PATIENCE if sent else False
         if len(epochs) and not (patient and history.size < BATCH):
-            self.send_rows(self.run_of(progress.description), history, epochs)
+            run = self.run_of(progress.description, progress.attempts, progress.steps_per_epoch)
+            self.send_rows(run, history, epochs)
 
-    def _complete(self, folder: Path) -> None:
+    def _complete(self, trial: TrialRecord) -> None:
         """Send what is still missing of a finished trial; its run is then FINISHED."""
-        trial = _read(folder / DONE)
-        run = self.run_of(trial)
-        history, epochs = (pd.read_parquet(folder / f"{kind}.parquet") for kind in ("history", "epochs"))
-        scores = [
-            (f"test/{_allowed(p)}/{m}", v, 0) for p, metrics in trial["summary"].items() for m, v in metrics.items()
-        ]
-        findings = (Finding(**values) for values in trial["diagnostics"])
-        run.tags += [RunTag(finding.tag[0], finding.message) for finding in findings]
-        new = history["epoch"] >= run.epochs, epochs["epoch"] >= run.epochs
-        self.send_rows(run, history[new[0]], epochs[new[1]], scores)
-        for name in ("history.parquet", DONE):
-            self._client.log_artifact(run.identifier, str(folder / name))
+        run = self.run_of(trial, trial.attempts, trial.steps_per_epoch)
+        scores = [(f"test/{_allowed(p)}/{m}", v, 0) for p, metrics in trial.test.items() for m, v in metrics.items()]
+        run.tags |= {finding.tag[0]: finding.message for finding in trial.diagnostics} | _tags_of(trial.attempts)
+        history, epochs = (table[table[EPOCH] >= run.epochs] for table in (trial.history, trial.epoch_table))
+        self.send_rows(run, history, epochs, scores)
+        for name in (HISTORY, DONE):
+            self._client.log_artifact(run.identifier, str(trial.folder / name))
         self._client.set_terminated(run.identifier, RunStatus.to_string(RunStatus.FINISHED))
-        self._finished.add(folder.name)
-        self._begun.pop(folder.name, None)
+        self._begun.pop(trial.identifier, None)
 
     def _fail(self, path: Path) -> None:
         """Mark a failed trial's run; a skipped trial has none."""
-        failure = read_failure(path.parent)
-        if failure is None or failure.kind == "skipped" or self._failed.get(path.parent.name) == failure.error[:5000]:
+        try:
+            failed = read_failed(path.parent)
+        except StageError:  # of another version: the next grid tries it anew
             return
-        run = self.run_of(_read(path))
-        run.tags += [RunTag("error", failure.error[:5000]), RunTag("failure", failure.kind)]
+        failure = failed.failure
+        if failure.kind == "skipped" or self._failed.get(path.parent.name) == failure.error[:5000]:
+            return
+        run = self.run_of(failed, failed.attempts)
+        run.tags |= {"error": failure.error[:5000], "failure": failure.kind}
         self._send(run, [])
         self._client.set_terminated(run.identifier, RunStatus.to_string(RunStatus.FAILED))
         self._failed[path.parent.name] = failure.error[:5000]
 
-    def run_of(self, description: dict[str, Any]) -> _Run:
+    def run_of(self, trial: Description, attempts: Sequence[Start], steps_per_epoch: int = 0) -> _Run:
         """The trial's run; if it is not one that this process began, a new one, after deleting what others left."""
-        identifier = description["identifier"]
+        identifier = trial.identifier
         if identifier not in self._begun:
             for stranger in self._strangers.pop(identifier, []):
                 self._client.delete_run(stranger)
-            tags = {name: str(description[name]) for name in TAGS if name in description}
-            created = self._client.create_run(self.experiment, tags=tags, run_name=_run_name(description))
-            params = [Param(name, json.dumps(value).strip('"')) for name, value in description["spec"].items()]
-            steps = description.get("steps_per_epoch", 0)
-            self._begun[identifier] = _Run(created.info.run_id, steps, params)
+            tags = {name: getattr(trial, name) for name in TAGS}
+            name = f"{trial.configuration} · {trial.spec.dataset} · seed {trial.spec.seed}"
+            created = self._client.create_run(self.experiment, tags=tags, run_name=name)
+            params = [Param(name, json.dumps(value).strip('"')) for name, value in trial.spec.to_dict().items()]
+            self._begun[identifier] = _Run(created.info.run_id, steps_per_epoch, params, _tags_of(attempts))
             self._failed.pop(identifier, None)
         return self._begun[identifier]
 
@@ -180,8 +185,8 @@ class Mirror:
         self, run: _Run, history: pd.DataFrame, epochs: pd.DataFrame, more: Iterable[tuple[str, float, int]] = ()
     ) -> None:
         """Every recorded value; those of an epoch at the step that ended it, so that all curves share one axis."""
-        steps = _columns(history.drop(columns=["step", "epoch"]), history["step"])
-        ends = _columns(epochs.drop(columns=["epoch"]), (epochs["epoch"] + 1) * run.steps_per_epoch - 1)
+        steps = _columns(history.drop(columns=[HistoryColumns.step, EPOCH]), history[HistoryColumns.step])
+        ends = _columns(epochs.drop(columns=[EPOCH]), (epochs[EPOCH] + 1) * run.steps_per_epoch - 1)
         self._send(run, [*steps, *ends, *more])
         run.epochs += len(epochs)
         run.sent_at = time.monotonic()
@@ -193,8 +198,9 @@ class Mirror:
         room = BATCH - len(run.params) - len(run.tags)
         first, rest = metrics[:room], metrics[room:]
         if first or run.params or run.tags:
-            self._client.log_batch(run.identifier, metrics=first, params=run.params, tags=run.tags)
-            run.params, run.tags = [], []
+            tags = [RunTag(name, value) for name, value in run.tags.items()]
+            self._client.log_batch(run.identifier, metrics=first, params=run.params, tags=tags)
+            run.params, run.tags = [], {}
         for start in range(0, len(rest), BATCH):
             self._client.log_batch(run.identifier, metrics=rest[start : start + BATCH])
 
@@ -215,7 +221,7 @@ class _Run:
     identifier: str
     steps_per_epoch: int
     params: list[Param]
-    tags: list[RunTag] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
     epochs: int = 0
     sent_at: float = 0.0
 
@@ -227,11 +233,9 @@ def _spare_the_disk(connection: object, record: object) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise StageError(f"{path} is damaged ({error}). Delete its folder and run the grid again.") from error
+def _tags_of(attempts: Sequence[Start]) -> dict[str, str]:
+    """What the last attempt ran on."""
+    return {name: getattr(last.environment, name) for last in attempts[-1:] for name in ENVIRONMENT_TAGS}
 
 
 def _allowed(protocol: str) -> str:
@@ -242,7 +246,3 @@ def _allowed(protocol: str) -> str:
 def _columns(values: pd.DataFrame, steps: pd.Series[int]) -> Iterator[tuple[str, float, int]]:
     for name in values:
         yield from zip([str(name)] * len(values), values[name].tolist(), steps.tolist(), strict=True)
-
-
-def _run_name(description: dict[str, Any]) -> str:
-    return f"{description['configuration']} · {description['spec']['dataset']} · seed {description['spec']['seed']}"

@@ -10,7 +10,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.artifacts import arrays
 from pipelines.artifacts.arrays import Preparation
 from pipelines.trials.identity import code_fingerprint, identifier
-from pipelines.trials.record import is_done
+from pipelines.trials.record import Description, is_done
 from tune_spaces import Study
 from tune_spaces.expand import Cell, expand
 
@@ -42,6 +42,19 @@ class PlannedTrial:
     @property
     def done(self) -> bool:
         return is_done(self.folder)
+
+    def describe(self, study: str, code_version: str) -> Description:
+        """What goes on record about it, however it ends."""
+        return Description(
+            identifier=self.identifier,
+            study=study,
+            configuration=self.configuration,
+            spec=self.spec,
+            data_checksum=self.data_checksum,
+            preparation=self.preparation,
+            code_fingerprint=self.code_fingerprint,
+            code_version=code_version,
+        )
 
 
 def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:

@@ -14,7 +14,6 @@ The folder is removed when the trial's own folder, `trials/<study>/<identifier>`
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -22,8 +21,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,34 +29,49 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ConfigDict, Field
 
 from dmf.training.checkpoint import read_checkpoint, write_checkpoint
+from pipelines.core.console import StageError
 from pipelines.core.files import write_atomically
 from pipelines.core.locks import is_locked, locked
+from pipelines.trials.columns import HistoryColumns
+from pipelines.trials.record import Description, Start, now
+from pipelines.trials.stored import Stored, read_stored
+
+EPOCH = HistoryColumns.epoch
+"""The column by which rows of both tables are cut."""
 
 PATIENCE = 60
 """Seconds to wait for another process to let go of a trial: the workers of a killed driver end within a few."""
 
 
-@dataclass
-class Progress:
-    """How far a trial has come.
+class Progress(Stored):
+    """How far a trial has come; the one record that changes.
 
     Attributes:
         epochs_done: epochs on disk.
         score: the validation metric that selects, after the last of them.
         seconds: spent on those epochs and on setting up, all attempts together.
         updated: when, in seconds since 1970.
-        attempts: for each, when and where it began and after how many epochs.
-        description: what the trial is, as in trial.json.
+        attempts: all that were begun, the running one last.
+        description: what the trial is; None before the first attempt.
     """
+
+    model_config = ConfigDict(frozen=False)
 
     epochs_done: int = 0
     score: float | None = None
     seconds: float = 0.0
     updated: float = 0.0
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    description: dict[str, Any] = field(default_factory=dict)
+    steps_per_epoch: int = 0
+    attempts: list[Start] = Field(default_factory=list)
+    description: Description | None = None
+
+    @property
+    def node(self) -> str:
+        """The machine of the last attempt; empty before the first."""
+        return self.attempts[-1].environment.node if self.attempts else ""
 
 
 @dataclass(frozen=True)
@@ -92,29 +105,27 @@ class Unfinished:
         return is_locked(self.folder / "lock")
 
     def progress(self) -> Progress:
-        """What progress.json says; nothing done if there is none or it is damaged."""
+        """What progress.json says; nothing done if there is none, or it is damaged or of another version."""
         try:
-            return Progress(**json.loads((self.folder / "progress.json").read_text()))
-        except (OSError, ValueError, TypeError):
+            return read_stored(self.folder / "progress.json", Progress)
+        except StageError:
             return Progress()
 
     def write_progress(self, progress: Progress) -> None:
         progress.updated = time.time()
-        text = json.dumps(asdict(progress))
-        write_atomically(self.folder / "progress.json", lambda partial: partial.write_text(text))
+        write_atomically(self.folder / "progress.json", lambda partial: partial.write_text(progress.to_json()))
 
     def log(self, message: str) -> None:
         """One line of log.txt, with time, machine and process."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         with self.log_file.open("a") as file:
-            file.write(f"{now} {platform.node()} [{os.getpid()}] {message}\n")
+            file.write(f"{now()} {platform.node()} [{os.getpid()}] {message}\n")
 
     def save(self, state: Mapping[str, Any], history: pd.DataFrame, epochs: pd.DataFrame) -> None:
         """Add the rows of the epochs since the last time, then the state after them.
 
         A kill in between costs those epochs and nothing else: rows after the last checkpoint count for nothing.
         """
-        first = int(epochs["epoch"].iloc[0])
+        first = int(epochs[EPOCH].iloc[0])
         for kind, rows in (("history", history), ("epochs", epochs)):
             table = pa.Table.from_pandas(rows, preserve_index=False)
             write_atomically(self._rows_file(kind, first), partial(pq.write_table, table))
@@ -129,7 +140,7 @@ class Unfinished:
             try:
                 state = read_checkpoint(path)
                 rows = {kind: self.rows(kind, before=state["epochs_done"]) for kind in ("history", "epochs")}
-                if [*rows["epochs"]["epoch"]] != [*range(state["epochs_done"])]:
+                if [*rows["epochs"][EPOCH]] != [*range(state["epochs_done"])]:
                     raise ValueError(f"{path} has {state['epochs_done']} epochs, the rows beside it have others.")
                 yield Checkpoint(state, **rows)
             except FileNotFoundError:
@@ -148,9 +159,9 @@ class Unfinished:
             path for path, first, end in within if end > since and first < (math.inf if before is None else before)
         ]
         if not wanted:
-            return pd.DataFrame({"epoch": []})
+            return pd.DataFrame({EPOCH: []})
         rows = pd.concat([pq.read_table(path).to_pandas() for path in wanted], ignore_index=True)
-        return rows[rows["epoch"] >= since].reset_index(drop=True)
+        return rows[rows[EPOCH] >= since].reset_index(drop=True)
 
     def restart(self, epochs: int) -> None:
         """Drop all rows from an epoch on, and every state if that epoch is the first."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,17 +10,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import DONE, Start, TrialRecord
 from tests.support.grids import planned_trial
+from tests.support.records import begun
 
 SIDE = 64
 BASE = TrialSpec(
     dataset="phantom", seed=0, model_params={"base_filters": 16}, image_size=SIDE, epochs=6, batch_size=8, tick=17
 )
 Score = Callable[[TrialSpec], float]
+Attempt = Callable[[TrialSpec], Start]
 
 
 def paper_specs(dataset: str = "phantom", seeds: int = 3) -> list[TrialSpec]:
@@ -56,10 +59,16 @@ def plan_trials(root: Path, specs: Iterable[TrialSpec]) -> list[PlannedTrial]:
     return [planned_trial(identifier(spec, "data", "code"), name_of(spec), spec, root / "s") for spec in specs]
 
 
-def write_trials(planned: Iterable[PlannedTrial], facts: DataFacts, score: Score = plausible) -> None:
+def on_one_machine(spec: TrialSpec) -> Start:
+    return begun(started=f"2026-01-01T00:0{spec.seed}:00+00:00")
+
+
+def write_trials(
+    planned: Iterable[PlannedTrial], facts: DataFacts, score: Score = plausible, attempt: Attempt = on_one_machine
+) -> None:
     """Fill every planned folder; `score` is the lesion Dice per image, from which all other scores follow."""
     for trial in planned:
-        _write_trial(trial, facts, score(trial.spec))
+        _write_trial(trial, facts, score(trial.spec), attempt(trial.spec))
 
 
 def make_facts(dataset: str = "phantom", images: int = 20) -> DataFacts:
@@ -97,7 +106,7 @@ def make_classified(dataset: str = "phantom", images: int = 24) -> DataFacts:
     return dataclasses.replace(facts, task="classification", classes=classes, foreground="", truths=truths)
 
 
-def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float) -> None:
+def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float, attempt: Start) -> None:
     spec, folder = trial.spec, trial.folder
     folder.mkdir(parents=True)
     rng = _generator("trial", name_of(spec), spec.seed, spec.dataset)
@@ -112,60 +121,53 @@ def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float) -> None:
     summary |= {f"{name}@noise={level}": dict(summary[name]) for name in list(summary) for level in spec.test_noise}
     if "per_image" in summary:
         summary["per_image"] |= {"hd95": 30 * (1 - dice), "hausdorff": 40 * (1 - dice)}
-    stored = {
-        "identifier": trial.identifier,
-        "study": "s",
-        "configuration": trial.configuration,
-        "spec": spec.to_dict(),
-        "status": "done",
-        "data_checksum": trial.data_checksum,
-        "preparation": trial.preparation.model_dump(mode="json"),
-        "code_fingerprint": trial.code_fingerprint,
-        "code_version": "abc123",
-        "started": f"2026-01-01T00:0{spec.seed}:00+00:00",
-        "seconds": 12.5,
-        "epochs": spec.epochs,
-        "best_epoch": spec.epochs - 2,
-        "summary": summary,
-        "validation": _summary(dice + 0.01, 5),
-        "confusion": confusion,
-        "diagnostics": _findings(spec),
-        "environment": {"node": "here", "python": "3.12.1", "torch": "2.15.0", "device": "AVX2", "threads": "1"},
-    }
-    (folder / "trial.json").write_text(json.dumps(stored))
+    record = TrialRecord(
+        **dict(trial.describe("s", "abc123")),
+        folder=folder,
+        attempts=(attempt,),
+        seconds=12.5,
+        epochs=spec.epochs,
+        best_epoch=spec.epochs - 2,
+        steps_per_epoch=10,
+        test=summary,
+        validation=_summary(dice + 0.01, 5),
+        confusion=confusion,
+        diagnostics=_findings(spec),
+    )
+    (folder / DONE).write_text(record.to_json())
 
 
 def _found(
     facts: DataFacts, tested: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, dict[str, object], list[list[int]]]:
+) -> tuple[np.ndarray, dict[str, object], tuple[tuple[int, ...], ...]]:
     """Masks that are a little off, what each scores, and the pixels of each class by predicted class."""
     predicted = np.stack([np.roll(facts.truths[index], rng.integers(-5, 6, size=2), (0, 1)) for index in tested])
     overlap = [_dice(mask, facts.truths[index]) for mask, index in zip(predicted, tested, strict=True)]
     return (
         predicted,
         {"dice": overlap, "hd95": rng.uniform(1, 9, len(tested)), "hausdorff": np.full(len(tested), 9.5)},
-        [[900, 20], [30, 50]],
+        ((900, 20), (30, 50)),
     )
 
 
 def _named(
     facts: DataFacts, tested: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, dict[str, object], list[list[int]]]:
+) -> tuple[np.ndarray, dict[str, object], tuple[tuple[int, ...], ...]]:
     """Classes of which the first is wrong, what each image's true class is given, and the images by predicted class."""
     predicted = facts.truths[tested].copy()
     predicted[0] = (predicted[0] + 1) % len(facts.classes)
     confusion = np.zeros((len(facts.classes), len(facts.classes)), dtype=int)
     np.add.at(confusion, (facts.truths[tested], predicted), 1)
     images = {"correct": predicted == facts.truths[tested], "probability": rng.uniform(0.2, 1, len(tested))}
-    return predicted, images, confusion.tolist()
+    return predicted, images, tuple(map(tuple, confusion.tolist()))
 
 
-def _findings(spec: TrialSpec) -> list[dict[str, object]]:
+def _findings(spec: TrialSpec) -> tuple[Finding, ...]:
     if spec.weighting != "bayesian":
-        return []
+        return ()
     step = 20 + spec.seed
     message = f"`dice` has 99 % of the weight <since> step {step}."
-    return [{"kind": "weight_collapse", "step": step, "message": message, "subject": "dice"}]
+    return (Finding("weight_collapse", step, message, "dice"),)
 
 
 def _summary(dice: float, images: int) -> dict[str, dict[str, float]]:

@@ -110,9 +110,7 @@ def test_a_trial_that_never_keeps_its_worker_is_given_up(tmp_path: Path, proven:
         assert queue.failed("a0", DIED) == []
         assert take(queue) == "a0"
     skipped = queue.failed("a0", DIED)
-    assert (
-        queue.failures["a0"].error == f"lost its worker or disk {DEATHS} times with no epoch in between: {DIED.error}"
-    )
+    assert queue.failures["a0"].error == f"failed by its machine {DEATHS} times with no epoch in between: {DIED.error}"
     assert [trial.identifier for trial in skipped] == ([] if proven else ["a1"])
 
 

@@ -33,8 +33,10 @@ from pipelines.predict.__main__ import find_pictures, main
 from pipelines.predict.drawing import colour, mask_picture, overlay_picture
 from pipelines.predict.trial import find_trial, load_predictor
 from pipelines.trials.identity import identifier
-from pipelines.trials.record import write_trial
+from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import record_of, write_trial
 from tests.support.audited import audit_and_split
+from tests.support.records import begun
 
 BUSI = load_catalogue()["busi"]
 LABELLED = BUSI.model_copy(update={"task": "classification", "classes": ("benign", "malignant")})
@@ -57,9 +59,10 @@ def run_trial(workplace: Path, spec: TrialSpec, entry: DatasetEntry = BUSI) -> P
     result = train(spec, TrialData(images, torch.tensor(data.targets), rows, data.meta.classes))
     name = identifier(spec, data.digest(spec.split, spec.filtered), "code")
     folder = workplace / "trials" / "tiny" / name
-    preparation = data.meta.preparation.model_dump(mode="json")
-    description = {"identifier": name, "spec": spec.to_dict(), "preparation": preparation}
-    write_trial(folder, description, result, pd.DataFrame(), pd.DataFrame(), data.cases)
+    planned = PlannedTrial(name, "alone", spec, "data", "code", folder, data.meta.preparation)
+    description = planned.describe("tiny", "abc123")
+    record = record_of(folder, description, [begun()], result, seconds=1.0, steps_per_epoch=1)
+    write_trial(record, result, pd.DataFrame(), pd.DataFrame(), data.cases)
     return folder
 
 
@@ -217,8 +220,8 @@ def other_weights(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_record, r"trial\.json: no readable record"),
-        (older_record, r"trial\.json: no readable record \(KeyError: 'preparation'\)\. Delete the folder"),
+        (spoil_record, r"trial\.json is damaged or not a trial's file"),
+        (older_record, r"trial\.json is damaged .*`preparation`: Field required.* Delete that folder"),
         (remove_weights, r"model\.pt is missing\. Delete"),
         (cut_weights, r"model\.pt does not fit the network 'unet' of today's code"),
         (other_weights, r"model\.pt does not fit the network 'unet' of today's code for 1 channels and 2 classes"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import html.parser
 import itertools
-import json
 import os
 import re
 import shutil
@@ -27,8 +26,9 @@ from pipelines.report.page import StudyFacts
 from pipelines.report.tables import Entry, Line, Table
 from pipelines.report.writers import to_latex, to_latex_document
 from pipelines.trials.failure import Failure, write_failure
-from pipelines.trials.finished import TrialRecord, read_trials
+from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import TrialRecord
 from tests.support.report_trials import make_facts, paper_specs, plan_trials, write_trials
 
 FACTS = make_facts()
@@ -113,8 +113,9 @@ class TestPage:
         assert sum(path.stat().st_size for path in report.rglob("*") if path.is_file()) < 3_000_000
 
     def test_configurations_that_are_the_same_training_are_called_so(self, spoilable: list[PlannedTrial]) -> None:
-        stored = [json.loads((trial.folder / "trial.json").read_text()) for trial in spoilable]
-        (spoilable[0].folder / "trial.json").write_text(json.dumps(stored[0] | {"summary": stored[1]["summary"]}))
+        records = read_trials(spoilable)
+        same = records[0].model_copy(update={"test": records[1].test})
+        (spoilable[0].folder / "trial.json").write_text(same.to_json())
         rows = lay_out(read_trials(spoilable), "fixed · none").rows["phantom"]
         assert page.twins(rows) == [["variance · tversky", "variance · focal"]]
 
@@ -178,7 +179,7 @@ class TestFaults:
         shutil.rmtree(spoilable[0].folder)
         (spoilable[1].folder / "trial.json").unlink()
         failure = Failure("divergence", "TrainingDiverged: `total` is nan", attempts=2, node="n1", log="log.txt")
-        write_failure(spoilable[1].folder, {}, failure)
+        write_failure(spoilable[1].folder, spoilable[1].describe("s", "abc123"), failure)
         earlier = tmp_path / "reports" / "s" / "index.html"
         earlier.parent.mkdir(parents=True)
         earlier.write_text("earlier")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +9,32 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from dmf.training.diagnostics import Finding
+from dmf.training.spec import TrialSpec
 from pipelines.sync import bring_level
+from pipelines.trials.columns import HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
 from pipelines.trials.mirror import BATCH, Mirror, tracking_uri
+from pipelines.trials.record import Description, TrialRecord
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
+from tests.support.grids import PREPARATION
+from tests.support.records import begun
 
 STEPS_PER_EPOCH = 200
 
 
-def description(identifier: str) -> dict[str, object]:
-    return {
-        "identifier": identifier,
-        "study": "mine",
-        "configuration": "variance · focal",
-        "spec": {"dataset": "phantom", "seed": 3, "losses": ["dice", "iou"], "auxiliary": None},
-        "data_checksum": "d" * 64,
-        "code_fingerprint": "c" * 12,
-        "code_version": "abc+changes",
-        "steps_per_epoch": STEPS_PER_EPOCH,
-        "summary": {"reference": {"dice": 0.5}, "per_image": {"dice": 0.25}, "per_image@noise=0.1": {"dice": 0.125}},
-        "diagnostics": [{"kind": "weight_collapse", "step": 7, "message": "All weight on dice.", "subject": "dice"}],
-    }
+SPEC = TrialSpec(dataset="phantom", seed=3, losses=("dice", "iou"), auxiliary=None)
+EPOCHS = 4
+DESCRIPTION = Description(
+    identifier="a1b2",
+    study="mine",
+    configuration="variance · focal",
+    spec=SPEC,
+    data_checksum="d" * 64,
+    preparation=PREPARATION,
+    code_fingerprint="c" * 12,
+    code_version="abc+changes",
+)
 
 
 @pytest.fixture
@@ -38,15 +42,26 @@ def trial(tmp_path: Path) -> Path:
     """The folder of a finished trial of 4 epochs."""
     folder = tmp_path / "trials" / "a1b2"
     folder.mkdir(parents=True)
-    steps = np.arange(4 * STEPS_PER_EPOCH)
-    history = pd.DataFrame(
-        {"step": steps, "epoch": steps // STEPS_PER_EPOCH, "total": np.exp(-steps / 90.0), "gamma": 5.0}
+    steps = np.arange(EPOCHS * STEPS_PER_EPOCH)
+    history = {"step": steps, "epoch": steps // STEPS_PER_EPOCH, "total": np.exp(-steps / 90.0)}
+    history |= dict.fromkeys(HistoryColumns.of(SPEC.losses)[1:], 5.0)
+    pd.DataFrame(history).to_parquet(folder / "history.parquet", index=False)
+    epochs = {"epoch": range(EPOCHS), "train_total": 1.0, "val/dice": [0.1, 0.2, 0.4, 0.3]}
+    pd.DataFrame(epochs).to_parquet(folder / "epochs.parquet", index=False)
+    record = TrialRecord(
+        **dict(DESCRIPTION),
+        folder=folder,
+        attempts=(begun(),),
+        seconds=1.0,
+        epochs=EPOCHS,
+        best_epoch=2,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        test={"reference": {"dice": 0.5}, "per_image": {"dice": 0.25}, "per_image@noise=0.1": {"dice": 0.125}},
+        validation={},
+        confusion=(),
+        diagnostics=(Finding("weight_collapse", 7, "All weight on dice.", "dice"),),
     )
-    history.to_parquet(folder / "history.parquet", index=False)
-    pd.DataFrame({"epoch": range(4), "val/dice": [0.1, 0.2, 0.4, 0.3]}).to_parquet(
-        folder / "epochs.parquet", index=False
-    )
-    (folder / "trial.json").write_text(json.dumps(description("a1b2")))
+    (folder / "trial.json").write_text(record.to_json())
     return folder
 
 
@@ -65,15 +80,19 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     (run,) = runs(uri)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "variance · focal · phantom · seed 3"
-    assert run.data.params == {"dataset": "phantom", "seed": "3", "losses": '["dice", "iou"]', "auxiliary": "null"}
+    some = {"dataset": "phantom", "seed": "3", "losses": '["dice", "iou"]', "auxiliary": "null", "precision": "fp32"}
+    assert some.items() < run.data.params.items()
+    assert run.data.params.keys() == SPEC.to_dict().keys()
     assert run.data.tags["identifier"] == "a1b2"
     assert run.data.tags["code_version"] == "abc+changes"
+    ran_on = {"torch": "2.15.0", "device": "CPU", "instruction_set": "AVX2", "precision": "fp32"}
+    assert ran_on.items() < run.data.tags.items()
     assert run.data.tags["diagnostics.weight_collapse.dice"] == "All weight on dice."
     assert run.data.metrics["test/per_image/dice"] == 0.25
     assert run.data.metrics["test/per_image noise:0.1/dice"] == 0.125
     client = MlflowClient(uri)
     history = pd.read_parquet(trial / "history.parquet")
-    assert 2 * len(history) > BATCH, "the history must need more than one request"
+    assert history.size > BATCH, "the history must need more than one request"
     mirrored = sorted(client.get_metric_history(run.info.run_id, "total"), key=lambda metric: metric.step)
     assert [metric.value for metric in mirrored] == history["total"].tolist()
     dice = sorted(client.get_metric_history(run.info.run_id, "val/dice"), key=lambda metric: metric.step)
@@ -96,7 +115,10 @@ def in_training(trial: Path, epochs: int) -> Unfinished:
     for epoch in range(epochs):
         for kind, rows in (("history", history), ("epochs", table)):
             rows[rows["epoch"] == epoch].to_parquet(unfinished.folder / f"{kind}-{epoch:06}.parquet", index=False)
-    unfinished.write_progress(Progress(epochs_done=epochs, description=description("a1b2")))
+    progress = Progress(
+        epochs_done=epochs, steps_per_epoch=STEPS_PER_EPOCH, attempts=[begun(torch="2.14.0")], description=DESCRIPTION
+    )
+    unfinished.write_progress(progress)
     return unfinished
 
 
@@ -123,7 +145,23 @@ def test_a_trial_in_training_is_followed_epoch_by_epoch_and_each_value_is_there_
     done.rename(trial / "trial.json")
     assert mirror.level(trial.parent) == 1
     assert values(uri) == total
-    assert runs(uri)[0].info.status == "FINISHED"
+    (run,) = runs(uri)
+    assert (run.info.status, run.data.tags["torch"]) == ("FINISHED", "2.15.0")
+
+
+def test_a_record_that_cannot_be_read_is_told_once_and_keeps_no_other_from_the_mirror(
+    trial: Path, uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = trial.with_name("0a1b")
+    older.mkdir()
+    (older / "trial.json").write_text('{"identifier": "0a1b", "summary": {}}')
+    mirror = Mirror("mine", uri)
+    for _ in range(2):
+        mirror.level(trial.parent)
+    assert [run.data.tags["identifier"] for run in runs(uri)] == ["a1b2"]
+    said = capsys.readouterr().out
+    assert said.count("MLflow does without one trial") == 1
+    assert "0a1b/trial.json is damaged or not a trial's file (it says no version" in said
 
 
 def test_what_a_killed_mirror_left_is_made_anew(trial: Path, uri: str) -> None:
@@ -138,7 +176,7 @@ def test_what_a_killed_mirror_left_is_made_anew(trial: Path, uri: str) -> None:
 
 def test_a_failure_is_marked_once_and_replaced_by_the_result_of_a_later_attempt(trial: Path, uri: str) -> None:
     done = (trial / "trial.json").rename(trial / "later.json")
-    write_failure(trial, description("a1b2"), Failure("divergence", "TrainingDiverged: `dice` is not finite"))
+    write_failure(trial, DESCRIPTION, Failure("divergence", "TrainingDiverged: `dice` is not finite"))
     for _ in range(2):
         Mirror("mine", uri).level(trial.parent)
         (run,) = runs(uri)

@@ -12,6 +12,7 @@ import pytest
 from dmf.training.trial import Trial
 from pipelines.core.locks import Locked
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
+from tests.support.records import begun
 from tests.support.toy import toy_data, toy_spec
 
 EPOCHS = 4
@@ -80,8 +81,8 @@ def test_rows_that_a_killed_worker_wrote_without_their_state_count_for_nothing(u
 
 
 def test_progress_survives_and_a_damaged_one_is_no_progress(unfinished: Unfinished) -> None:
-    unfinished.write_progress(Progress(epochs_done=3, score=0.5, attempts=[{"node": "n1"}]))
-    assert unfinished.progress().attempts == [{"node": "n1"}]
+    unfinished.write_progress(Progress(epochs_done=3, score=0.5, attempts=[begun(node="n1")]))
+    assert unfinished.progress().node == "n1"
     (unfinished.folder / "progress.json").write_text('{"epochs_done": ')
     assert unfinished.progress() == Progress()
 

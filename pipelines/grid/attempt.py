@@ -50,6 +50,8 @@ class RecordError(Exception):
 
 
 FAULTS_OF_MACHINE = (RecordError, OtherCode)
+FAULTS_OF_PROCESS = (torch.AcceleratorError, OtherCode)
+"""After which a process is of no use: every later call on the device fails, or it may have imported the other code."""
 
 
 class Attempt:
@@ -59,6 +61,7 @@ class Attempt:
         trial: The training run, from `open` to the end.
         ended: Whether there is nothing left to do, for good or ill.
         failure: Why, if it is for ill; on record in failure.json too.
+        spoils: Why no other trial may run in this process afterwards, or an empty string.
     """
 
     def __init__(self, planned: PlannedTrial, setting: Setting) -> None:
@@ -66,6 +69,7 @@ class Attempt:
         self.trial: Trial | None = None
         self.ended = False
         self.failure: Failure | None = None
+        self.spoils = ""
         self._setting = setting
         self._unfinished = Unfinished(unfinished_folder(planned.folder))
         self._lock = ExitStack()
@@ -125,6 +129,7 @@ class Attempt:
         trace = "".join(traceback.format_exception(error))
         log = self._unfinished.log_file
         message = str(error) if isinstance(error, FAULTS_OF_MACHINE) else f"{type(error).__name__}: {error}"
+        self.spoils = message if isinstance(error, FAULTS_OF_PROCESS) else ""
         self.failure = Failure(_kind(error), message, self._number, platform.node(), str(log), trace)
         try:
             self._unfinished.log(f"failed ({self.failure.kind}): {message}\n{trace}")

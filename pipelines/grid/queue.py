@@ -15,7 +15,7 @@ A *row* is what a table shows as one: a configuration on a data set, with all it
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -55,7 +55,7 @@ class TrialQueue:
         self.failures: dict[str, Failure] = {}
         self._trials = {trial.identifier: trial for trial in planned}
         self._rows: dict[tuple[str, str], _Row] = {}
-        self._deaths: Counter[str] = Counter()
+        self._deaths: defaultdict[str, list[Failure]] = defaultdict(list)
         for trial in planned:
             row = self._rows.setdefault(trial.row, _Row(order=len(self._rows)))
             if trial.done:
@@ -97,12 +97,14 @@ class TrialQueue:
         row = self._row(identifier)
         row.running.discard(identifier)
         if failure.kind == "machine":
-            self._deaths[identifier] += 1
-            if self._deaths[identifier] < DEATHS:
+            deaths = self._deaths[identifier]
+            deaths.append(failure)
+            if len(deaths) < DEATHS:
                 row.waiting.appendleft(self._trials[identifier])
                 return []
             often = f"failed by its machine {DEATHS} times with no epoch in between"
-            failure = replace(failure, error=f"{often}: {failure.error}")
+            told = next((death for death in reversed(deaths) if death.log), failure)  # the others only know it died
+            failure = replace(told, error=f"{often}: {told.error}")
         self.failures[identifier] = failure
         alone = {"configuration": row.works, "machine": row.proven}.get(failure.kind, True)
         return [] if alone else self._skip(row.waiting, because=self._trials[identifier], failure=failure)

@@ -129,7 +129,7 @@ def _put_on_record(folder: Path, description: Description, failure: Failure) -> 
     if failure.kind in ("machine", "skipped"):
         unfinished = Unfinished(unfinished_folder(folder))
         progress = unfinished.progress()
-        if failure.kind == "machine" and not failure.node and progress.attempts:
+        if failure.kind == "machine" and not failure.log and progress.attempts:
             failure = replace(
                 failure, attempts=len(progress.attempts), node=progress.node, log=str(unfinished.log_file)
             )

@@ -62,7 +62,7 @@ class TrialWorker(tune.Trainable):
             job.study, job.code_version, device, self._data, lambda trial: self._inputs(trial).cases
         )
         self._loaded: tuple[tuple[object, ...], TrialData] | None = None
-        self._spoilt = False
+        self._spoilt = ""
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -76,7 +76,6 @@ class TrialWorker(tune.Trainable):
         training = [attempt for attempt in self._live() if not attempt.training.done]
         for attempt, report in zip(training, train_epoch([attempt.training for attempt in training]), strict=True):
             if isinstance(report, Exception):
-                self._spoilt |= isinstance(report, torch.AcceleratorError)
                 attempt.fail(report)
             else:
                 attempt.record(report)
@@ -84,6 +83,7 @@ class TrialWorker(tune.Trainable):
         for attempt in self._live():
             if attempt.training.done:
                 attempt.finish()
+        self._spoilt = next((attempt.spoils for attempt in self.attempts if attempt.spoils), "")
         failures = {attempt.planned.identifier: attempt.failure for attempt in self.attempts if attempt.failure}
         ended = {attempt.planned.identifier for attempt in self.attempts if attempt.ended}
         score = max((attempt.score for attempt in training), default=0.0)
@@ -100,8 +100,8 @@ class TrialWorker(tune.Trainable):
         """Nothing: see above."""
 
     def _begin(self, config: dict[str, Any]) -> None:
-        if self._spoilt:  # after an error on the device every later call in this process fails; another takes over
-            raise RuntimeError("The device failed in this worker.")
+        if self._spoilt:  # another process takes over
+            raise RuntimeError(self._spoilt)
         self.attempts = [Attempt(self.job.planned[identifier], self._setting) for identifier in config["trials"]]
 
     def _live(self) -> list[Attempt]:

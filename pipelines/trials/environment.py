@@ -63,7 +63,10 @@ class Environment(Strict):
         """
         words = {"torch": f"PyTorch {self.torch}", "device": self.device, "platform": self.platform}
         if self.device == "CPU":
-            words |= {"instruction_set": self.instruction_set, "threads": f"{self.threads} threads"}
+            words |= {
+                "instruction_set": self.instruction_set,
+                "threads": f"{self.threads} thread{'s' * (self.threads > 1)}",
+            }
         words |= {self.precision.partition(" ")[0]: self.precision}
         return words | {name: f"{name} {number}" for name, number in self.libraries.items()}
 

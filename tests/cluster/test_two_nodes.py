@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.trials.record import read_trial
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -172,9 +173,9 @@ def test_a_submitted_study_is_trained_by_the_other_node_and_dvc_knows_its_result
 ) -> None:
     done = cluster.submit("bash", "-c", f"cd {checkout} && dvc repro")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    trials = [json.loads(path.read_text()) for path in checkout.glob("trials/smoke/*/trial.json")]
+    trials = [read_trial(path.parent) for path in checkout.glob("trials/smoke/*/trial.json")]
     assert len(trials) == 2
-    assert {trial["environment"]["node"] for trial in trials} == {cluster.hosts[1].name}, "the head trains nothing"
+    assert {trial.environment.node for trial in trials} == {cluster.hosts[1].name}, "the head trains nothing"
     assert (checkout / "reports" / "smoke" / "index.html").is_file()
 
     environment = {**cluster.environment, "DVC_NO_ANALYTICS": "1"}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import platform
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +21,13 @@ from pipelines.core.console import StageError
 from pipelines.grid import attempt as attempts
 from pipelines.grid.attempt import Attempt, Setting
 from pipelines.grid.inputs import load_inputs
+from pipelines.grid.run import run_grid
+from pipelines.trials import identity
 from pipelines.trials.failure import read_failure
+from pipelines.trials.identity import code_fingerprint
 from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
-from tests.support.grids import LONG, finished, run, start, tiny, wait_for
+from tests.support.grids import LONG, finished, run, start, store, tiny, wait_for
 
 EPOCHS = 6
 
@@ -103,6 +109,65 @@ def test_a_truncated_checkpoint_costs_an_epoch_or_the_trial_but_changes_nothing(
     assert "checkpoint lost" in Unfinished(unfinished_folder(resumed.planned.folder)).log_file.read_text()
     resumed.close()
     assert differences(place.complete("calm"), place.complete("wild")) == []
+
+
+def edited(folder: Path, file: str, old: str, new: str) -> Path:
+    """A checkout of the package in which one file says something else."""
+    shutil.copytree(identity.PACKAGE, folder / "dmf", ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "dmf" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return folder / "dmf"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("schedule.py", "exp(", "exp(1 * "),
+        ("schedule.py", "class AuxiliarySchedule", "class"),  # somebody is in the middle of an edit
+        ("weightings/adaptive.py", "class MAD", "class OlderMAD"),  # a checkout from before there was the weighting
+    ],
+)
+def test_a_worker_with_other_code_trains_nothing_and_names_its_node(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str
+) -> None:
+    place.train(killed := place.begin("wild"), 3)
+    killed.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "PACKAGE", edited(tmp_path, file, old, new))
+        refused = place.begin("wild")
+    assert refused.failure is not None
+    assert (refused.failure.kind, refused.failure.node) == ("machine", platform.node())
+    assert f"{platform.node()} has other code in {tmp_path / 'dmf'} than the trial was planned with" in (
+        refused.failure.error
+    )
+    assert read_failure(refused.planned.folder) is None
+    resumed = place.begin("wild")
+    assert resumed.training.epochs_done == 3
+    resumed.close()
+
+
+def test_a_grid_whose_workers_have_other_code_trains_nothing_and_says_why(
+    prepared_phantom: Path, tmp_path: Path
+) -> None:
+    study = tiny(tmp_path, seeds=1)
+    planned = plan(study, prepared_phantom, tmp_path / "trials")
+    planned = [dataclasses.replace(trial, code_fingerprint="0" * 12) for trial in planned]
+    failures = run_grid(study, planned, prepared_phantom, store(tmp_path), workers=2)
+    assert failures.keys() == {trial.identifier for trial in planned}
+    for trial in planned:
+        found = f"fingerprint {code_fingerprint(trial.spec)}, planned {'0' * 12}"
+        assert found in failures[trial.identifier].error
+        assert read_failure(trial.folder) == failures[trial.identifier]
+    assert not finished(tmp_path)
+
+
+def test_an_edit_that_no_trial_of_the_grid_reaches_stops_none(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "PACKAGE", edited(tmp_path, "activations/jacobi.py", "import torch", "import math"))
+    place.complete("calm")
 
 
 @pytest.fixture

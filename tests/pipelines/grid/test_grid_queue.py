@@ -114,6 +114,17 @@ def test_a_trial_that_never_keeps_its_worker_is_given_up(tmp_path: Path, proven:
     assert [trial.identifier for trial in skipped] == ([] if proven else ["a1"])
 
 
+def test_of_several_deaths_the_one_that_has_a_reason_is_told(tmp_path: Path) -> None:
+    queue = TrialQueue(planned(tmp_path, "a", seeds=1))
+    reason = Failure("machine", "n1 has other code", node="n1", log="log.txt")
+    for number in range(DEATHS):
+        assert take(queue) == "a0"
+        queue.failed("a0", DIED if number % 2 else reason)
+    told = queue.failures["a0"]
+    assert told.error == f"failed by its machine {DEATHS} times with no epoch in between: n1 has other code"
+    assert told.node == "n1"
+
+
 def test_an_epoch_between_two_deaths_counts_for_the_trial(tmp_path: Path) -> None:
     queue = TrialQueue(planned(tmp_path, "a", seeds=1))
     for _ in range(3 * DEATHS):

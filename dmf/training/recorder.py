@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -35,6 +35,12 @@ class StepColumns:
     def of(cls, loss_names: Sequence[str]) -> tuple[str, ...]:
         """All columns, in the order in which a step is recorded."""
         return cls.total, cls.gamma, cls.auxiliary, *map(cls.loss, loss_names), *map(cls.weight, loss_names)
+
+    @classmethod
+    def loss_names(cls, columns: Iterable[str]) -> tuple[str, ...]:
+        """The base losses of a history, from its columns and in their order."""
+        before = cls.loss("")
+        return tuple(column.removeprefix(before) for column in columns if column.startswith(before))
 
 
 class StepRecorder:

@@ -1,7 +1,6 @@
 """What a claim looks at in a trial: a score, or something about its course that one number says.
 
-Measures of the course read `history` (one row a step: epoch, total, gamma, auxiliary, loss/<name>, weight/<name>) and
-`epoch_table` (one row an epoch: train_total, seconds).
+Measures of the course read `history` (`HistoryColumns`) and `epoch_table` (`EpochColumns`).
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from dmf.training.spec import TrialSpec
+from pipelines.trials.columns import EpochColumns
+from pipelines.trials.columns import HistoryColumns as Step
 
 Scores = Mapping[str, Mapping[str, float]]
 Value = Callable[["Record"], float]
@@ -63,18 +64,18 @@ def scale_of(metric: str) -> float:
 def auxiliary_share(record: Record) -> float:
     """gamma L_a / L, mean over the last epoch; 0 without an auxiliary loss."""
     history = record.history
-    last = history[history["epoch"] == history["epoch"].max()]
-    return float((last["gamma"] * last["auxiliary"] / last["total"]).mean())
+    last = history[history[Step.epoch] == history[Step.epoch].max()]
+    return float((last[Step.gamma] * last[Step.auxiliary] / last[Step.total]).mean())
 
 
 def weight_change(record: Record) -> float:
     """Mean absolute change of a weight from step to step, over steps and base losses."""
-    return float(np.abs(np.diff(_columns(record, "weight/"), axis=0)).mean())
+    return float(np.abs(np.diff(_by_step(record, Step.weight), axis=0)).mean())
 
 
 def settled(record: Record) -> float:
     """1 if over the whole last half one weight, always the same, is above 0.9; else 0."""
-    weights = _columns(record, "weight/")
+    weights = _by_step(record, Step.weight)
     late = weights[len(weights) // 2 :]
     return float(bool((late.max(1) > SETTLED).all() and len(set(late.argmax(1).tolist())) == 1))
 
@@ -86,7 +87,7 @@ def fluctuation(record: Record) -> float:
 
 def roughness(record: Record) -> float:
     """Sum of absolute changes of the training loss from epoch to epoch over its net fall: 1 for a steady fall."""
-    return _rises(record.epoch_table["train_total"].to_numpy(), rises_only=False)
+    return _rises(record.epoch_table[EpochColumns.train_total].to_numpy(), rises_only=False)
 
 
 def moves_after_levelling(record: Record) -> float:
@@ -94,7 +95,7 @@ def moves_after_levelling(record: Record) -> float:
 
     The change of a loss is that from the first to the second half of the fifth, over steps.
     """
-    losses, weights = (_late(_columns(record, kind)) for kind in ("loss/", "weight/"))
+    losses, weights = (_late(_by_step(record, column)) for column in (Step.loss, Step.weight))
     first, second = (half.mean(0) for half in (losses[: len(losses) // 2], losses[len(losses) // 2 :]))
     level = bool((np.abs(second - first) < LEVEL_LOSS * np.abs(first)).all())
     return float(level and bool((weights.std(0, ddof=1) > 0.01).any()))
@@ -102,8 +103,8 @@ def moves_after_levelling(record: Record) -> float:
 
 def step_seconds(record: Record) -> float:
     """Seconds a training step takes: the median epoch over its steps."""
-    steps = record.history.groupby("epoch").size().median()
-    return float(record.epoch_table["seconds"].median() / steps)
+    steps = record.history.groupby(Step.epoch).size().median()
+    return float(record.epoch_table[EpochColumns.seconds].median() / steps)
 
 
 MEASURES: dict[str, Callable[[Record], float]] = {
@@ -120,15 +121,15 @@ MEASURES: dict[str, Callable[[Record], float]] = {
 }
 
 
-def _columns(record: Record, kind: str) -> np.ndarray:
+def _by_step(record: Record, column: Callable[[str], str]) -> np.ndarray:
     history = record.history
-    return history[[name for name in history.columns if name.startswith(kind)]].to_numpy(dtype=float)
+    return history[[column(name) for name in Step.loss_names(history.columns)]].to_numpy(dtype=float)
 
 
 def _by_epoch(record: Record) -> np.ndarray:
     history = record.history
-    names = [name for name in history.columns if name.startswith("loss/")]
-    return history.groupby("epoch")[names].mean().to_numpy(dtype=float)
+    columns = [Step.loss(name) for name in Step.loss_names(history.columns)]
+    return history.groupby(Step.epoch)[columns].mean().to_numpy(dtype=float)
 
 
 def _rises(course: Sequence[float] | np.ndarray, *, rises_only: bool) -> float:

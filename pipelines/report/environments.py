@@ -48,8 +48,8 @@ def warning(records: Sequence[TrialRecord]) -> str:
         return ""
     counted = "; ".join(f"{count} on {kind or 'none of these'}" for kind, count in found.items())
     return (
-        f"These {len(records)} trials did not all run on the same: {counted}. Such trials differ in their last digits, "
-        "which training can enlarge, so a small difference across kinds may be due to that and not to the method."
+        f"Not all {len(records)} trials ran on the same: {counted}. Such trials differ in their last digits, which "
+        "training can enlarge, so a small difference across kinds may be due to that and not to the method."
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from dmf.training.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.report.printed.make import make_sheets
 from pipelines.report.printed.matching import Trials
 from pipelines.report.printed.sheet import Cell, Sheet, Unmade
-from pipelines.trials.finished import TrialRecord
+from pipelines.trials.record import TrialRecord
+from tests.support.grids import planned_trial
+from tests.support.records import record_of_planned
 from tests.support.report_trials import make_facts
 
 Scores = Mapping[str, Mapping[str, float]]
@@ -25,11 +26,9 @@ def record(test: Scores, validation: Scores | None = None, folder: Path = Path()
     """A finished trial of which only spec and scores are asked."""
     spec = TrialSpec(**{"seed": 0, **fields})
     told = {name: value for name, value in fields.items() if name not in ("seed", "split", "dataset")}
-    return TrialRecord(
-        folder=folder, identifier="0" * 16, configuration=repr(told), spec=spec, test=test, validation=validation or {},
-        confusion=np.zeros((2, 2), dtype=np.int64), diagnostics=(), environment={}, data_checksum="",
-        code_fingerprint="", code_version="", started="", seconds=1.0, epochs=2, best_epoch=1,
-    )  # fmt: skip
+    planned = planned_trial("0" * 16, repr(told), spec, folder.parent)
+    outcome = {"test": test, "validation": validation or {}, "epochs": 2, "best_epoch": 1}
+    return record_of_planned(dataclasses.replace(planned, folder=folder), **outcome)
 
 
 def fill(name: str, records: Sequence[TrialRecord], **facts: DataFacts) -> Sheet | Unmade:

@@ -15,9 +15,9 @@ from dmf.training.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedTrial
-from pipelines.trials.record import DONE, Start, TrialRecord
+from pipelines.trials.record import DONE, Start
 from tests.support.grids import planned_trial
-from tests.support.records import begun
+from tests.support.records import begun, record_of_planned
 
 SIDE = 64
 BASE = TrialSpec(
@@ -121,14 +121,10 @@ def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float, attempt: St
     summary |= {f"{name}@noise={level}": dict(summary[name]) for name in list(summary) for level in spec.test_noise}
     if "per_image" in summary:
         summary["per_image"] |= {"hd95": 30 * (1 - dice), "hausdorff": 40 * (1 - dice)}
-    record = TrialRecord(
-        **dict(trial.describe("s", "abc123")),
-        folder=folder,
+    record = record_of_planned(
+        trial,
         attempts=(attempt,),
-        seconds=12.5,
-        epochs=spec.epochs,
         best_epoch=spec.epochs - 2,
-        steps_per_epoch=10,
         test=summary,
         validation=_summary(dice + 0.01, 5),
         confusion=confusion,

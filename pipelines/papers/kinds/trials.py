@@ -25,6 +25,7 @@ from pipelines.papers.kinds.base import (
     title,
 )
 from pipelines.papers.shapes import area, irregularity
+from pipelines.trials.columns import ImageColumns
 
 
 class TrialKind(Kind):
@@ -187,7 +188,7 @@ def per_image(group: Group, metric: str) -> pd.Series:
     tables = [record.images for record in group.records]
     if any(metric not in table for table in tables):
         raise NotTested(f"the images of {group.configuration} have no score {metric}")
-    return pd.concat([table.set_index("image")[metric] for table in tables]).groupby(level=0).mean()
+    return pd.concat([table.set_index(ImageColumns.image)[metric] for table in tables]).groupby(level=0).mean()
 
 
 def shape_of(truth: Truth, name: Literal["area", "irregularity"]) -> pd.Series:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.core.console import StageError
 from pipelines.papers.described import Layout, PrintedTable, described
+from pipelines.report.environments import warning
 from pipelines.report.printed.best import fill_best
 from pipelines.report.printed.data import fill_images, fill_settings, no_trial_answers
 from pipelines.report.printed.matching import Trials
@@ -39,7 +41,12 @@ def make_sheets(names: Sequence[str], trials: Trials) -> list[Sheet | Unmade]:
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
         raise StageError(f"key `tables`: two tables have the number {twice[0]}. Name them in two studies.")
-    return [LAYOUTS[table.layout](table, trials) for table in tables]
+    mixed = [text for text in (warning(trials.records),) if text]
+    return [_noted(LAYOUTS[table.layout](table, trials), *mixed) for table in tables]
+
+
+def _noted(sheet: Sheet | Unmade, *notes: str) -> Sheet | Unmade:
+    return replace(sheet, notes=(*sheet.notes, *notes)) if isinstance(sheet, Sheet) else sheet
 
 
 def write_sheets(sheets: Iterable[Sheet | Unmade], folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from dmf.training.spec import TrialSpec
 from pipelines.papers.described import PrintedTable, described_tables
 from pipelines.report.data import DataFacts
-from pipelines.trials.finished import TrialRecord
+from pipelines.trials.record import TrialRecord
 
 ANY = "*"
 """In a list of preferences: whatever else there is."""

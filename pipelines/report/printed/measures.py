@@ -16,7 +16,8 @@ from dmf.models import build_model
 from dmf.training.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.report.printed.sheet import Measured
-from pipelines.trials.finished import TrialRecord
+from pipelines.trials.columns import EpochColumns
+from pipelines.trials.record import TrialRecord
 
 COSTS = ("gflops", "parameters")
 LOSS_VALUE = "loss_value"
@@ -90,4 +91,4 @@ def _score(record: TrialRecord, name: str) -> list[float]:
 
 def _loss_value(record: TrialRecord) -> float:
     table = record.epoch_table
-    return float(table.loc[table["epoch"] == record.best_epoch, "train_total"].iloc[0])
+    return float(table.loc[table[EpochColumns.epoch] == record.best_epoch, EpochColumns.train_total].iloc[0])

@@ -210,9 +210,8 @@ class TestLayouts:
         trial = record(per_image(0.6, 0.7), dataset="isic2018", epochs=8, batch_size=4)
         split = made("adaptexp-2", [trial])
         assert cell(split, ("ISIC 2018",), "Training images") == Cell("10", "1815", difference=-1805.0)
-        settings = made(
-            "adaptexp-3", [trial, dataclasses.replace(trial, spec=dataclasses.replace(trial.spec, epochs=9))]
-        )
+        longer = trial.model_copy(update={"spec": dataclasses.replace(trial.spec, epochs=9)})
+        settings = made("adaptexp-3", [trial, longer])
         assert cell(settings, ("Epochs",), "Value") == Cell("8; 9", "50")
         classes = ("glioma", "meningioma", "notumor", "pituitary")
         facts = dataclasses.replace(make_classified("brain_tumor_mri"), classes=classes)

@@ -15,26 +15,17 @@ from pipelines.sync import bring_level
 from pipelines.trials.columns import HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
 from pipelines.trials.mirror import BATCH, Mirror, tracking_uri
-from pipelines.trials.record import Description, TrialRecord
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
-from tests.support.grids import PREPARATION
-from tests.support.records import begun
+from tests.support.grids import planned_trial
+from tests.support.records import begun, record_of_planned
 
 STEPS_PER_EPOCH = 200
 
 
 SPEC = TrialSpec(dataset="phantom", seed=3, losses=("dice", "iou"), auxiliary=None)
 EPOCHS = 4
-DESCRIPTION = Description(
-    identifier="a1b2",
-    study="mine",
-    configuration="variance · focal",
-    spec=SPEC,
-    data_checksum="d" * 64,
-    preparation=PREPARATION,
-    code_fingerprint="c" * 12,
-    code_version="abc+changes",
-)
+PLANNED = planned_trial("a1b2", "variance · focal", SPEC, Path("trials") / "mine")
+DESCRIPTION = PLANNED.describe("mine", "abc123")
 
 
 @pytest.fixture
@@ -48,17 +39,10 @@ def trial(tmp_path: Path) -> Path:
     pd.DataFrame(history).to_parquet(folder / "history.parquet", index=False)
     epochs = {"epoch": range(EPOCHS), "train_total": 1.0, "val/dice": [0.1, 0.2, 0.4, 0.3]}
     pd.DataFrame(epochs).to_parquet(folder / "epochs.parquet", index=False)
-    record = TrialRecord(
-        **dict(DESCRIPTION),
-        folder=folder,
-        attempts=(begun(),),
-        seconds=1.0,
-        epochs=EPOCHS,
-        best_epoch=2,
+    record = record_of_planned(
+        PLANNED,
         steps_per_epoch=STEPS_PER_EPOCH,
         test={"reference": {"dice": 0.5}, "per_image": {"dice": 0.25}, "per_image@noise=0.1": {"dice": 0.125}},
-        validation={},
-        confusion=(),
         diagnostics=(Finding("weight_collapse", 7, "All weight on dice.", "dice"),),
     )
     (folder / "trial.json").write_text(record.to_json())
@@ -84,7 +68,7 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     assert some.items() < run.data.params.items()
     assert run.data.params.keys() == SPEC.to_dict().keys()
     assert run.data.tags["identifier"] == "a1b2"
-    assert run.data.tags["code_version"] == "abc+changes"
+    assert run.data.tags["code_version"] == "abc123"
     ran_on = {"torch": "2.15.0", "device": "CPU", "instruction_set": "AVX2", "precision": "fp32"}
     assert ran_on.items() < run.data.tags.items()
     assert run.data.tags["diagnostics.weight_collapse.dice"] == "All weight on dice."

@@ -9,7 +9,6 @@ MLflow server (driver and server are started again), and compares every record. 
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -34,10 +33,11 @@ from mlflow.tracking import MlflowClient
 from benchmarks.harness.measure import Stopwatch
 from benchmarks.harness.script import Results, benchmark, option
 from pipelines.trials.mirroring import bring_level
+from pipelines.trials.record import read_trial
 from tests.support.grids import LONG, finished, mirrored, start, store, tiny, wait_for, workers_of
 
 VICTIMS = ("worker", "driver", "server")
-CHANGES = ("started", "seconds", "attempts")
+CHANGES = {"seconds", "attempts"}
 """What trial.json may differ in: times, and how often the trial was begun."""
 
 
@@ -170,8 +170,7 @@ def differences(calm: Path, other: Path) -> list[str]:
     weights = [torch.load(folder / "model.pt") for folder in (calm, other)]
     if not all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0] | weights[1]):
         differing.append("model.pt")
-    described = [json.loads((folder / "trial.json").read_text()) for folder in (calm, other)]
-    if len({json.dumps({k: v for k, v in one.items() if k not in CHANGES}) for one in described}) > 1:
+    if len({read_trial(folder).model_dump_json(exclude=CHANGES) for folder in (calm, other)}) > 1:
         differing.append("trial.json")
     return differing
 
@@ -179,9 +178,7 @@ def differences(calm: Path, other: Path) -> list[str]:
 def find(folder: Path, calm: Path, chaos: Chaos, uri: str) -> dict[str, Any]:
     """What a disturbed run has lost, doubled or changed. All but the first two figures should be 0."""
     expected, found = set(finished(calm)), set(finished(folder))
-    attempts = {
-        name: json.loads((folder / "trials" / "tiny" / name / "trial.json").read_text())["attempts"] for name in found
-    }
+    attempts = [read_trial(folder / "trials" / "tiny" / name).attempts for name in found]
     changed = {
         name: lost
         for name in expected & found
@@ -196,7 +193,7 @@ def find(folder: Path, calm: Path, chaos: Chaos, uri: str) -> dict[str, Any]:
         wrong_points += points != list(zip(history["step"].tolist(), history["total"].tolist(), strict=True))
     return {
         "trials": len(found),
-        "resumed from an epoch": sum(any(one["after_epochs"] for one in each) for each in attempts.values()),
+        "resumed from an epoch": sum(any(one.after_epochs for one in each) for each in attempts),
         "lost": len(expected - found),
         "of unknown origin": len(found - expected),
         "written twice": len(chaos.rewritten),

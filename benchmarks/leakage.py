@@ -22,8 +22,9 @@ import pandas as pd
 from benchmarks.harness.script import Results, benchmark, option
 from pipelines.artifacts import arrays
 from pipelines.core.console import run_stage
-from pipelines.trials.finished import TrialRecord, read_trials
+from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import plan
+from pipelines.trials.record import TrialRecord
 from tune_spaces import load_study
 from tune_spaces.study import FOLDER
 

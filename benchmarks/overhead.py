@@ -8,7 +8,6 @@ epoch, one step. What the same trainings take in a plain loop is measured too; t
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from pipelines.grid.status import grid_status
 from pipelines.status import print_status
 from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.record import DONE
+from tests.support.records import record_of_planned
 from tune_spaces import Study
 
 SIDE, IMAGES = 16, 12
@@ -103,7 +103,7 @@ def cells_on_paper(root: Path, cells: int) -> dict[str, Any]:
 def pretend(trial: PlannedTrial) -> None:
     """What status reads of a finished trial."""
     trial.folder.mkdir(parents=True)
-    (trial.folder / DONE).write_text(json.dumps({"seconds": 1.0, "epochs": 1}))
+    (trial.folder / DONE).write_text(record_of_planned(trial).to_json())
 
 
 def measure(setting: Setting) -> Results:

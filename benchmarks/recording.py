@@ -26,9 +26,11 @@ from dmf.training.results import EpochReport
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial
 from pipelines.grid.attempt import SHARE
+from pipelines.trials.columns import HistoryColumns
 from pipelines.trials.mirror import BATCH, Mirror
 from pipelines.trials.record import epoch_row, step_rows
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
+from tests.support.grids import planned_trial
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def seconds_a_step(trial: Trial, turns: int) -> tuple[float, float]:
 
 def rows_of(report: EpochReport, first: int, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Per-step and per-epoch rows of so many epochs like this one."""
-    epochs, steps = range(first, first + number), len(report.steps["total"])
+    epochs, steps = range(first, first + number), len(report.steps[HistoryColumns.total])
     history = pd.concat([step_rows(report, epoch * steps).assign(epoch=epoch) for epoch in epochs])
     return history, pd.concat([pd.DataFrame([epoch_row(report)]).assign(epoch=epoch) for epoch in epochs])
 
@@ -90,18 +92,21 @@ def seconds_on_disk(trial: Trial, report: EpochReport, folder: Path, turns: int)
     return take_turns({"": save}, turns)[""].median
 
 
-def seconds_in_mlflow(report: EpochReport, folder: Path, turns: int, calls: int) -> tuple[float, float]:
+def seconds_in_mlflow(
+    spec: TrialSpec, report: EpochReport, folder: Path, turns: int, calls: int
+) -> tuple[float, float]:
     """An epoch's values through the mirror, which fills its requests, and one value through `log_metric`."""
     uri, results = f"sqlite:///{folder / 'mlflow.db'}", folder / "trials" / "recording"
     mirror, unfinished = Mirror("recording", uri), Unfinished(unfinished_folder(results / "a"))
-    steps = len(report.steps["total"])
-    description = {"identifier": "a", "configuration": "a", "steps_per_epoch": steps}
-    description["spec"] = {"dataset": "drawn", "seed": 0}
+    steps = len(report.steps[HistoryColumns.total])
+    description = planned_trial("a", "a", spec, results).describe("recording", "")
+    progress = Progress(steps_per_epoch=steps, description=description)
     together = -(-BATCH // (steps * len(report.steps)))
     taken = []
     for turn in range(turns + 1):
         unfinished.save({}, *rows_of(report, turn * together, together))
-        unfinished.write_progress(Progress(epochs_done=(turn + 1) * together, description=description))
+        progress.epochs_done = (turn + 1) * together
+        unfinished.write_progress(progress)
         with Stopwatch() as watch:
             mirror.level(results)
         taken.append(watch.seconds)
@@ -119,7 +124,7 @@ def measure(setting: Setting) -> Results:
     step, device = seconds_a_step(trial, setting.turns)
     with tempfile.TemporaryDirectory() as scratch:
         save = seconds_on_disk(trial, report, Path(scratch) / "disk", setting.turns)
-        mirrored, single = seconds_in_mlflow(report, Path(scratch), setting.turns, setting.calls)
+        mirrored, single = seconds_in_mlflow(trial.spec, report, Path(scratch), setting.turns, setting.calls)
     steps, values = trial.steps_per_epoch, len(report.steps)
     alone = device + seconds(lambda: step_rows(report, 0), setting.turns) / steps
     disk = min(save / steps, SHARE * step)

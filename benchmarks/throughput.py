@@ -34,7 +34,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.grid.inputs import load_inputs
 from pipelines.grid.run import run_grid
 from pipelines.trials.plan import plan
-from pipelines.trials.record import DONE
+from pipelines.trials.record import DONE, read_trial
 from tune_spaces import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,8 +94,7 @@ def run_platform(size: str, seeds: int, data: Path, precision: str = "bf16") -> 
         finished = sorted((trial.folder / DONE).stat().st_mtime for trial in planned)
         half = len(planned) // 2
         seconds = (finished[-1] - finished[half - 1]) / (len(planned) - half)
-        records = [json.loads((trial.folder / DONE).read_text()) for trial in planned]
-        dice = [record["summary"]["per_image"]["dice"] for record in records]
+        dice = [read_trial(trial.folder).test["per_image"]["dice"] for trial in planned]
         return {"seconds": seconds, "around": ended - started - seconds * len(planned), "dice": dice}
 
 

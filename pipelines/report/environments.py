@@ -36,8 +36,9 @@ def kinds(records: Sequence[TrialRecord]) -> Counter[str]:
     What a trial has no part in, such as the version of a library that its network does not use, is not held against
     it; a trial that went on in another environment is of both, one "then" the other.
     """
-    differing = _differing(records)
-    found = Counter(_words(record, differing) for record in records)
+    trials = {record.identifier: record for record in records}.values()  # a row may have those of another
+    differing = _differing(trials)
+    found = Counter(_words(record, differing) for record in trials)
     return Counter(dict(found.most_common()))
 
 
@@ -48,7 +49,7 @@ def warning(records: Sequence[TrialRecord]) -> str:
         return ""
     counted = "; ".join(f"{count} on {kind or 'none of these'}" for kind, count in found.items())
     return (
-        f"Not all {len(records)} trials ran on the same: {counted}. Such trials differ in their last digits, which "
+        f"Not all {found.total()} trials ran on the same: {counted}. Such trials differ in their last digits, which "
         "training can enlarge, so a small difference across kinds may be due to that and not to the method."
     )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from dmf.checks import require
+from dmf.checks import require, require_shape
 from dmf.training.seeding import derive_seed
 
 SPLITS = ("train", "val", "test")
@@ -26,12 +26,15 @@ class TrialData:
         targets: UInt8 class indices: (N, H, W) or (N, D, H, W) in segmentation, (N,) in classification.
         rows: for each split ("train", "val", "test") the Int64 row numbers that belong to it.
         classes: class names; their number is the network's number of outputs.
+        spacing: Float64 (N, H and W), the sides of each image's pixels in pixels of the original that it was resized
+            from; None where nothing was resized, or nobody knows. Distances are then told in those pixels, too.
     """
 
     images: UInt8[Tensor, "N C *spatial"] | UInt8[np.ndarray, "N C *spatial"]
     targets: UInt8[Tensor, " N *spatial"] | UInt8[np.ndarray, " N *spatial"]
     rows: dict[str, Int[Tensor, " n"]]
     classes: tuple[str, ...]
+    spacing: Float[np.ndarray, "N 2"] | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)
@@ -40,6 +43,8 @@ class TrialData:
         expected = f"of shape {(n, *spatial)} (segmentation) or {(n,)} (classification), like the images"
         fits = tuple(self.targets.shape) in ((n, *spatial), (n,))
         require(fits, "targets", tuple(self.targets.shape), expected)
+        if self.spacing is not None:
+            require_shape("spacing", self.spacing.shape, (n, 2))
         for split in SPLITS:
             if split not in self.rows or self.rows[split].numel() == 0:
                 raise ValueError(f"The split {split!r} holds no image; each of {', '.join(SPLITS)} needs at least one.")
@@ -68,9 +73,9 @@ class TrialData:
         """The whole of it as tensors on a device."""
         rows = {split: index.to(device) for split, index in self.rows.items()}
         if isinstance(self.images, Tensor) and isinstance(self.targets, Tensor):
-            return TrialData(self.images.to(device), self.targets.to(device), rows, self.classes)
+            return replace(self, images=self.images.to(device), targets=self.targets.to(device), rows=rows)
         images, targets = self.read(torch.arange(len(self.images)))
-        return TrialData(images.to(device), targets.to(device), rows, self.classes)
+        return replace(self, images=images.to(device), targets=targets.to(device), rows=rows)
 
 
 def require_size(data: TrialData, image_size: int) -> None:

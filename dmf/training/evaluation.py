@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,16 +86,26 @@ class Predictions:
         scores = {protocol: summarise(self.counts, protocol) for protocol in protocols_of(self.task)}
         return scores if self.soft is None else scores | {SOFT: summarise_soft(self.soft)}
 
-    def images(self) -> dict[str, Float[np.ndarray, " n"]]:
-        """Of each image: overlap metrics and `DISTANCES`; or `correct` (0 or 1) and the true class's `probability`."""
+    def images(self, spacing: Float[np.ndarray, "n 2"] | None = None) -> dict[str, Float[np.ndarray, " n"]]:
+        """Of each image: overlap metrics and `DISTANCES`; or `correct` (0 or 1) and the true class's `probability`.
+
+        With the `spacing` of each image's pixels, "<distance>_original" is measured in that unit, too.
+        """
         if self.probabilities is None:
             classes = self.counts.shape[1]
             distances = {name: of(self.classes, self.target, num_classes=classes) for name, of in DISTANCES.items()}
             values = per_image(self.counts) | distances
+            if spacing is not None:
+                values |= {f"{name}_original": self._each(of, spacing) for name, of in DISTANCES.items()}
         else:
             true = self.probabilities.gather(1, self.target[:, None].long())[:, 0]
             values = {"correct": (self.classes == self.target).double(), "probability": true}
         return {name: value.cpu().numpy() for name, value in values.items()}
+
+    def _each(self, distance: Callable[..., Tensor], spacing: Float[np.ndarray, "n 2"]) -> Float[Tensor, " n"]:
+        images = zip(torch.split(self.classes, 1), torch.split(self.target, 1), spacing.tolist(), strict=True)
+        classes = self.counts.shape[1]
+        return torch.cat([distance(*pair, sides, num_classes=classes) for *pair, sides in images])
 
     def confusion(self) -> Int[np.ndarray, "C C"]:
         """How many images (in segmentation, pixels) of class i (row) were taken for class j (column)."""

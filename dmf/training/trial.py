@@ -221,15 +221,17 @@ class Trial:
         with reproducible(trial_seed(self.spec, "test")):
             validation, tested = self.predict("val"), self.predict("test")
             noisy = {noise: self.predict("test", noise).summary() for noise in self.spec.test_noise}
-        images, test = tested.images(), tested.summary()
+        rows, spacing = self.data.rows["test"].cpu().numpy(), self.data.spacing
+        images, test = tested.images(None if spacing is None else spacing[rows]), tested.summary()
         if self.data.task == "segmentation":
-            test["per_image"] |= {name: float(images[name].mean()) for name in DISTANCES}
+            distances = (name for name in images if name.removesuffix("_original") in DISTANCES)
+            test["per_image"] |= {name: float(images[name].mean()) for name in distances}
         for noise, summary in noisy.items():
             test |= {f"{protocol}@noise={noise:g}": metrics for protocol, metrics in summary.items()}
         return TrialResult(
             test=test,
             validation=validation.summary(),
-            rows=self.data.rows["test"].cpu().numpy(),
+            rows=rows,
             images=images,
             predictions=tested.classes.cpu().numpy(),
             probabilities=None if tested.probabilities is None else tested.probabilities.cpu().numpy(),

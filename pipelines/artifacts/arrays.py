@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.core.console import StageError
@@ -99,13 +99,15 @@ class PreparedData:
     targets: UInt8[np.memmap, "N ..."]
 
     def digest(self, split: str, filtered: bool) -> str:
-        """SHA-256 over what a trial is given: its images and targets, the classes, and the rows of each side."""
+        """SHA-256 over what a trial is given: images, targets, classes, the rows of each side, the size of pixels."""
         digest = hashlib.sha256(json.dumps([self.meta.task, self.meta.classes]).encode())
         for name in ("filtered.npy" if filtered else "images.npy", "targets.npy"):
             digest.update(bytes.fromhex(self.meta.sha256[name]))
         for side, rows in self.rows(split).items():
             digest.update(f"{side} {len(rows)}".encode())
             digest.update(rows.astype("<i8").tobytes())
+        if (spacing := pixel_spacing(self.cases, self.meta.spatial)) is not None and self.meta.task == "segmentation":
+            digest.update(spacing.astype("<f8").tobytes())
         return digest.hexdigest()
 
     @property
@@ -119,6 +121,13 @@ class PreparedData:
             return split_rows(self.cases, split, self.meta.split.fractions)
         except ValueError as error:
             raise StageError(f"{self.directory / CASES}: {error}") from None
+
+
+def pixel_spacing(cases: pd.DataFrame, spatial: Sequence[int]) -> Float[np.ndarray, "N 2"] | None:
+    """Height and width of each image's pixels, in pixels of the original; None of volumes, which are not resized."""
+    if len(spatial) != 2:
+        return None
+    return cases[["height", "width"]].to_numpy(dtype=np.float64) / np.array(spatial)
 
 
 def split_rows(cases: pd.DataFrame, split: str, fractions: Sequence[float]) -> dict[str, Int[np.ndarray, " n"]]:

@@ -34,7 +34,8 @@ class Inputs:
         """The same for a trial, dealt as `split` says; it copies what it keeps, so that large sets stay shared."""
         dealt = arrays.split_rows(self.cases, split, self.fractions)
         rows = {side: torch.from_numpy(index) for side, index in dealt.items()}
-        return TrialData(self.images, self.targets, rows, self.classes)
+        spacing = arrays.pixel_spacing(self.cases, self.images.shape[2:])
+        return TrialData(self.images, self.targets, rows, self.classes, spacing)
 
 
 def images_read(spec: TrialSpec) -> Images:

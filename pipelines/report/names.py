@@ -36,6 +36,8 @@ _PRINTED = {
     "mittag_leffler": "Mittag-Leffler",
     "hd95": "HD95 (px)",
     "hausdorff": "HD (px)",
+    "hd95_original": "HD95 (original px)",
+    "hausdorff_original": "HD (original px)",
     "f1": "F1",
     "model_params": "Model parameters",
     "loss_params": "Loss parameters",

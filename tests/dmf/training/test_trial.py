@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from dmf.training.evaluation import Predictions
 from dmf.training.results import EpochReport, TrainingDiverged, TrialResult
 from dmf.training.trial import Trial, train
 from tests.support.toy import toy_data, toy_labels, toy_spec, toy_volumes
@@ -93,6 +97,27 @@ def test_a_result_keeps_every_test_image(data) -> None:
     assert result.predictions.shape == (6, 16, 16)
     assert {len(values) for values in result.images.values()} == {6}
     assert {"dice", "iou", "hd95", "hausdorff"} <= set(result.images)
+
+
+def test_distances_are_told_in_pixels_of_the_original_too() -> None:
+    """A pixel that stands for 3 rows and 2 columns: found 4 rows down and 3 columns on, it is sqrt(12² + 6²) away."""
+    logits = torch.zeros(2, 2, 8, 8)
+    logits[:, 0] = 1
+    target = torch.zeros(2, 8, 8, dtype=torch.uint8)
+    target[:, 1, 1] = 1
+    logits[:, 1, 5, 4] = 2
+    found = Predictions.of(logits, target).images(np.array([[3.0, 2.0], [1.0, 1.0]]))
+    assert found["hausdorff"].tolist() == [5, 5]
+    assert found["hausdorff_original"].tolist() == pytest.approx([math.hypot(12, 6), 5])
+
+
+def test_a_trial_measures_in_pixels_of_the_original_where_it_is_told_their_size(data) -> None:
+    told = train(toy_spec(epochs=1), dataclasses.replace(data, spacing=np.full((len(data.images), 2), 2.5)))
+    plain = train(toy_spec(epochs=1), data)
+    assert "hausdorff_original" not in plain.images
+    assert told.images["hausdorff_original"] == pytest.approx(2.5 * told.images["hausdorff"])
+    assert told.test["per_image"]["hd95_original"] == pytest.approx(2.5 * told.test["per_image"]["hd95"])
+    assert told.test["per_image"]["dice"] == plain.test["per_image"]["dice"]
 
 
 def test_a_result_tells_how_pixels_were_confused(data) -> None:

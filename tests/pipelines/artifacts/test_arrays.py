@@ -84,7 +84,7 @@ def test_a_split_is_looked_up_by_its_name(
     assert {side: index.tolist() for side, index in rows.items()} == {"train": train, "val": val, "test": test}
 
 
-@pytest.mark.parametrize("split", ["random", "fold:4", "fold:12", "fold", "fold:x", "image", "published"])
+@pytest.mark.parametrize("split", ["random", "fold:4", "fold:12", "fold", "fold:x", "random:x", "image", "published"])
 def test_a_split_that_a_data_set_does_not_have_is_named_with_those_that_it_has(root: Path, split: str) -> None:
     with pytest.raises(StageError) as caught:
         arrays.load(root, "tiny", SIZE).rows(split)

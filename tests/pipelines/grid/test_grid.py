@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.artifacts import arrays
 from pipelines.core.console import StageError
+from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import plan
 from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
@@ -59,7 +60,7 @@ def test_all_workers_train_even_if_trials_are_shorter_than_the_start_of_a_worker
 def test_trials_of_several_splits_share_the_arrays_and_test_on_their_own_rows(
     tmp_path: Path, prepared_phantom: Path
 ) -> None:
-    splits = ["default", "random", "fold:0", "fold:4"]
+    splits = ["default", "random", "random:3", "random:0:20-8-9", "fold:0", "fold:4"]
     grid = [{"weighting": "fixed", "auxiliary": None, "split": splits}]
     study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"split": "default"})
     planned = plan(study, prepared_phantom, tmp_path / "trials")
@@ -68,6 +69,22 @@ def test_trials_of_several_splits_share_the_arrays_and_test_on_their_own_rows(
     tested = {trial.spec.split: list(pd.read_parquet(trial.folder / "images.parquet")["image"]) for trial in planned}
     assert tested == {split: list(prepared.cases["image"].iloc[prepared.rows(split)["test"]]) for split in splits}
     assert not set(tested["fold:0"]) & set(tested["fold:4"])
+    assert len(tested["random:0:20-8-9"]) == 9
+
+
+def test_a_trial_that_must_come_out_as_another_is_trained_once_and_read_twice(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
+    grid = [{"weighting": ["mad", "bayesian"], "weighting_params": {"history_size": 3}}]
+    study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"weighting": "mad"})
+    planned = plan(study, prepared_phantom, tmp_path / "trials")
+    assert len(planned) == 1
+    assert run(study, prepared_phantom, tmp_path) == {}
+    mad, bayesian = read_trials(planned)
+    assert (mad.configuration, bayesian.configuration) == ("mad", "bayesian")
+    assert (mad.identifier, mad.test) == (bayesian.identifier, bayesian.test)
+    assert "trained once" in bayesian.shared
+    assert not mad.shared
 
 
 def test_trials_of_several_sizes_read_the_arrays_of_their_own(tmp_path: Path, prepared_phantom: Path) -> None:

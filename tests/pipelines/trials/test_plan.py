@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.core.console import StageError
+from pipelines.datasets.catalogue import find_entries, load_catalogue
+from pipelines.datasets.preparation import spatial_shape
+from pipelines.datasets.readers.parts import Patches
 from pipelines.trials.plan import plan
 from tests.support.grids import tiny
+from tune_spaces import load_study, study_names
 
 SIZES = [{"weighting": "fixed", "auxiliary": None, "image_size": [16, 24]}]
 
@@ -36,3 +40,18 @@ def test_an_identifier_does_not_change_because_another_size_was_prepared_too(
     twice = plan(tiny(tmp_path, grid=SIZES, baseline={"image_size": 16}), both, tmp_path)
     assert len({trial.identifier for trial in twice}) == len(twice) == 4
     assert len({trial.data_checksum for trial in twice}) == 2
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_patches_have_the_size_of_the_studies_that_train_on_them(name: str) -> None:
+    study = load_study(name)
+    for entry in find_entries(study.datasets, Path("nowhere")):
+        for size in study.image_sizes(entry.name):
+            assert spatial_shape(entry, size)[-2:] == (size, size)
+
+
+def test_patches_of_another_size_are_refused_with_what_to_do() -> None:
+    """Patches of volumes are not resized; a picture of any data set is."""
+    entry = load_catalogue()["brats2018"].model_copy(update={"volume": Patches(cut="patches", size=(4, 32, 48))})
+    with pytest.raises(StageError, match=r"patches of 4 x 32 x 48 voxels .* `image_size` is 32\. Let it be"):
+        spatial_shape(entry, 32)

@@ -12,9 +12,7 @@ from pipelines.report.layout import repeats_text
 from pipelines.report.names import printed
 from pipelines.report.printed.filling import Column, Filling, Key
 from pipelines.report.printed.matching import Slot, Trials
-from pipelines.report.printed.sheet import Cell, Line, Sheet, Unmade
-
-EMPTY = Cell()
+from pipelines.report.printed.sheet import Line, Sheet, Unmade
 
 
 def fill_pivot(table: PrintedTable, trials: Trials) -> Sheet | Unmade:
@@ -40,7 +38,7 @@ def finish(filled: Filling, rows: Sequence[Key], columns: Sequence[Column]) -> S
     missing = [_slot_name(filled, slot) for slot, place in filled.places.items() if not place.ours]
     if all(line.quoted for line in lines):
         return Unmade(table.name, table.number, _why(missing, left_out))
-    shown = [place for place in range(len(columns)) if any(line.cells[place] != EMPTY for line in lines)]
+    shown = [place for place in range(len(columns)) if any(not line.cells[place].empty for line in lines)]
     return Sheet(
         name=table.name,
         number=table.number,

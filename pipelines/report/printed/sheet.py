@@ -52,6 +52,11 @@ class Cell:
     breaks: tuple[Break, ...] = ()
 
     @property
+    def empty(self) -> bool:
+        """Whether it shows neither ours nor theirs. (Equality would not say so: no number equals none.)"""
+        return not (self.ours or self.theirs)
+
+    @property
     def checks(self) -> tuple[str, ...]:
         """Names of the identities that the printed value breaks, each once."""
         return tuple(dict.fromkeys(one.check for one in self.breaks))

@@ -134,6 +134,7 @@ def test_wrong_names_and_parameters_say_what_is_expected(name: str, params: dict
         build_model(name, 1, 2, **params)
 
 
+@pytest.mark.slow
 def test_nothing_beyond_torch_and_numpy_is_imported() -> None:
     script = (
         "import sys, dmf.models, dmf.metrics; print(*{'timm', 'segmentation_models_pytorch', 'scipy'} & {*sys.modules})"

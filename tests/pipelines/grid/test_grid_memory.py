@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import resource, sys, torch
 from pipelines.grid.memory import keep_freed_memory
@@ -25,6 +27,7 @@ def page_faults(mode: str) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+@pytest.mark.slow
 def test_tensors_that_come_and_go_are_mapped_once() -> None:
     left = page_faults("leave")
     assert left > 100_000, "the test would show nothing: this C library keeps memory by itself"

@@ -69,6 +69,7 @@ def test_files_of_the_report(found: list[Verdict], tmp_path: Path) -> None:
     assert r"MAD \textbar{} 100 \% better \& more." in to_latex(found)
 
 
+@pytest.mark.slow
 class TestCommand:
     @pytest.fixture
     def study(self, tmp_path: Path) -> Study:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dmf.models import build_model
-from pipelines.report.printed.sheet import Cell, Measured, Unmade
+from pipelines.report.printed.sheet import Measured, Unmade
 from pipelines.report.printed.writers import sheet_to_markdown
 from tests.support.printed_tables import ALONE, SMALL, cell, fill, made, per_image, record
 from tests.support.report_trials import make_classified
@@ -209,10 +209,13 @@ class TestLayouts:
     def test_images_settings_and_surveys(self) -> None:
         trial = record(per_image(0.6, 0.7), dataset="isic2018", epochs=8, batch_size=4)
         split = made("adaptexp-2", [trial])
-        assert cell(split, ("ISIC 2018",), "Training images") == Cell("10", "1815", difference=-1805.0)
+        images = cell(split, ("ISIC 2018",), "Training images")
+        assert (images.ours, images.theirs, images.difference) == ("10", "1815", -1805.0)
         longer = trial.model_copy(update={"spec": dataclasses.replace(trial.spec, epochs=9)})
         settings = made("adaptexp-3", [trial, longer])
-        assert cell(settings, ("Epochs",), "Value") == Cell("8; 9", "50")
+        epochs = cell(settings, ("Epochs",), "Value")
+        assert (epochs.ours, epochs.theirs) == ("8; 9", "50")
+        assert math.isnan(epochs.difference)
         classes = ("glioma", "meningioma", "notumor", "pituitary")
         facts = dataclasses.replace(make_classified("brain_tumor_mri"), classes=classes)
         counted = made("loss_fusion-2", [record({}, dataset="brain_tumor_mri")], brain_tumor_mri=facts)

@@ -141,6 +141,7 @@ class TestFiles:
         assert r"\textsuperscript{a}" in sheet_to_latex(sheet)
         assert "94.00 ± 1.00<br>*93.30 ± 0.91<sup>a</sup> (+1.1)*" in sheet_to_markdown(sheet)
 
+    @pytest.mark.slow
     def test_a_report_has_them_on_its_page_and_typesets_them(self, tmp_path: Path) -> None:
         facts = make_facts()
         specs = [spec for spec in paper_specs(seeds=2) if spec.weighting in ("mad", "fixed")]

@@ -22,6 +22,8 @@ from pipelines.trials.finished import read_trials
 from tests.support.report_trials import BASE, make_classified, make_facts, plan_trials, write_trials
 from tune_spaces.expand import Cell
 
+pytestmark = pytest.mark.slow
+
 STUDY = StudyFacts("s", "A study", [])
 PAIR = (("mad", "cb_dice"), ("fixed", None))
 

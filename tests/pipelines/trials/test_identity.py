@@ -94,6 +94,7 @@ def mutated(text: str, name: str) -> str:
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spec",
     [

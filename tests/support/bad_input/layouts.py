@@ -16,21 +16,27 @@ from tests.support.layouts import build, mask, matlab, picture, volume
 Spoil = Callable[[Path], object]
 
 
+def the(root: Path, pattern: str) -> Path:
+    """The one file or folder that fits: what is met first among several depends on the version of Python."""
+    (path,) = root.rglob(pattern)
+    return path
+
+
 def delete(name: str) -> Spoil:
     """A file is missing."""
-    return lambda root: next(root.rglob(name)).unlink()
+    return lambda root: the(root, name).unlink()
 
 
 def move(name: str) -> Spoil:
     """A folder has another name."""
-    return lambda root: next(root.rglob(name)).rename(root / f"moved {name}")
+    return lambda root: the(root, name).rename(root / f"moved {name}")
 
 
 def rewrite(name: str, old: str, new: str) -> Spoil:
     """A table says something else."""
 
     def change(root: Path) -> None:
-        path = next(root.rglob(name))
+        path = the(root, name)
         path.write_text(path.read_text().replace(old, new))
 
     return change
@@ -40,7 +46,7 @@ def cut(name: str) -> Spoil:
     """A file was not copied to its end."""
 
     def change(root: Path) -> None:
-        path = next(root.rglob(name))
+        path = the(root, name)
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
 
     return change
@@ -54,7 +60,12 @@ def unlisted(root: Path) -> None:
 
 BRATS, PICAI = "Brats18_TCIA_9_1", "10001_1000001"
 NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
-    ("image deleted", "busc", delete("benign2.png"), ("masks/benign2.png: a mask without its image", "Fetch it again")),
+    (
+        "image deleted",
+        "busc",
+        delete("images/benign2.png"),
+        ("masks/benign2.png: a mask without its image", "Fetch it again"),
+    ),
     (
         "name without a label",
         "busc",
@@ -64,7 +75,7 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
     (
         "second mask",
         "busc",
-        lambda root: mask(next(root.rglob("masks")) / "benign1.bmp"),
+        lambda root: mask(the(root, "masks") / "benign1.bmp"),
         ("masks/benign1.", "a second mask beside benign1.", "Remove one of them"),
     ),
     ("no folder of images", "bus_synthetic", move("images"), ("expected one such folder. Found none. Fetch",)),
@@ -182,7 +193,7 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
     (
         "mask of another size",
         "crack_forest",
-        lambda root: matlab(next(root.rglob("101.mat")), np.ones((3, 4))),
+        lambda root: matlab(the(root, "101.mat"), np.ones((3, 4))),
         ("101.mat: the mask has 3 x 4 pixels", "Replace the mask or remove the case"),
     ),
     ("mask cut short", "crack_forest_patches", cut("001.mat"), ("001.mat: no MATLAB file with groundTruth", "Replace")),

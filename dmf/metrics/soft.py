@@ -27,6 +27,10 @@ def soft_sums(
 
     Returns:
         Float64.
+
+    >>> target = torch.tensor([[[0, 0], [0, 1]]])  # an undecided network says 0.5 of every pixel and class
+    >>> soft_sums(torch.zeros(1, 2, 2, 2), target).tolist()
+    [[[1.5, 1.0, 3.0], [0.5, 1.0, 1.0]]]
     """
     probabilities, target = logits.float().sigmoid().flatten(2), target.flatten(1)
     sums = []
@@ -52,6 +56,10 @@ def summarise_soft(sums: Float[Tensor, "B C 3"]) -> dict[str, float]:
 
     Source: Islam et al., arXiv 2407.09828, by what their code does (sigmoid of each channel, squared denominator); the
     paper names it Dice and IoU.
+
+    >>> sums = torch.tensor([[[1.5, 1.0, 3.0], [0.5, 1.0, 1.0]]])  # Dice 2 (1.5) / 4 and 2 (0.5) / 2, their mean
+    >>> summarise_soft(sums)["dice"]
+    0.625
     """
     common, both = sums[..., COMMON], sums[..., SQUARES] + sums[..., TRUE]
     there = sums[..., TRUE] > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -63,7 +64,25 @@ class First(Kind):
         return max(groups, key=lambda group: mean_of(group, lambda record: -quantity.value(record)))
 
 
-class Equivalent(Kind):
+class DatasetKind(Kind):
+    """A cell of each data set and score, from all configurations together."""
+
+    ours: dict[str, object] = Field(default_factory=dict)
+
+    def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
+        chosen = evidence.where(self.ours)
+        return [
+            self.cell(chosen.where({"dataset": dataset}).groups(), quantity)
+            for quantity in quantities
+            for dataset in chosen.datasets
+        ]
+
+    @abstractmethod
+    def cell(self, groups: Sequence[Group], quantity: Quantity) -> Cell:
+        """The cell of the configurations of one data set."""
+
+
+class Equivalent(DatasetKind):
     """The choice is minor: all configurations lie within so many pooled standard deviations of each other.
 
     A cell a data set and score. Supported if the 95 % interval of every paired difference lies inside the margin;
@@ -73,17 +92,8 @@ class Equivalent(Kind):
 
     kind: Literal["equivalent"]
     within: float = Field(gt=0)
-    ours: dict[str, object] = Field(default_factory=dict)
 
-    def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
-        chosen = evidence.where(self.ours)
-        return [
-            self._cell(chosen.where({"dataset": dataset}).groups(), quantity)
-            for quantity in quantities
-            for dataset in chosen.datasets
-        ]
-
-    def _cell(self, groups: Sequence[Group], quantity: Quantity) -> Cell:
+    def cell(self, groups: Sequence[Group], quantity: Quantity) -> Cell:
         scores = _matrix(groups, quantity)
         n, count = scores.shape
         label = f"{quantity.name}, {groups[0].dataset}: range of {count} configurations"
@@ -115,24 +125,15 @@ class Equivalent(Kind):
         )
 
 
-class Anova(Kind):
+class Anova(DatasetKind):
     """The choice matters: repeated-measures ANOVA over configurations, Greenhouse-Geisser corrected, p below .05.
 
     A cell a data set and score; the effect is F. It never contradicts: no difference found is not no difference.
     """
 
     kind: Literal["anova"]
-    ours: dict[str, object] = Field(default_factory=dict)
 
-    def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
-        chosen = evidence.where(self.ours)
-        return [
-            self._cell(chosen.where({"dataset": dataset}).groups(), quantity)
-            for quantity in quantities
-            for dataset in chosen.datasets
-        ]
-
-    def _cell(self, groups: Sequence[Group], quantity: Quantity) -> Cell:
+    def cell(self, groups: Sequence[Group], quantity: Quantity) -> Cell:
         scores = _matrix(groups, quantity)
         n, k = scores.shape
         label = f"{quantity.name}, {groups[0].dataset}: F of {k} configurations"

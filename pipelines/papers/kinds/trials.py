@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -39,8 +40,9 @@ class TrialKind(Kind):
             raise NotTested(f"no configuration has {described(self.ours)}")
         return [self.cell(group, quantity) for quantity in quantities for group in groups]
 
+    @abstractmethod
     def cell(self, group: Group, quantity: Quantity) -> Cell:
-        raise NotImplementedError
+        """The cell of one configuration."""
 
 
 class Bounded(TrialKind):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy import ndimage
 
+from pipelines.artifacts.manifest import MANIFEST
 from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError
 from pipelines.core.parallel import threaded
@@ -20,7 +21,12 @@ from pipelines.datasets.cases import case_image, case_mask, check_case
 from pipelines.datasets.duplicates import SIDE, thumbnail
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import Case
+from pipelines.datasets.readers.folders import PICTURES, files_in, suffix_of
+from pipelines.datasets.readers.images import stored
 from pipelines.pages.slices import flat
+
+DETACHED = ".mhd"
+"""A volume's header whose voxels lie in a file beside it."""
 
 MANY_VALUES = 8
 """A mask with more distinct values than this is said to have "many"."""
@@ -66,6 +72,7 @@ class CaseFacts:
         mode: How the image is stored: the picture's mode, or `file` if it is no picture.
         size: Height and width, or depth, height and width.
         channels: After decoding: 1 for grey.
+        repeated: Whether it has several channels, and all of them are the same: a grey image stored in colour.
         mask: None for a case without masks.
     """
 
@@ -75,6 +82,7 @@ class CaseFacts:
     mode: str
     size: tuple[int, ...]
     channels: int
+    repeated: bool
     mask: MaskFacts | None
 
 
@@ -86,11 +94,13 @@ class Looked:
         facts: Of each case that can be used, sorted by name.
         thumbnails: One for each of them.
         problems: What is wrong with the others, by name.
+        unused: Names of files beside the images and masks that no case is made of, by suffix.
     """
 
     facts: Sequence[CaseFacts]
     thumbnails: UInt8[np.ndarray, "N 96 96"]
     problems: dict[str, str]
+    unused: dict[str, list[str]]
 
 
 def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
@@ -119,7 +129,19 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
         facts=[facts for facts in seen if isinstance(facts, CaseFacts)],
         thumbnails=thumbnails if len(good) == len(cases) else thumbnails[good],
         problems={case.name: text for case, text in zip(cases, seen, strict=True) if isinstance(text, str)},
+        unused=unused_files(raw, cases),
     )
+
+
+def unused_files(raw: Path, cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Names of the files in the cases' folders that no case is made of, by suffix, the most frequent first."""
+    used = {path for case in cases for path in (*case.files, *case.masks)}
+    headers = {path.with_suffix("") for path in used if path.suffix.lower() == DETACHED}
+    found: dict[str, list[str]] = {}
+    for path in (path for folder in sorted({path.parent for path in used}) for path in files_in(raw, folder, ("",))):
+        if path not in used and path.with_suffix("") not in headers and path.name != MANIFEST:
+            found.setdefault(suffix_of(path).lower(), []).append(path.as_posix())
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def _look_at_case(
@@ -136,6 +158,7 @@ def _look_at_case(
         mode=_stored(raw / case.image).mode,
         size=size,
         channels=1 if image.ndim == spatial else image.shape[-1],
+        repeated=image.ndim > spatial and image.shape[-1] > 1 and bool((image == image[..., :1]).all()),
         mask=None if mask is None else _mask_facts([raw / path for path in case.masks], mask, len(entry.classes)),
     )
     return facts, thumbnail(flat(image, spatial))
@@ -158,11 +181,10 @@ def _mask_facts(paths: Sequence[Path], mask: UInt8[np.ndarray, "*spatial"], clas
 
 def _stored(path: Path, *, values: bool = False) -> MaskFile:
     """Mode of a picture and, if asked for, the values in it; other files are the reader's to understand."""
-    try:
-        with Image.open(path) as picture:
-            return MaskFile(picture.mode, _values(picture) if values else ())
-    except UnidentifiedImageError:
+    if not path.name.lower().endswith(PICTURES):
         return MaskFile("".join(path.suffixes[-2:]).lstrip(".") or "file", ())
+    with stored(path) as picture:
+        return MaskFile(picture.mode, _values(picture) if values else ())
 
 
 def _values(picture: Image.Image) -> tuple[str, ...]:

@@ -63,6 +63,14 @@ def findings(summary: Summary) -> list[str]:
     found = []
     if summary.problems:
         found.append(f"{_count(summary.problems, 'case')} cannot be used; the list is below.")
+    if summary.unused:
+        kinds = (f"{len(names)} {suffix or 'without suffix'} ({names[0]})" for suffix, names in summary.unused.items())
+        found.append(f"Files beside the images that are not used: {', '.join(kinds)}.")
+    if summary.repeated:
+        found.append(
+            f"{summary.repeated} of {summary.images} images are grey, stored in several equal channels. "
+            "`channels: 1` reads them as grey; with 3, the filter takes every step of grey for three times as large."
+        )
     if summary.across_labels:
         found.append(
             f"{_count(summary.across_labels, 'group')} of near duplicates {_have(summary.across_labels)} several "

@@ -18,6 +18,7 @@ from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import FILE_SEPARATOR, Case
 from pipelines.datasets.readers.folders import composed, found_in
 from pipelines.datasets.readers.images import load_image, picture_size, size_text
+from pipelines.datasets.readers.laid_out import read_layout
 from pipelines.datasets.readers.masks import load_mask, matlab_size
 from pipelines.datasets.readers.parts import cut_out, parts_of
 from pipelines.datasets.readers.registry import READERS
@@ -29,7 +30,10 @@ def find_cases(entry: DatasetEntry, root: Path) -> list[Case]:
     remedy = f"Fetch it with `python -m pipelines.fetch --dataset {entry.name}`."
     if not root.is_dir():
         raise StageError(f"{root}: no such folder. {remedy}")
-    cases = [case for case in READERS[entry.reader].find(root, entry.labels) if case.label in entry.labels]
+    if entry.layout:
+        cases = read_layout(root, entry.labels, entry.layout)
+    else:
+        cases = [case for case in READERS[entry.reader].find(root, entry.labels) if case.label in entry.labels]
     if entry.sides:
         cases = [case for case in cases if case.official_split in entry.sides]
     if entry.at_most:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pipelines.datasets.readers.layout import Layout
 from pipelines.datasets.readers.parts import VolumeCut
 from pipelines.datasets.readers.registry import READERS
 from pipelines.datasets.sources import Local, Source
@@ -30,6 +31,7 @@ class DatasetEntry(StrictModel):
     labels: Names
     channels: int = Field(ge=1, le=8)
     reader: str
+    layout: Layout | None = None
     volume: VolumeCut | None = None
     patient: str | None = None
     sides: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1, strict=False)] | None = None

@@ -42,6 +42,6 @@ def read_beside(
                 masks[image].append(path)
         for image, its_masks in masks.items():
             if not its_masks:
-                raise without_mask(root / image, Path(f"{image.stem}_mask"), [])
+                raise without_mask(root, image, image.with_name(f"{image.stem}_mask"), [])
             cases.append(Case(image, tuple(its_masks), label, patient(image.stem) if patient else None))
     return cases

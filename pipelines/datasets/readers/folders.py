@@ -140,19 +140,19 @@ def paired(
     for image in files_in(root, images, suffixes[0]):
         stem = mask_of(stem_of(image))
         if stem not in named:
-            raise without_mask(root / image, masks / stem, [path.name for path in named.values()])
+            raise without_mask(root, image, masks / stem, [path.name for path in named.values()])
         pairs.append((image, named.pop(stem)))
     if named:
         raise without_image(root / min(named.values()), images)
     return pairs
 
 
-def without_mask(image: Path, mask: Path, others: Sequence[str]) -> StageError:
-    """What to say of an image whose mask, expected at `mask` without a suffix, is not there; `others` are left."""
-    near = get_close_matches(mask.name, others, 1)
-    found = f" The nearest name there is {near[0]}." if near else f" {found_in(image.parents[0])}" if not others else ""
+def without_mask(root: Path, image: Path, mask: Path, others: Sequence[str]) -> StageError:
+    """What to say of an image whose mask, expected at `mask` and any suffix, is not there; `others` have no image."""
+    near = [name for name in others if mask.name in name] or get_close_matches(mask.name, others, 1)
+    found = f"The nearest name is {near[0]}." if near else found_in((root / mask).parent)
     return StageError(
-        f"{image}: an image without its mask {mask}.{found} Add or rename the mask, or move the image elsewhere."
+        f"{root / image}: an image without its mask {mask}. {found} Add or rename the mask, or move the image."
     )
 
 

@@ -108,6 +108,22 @@ def test_a_page_that_is_a_smaller_copy_is_no_page_but_one_that_is_not_is(tmp_pat
         load_image(tmp_path / "two.tif")
 
 
+@pytest.mark.parametrize(("mode", "expected"), [("LA", 90), ("RGBA", [90, 90, 90])])
+def test_what_is_transparent_is_laid_over_black(tmp_path: Path, mode: str, expected: object) -> None:
+    """By hand: a grey of 180 with alpha 0, 128 and 255; 180 * 128 / 255 = 90."""
+    seen = Image.fromarray(np.full((1, 3), 180, np.uint8)).convert(mode)
+    seen.putalpha(Image.fromarray(np.array([[0, 128, 255]], np.uint8)))
+    seen.save(tmp_path / "a.png")
+    picture = load_image(tmp_path / "a.png")
+    assert picture[0, 1].tolist() == expected
+    assert (picture[0, 0].max(), picture[0, 2].min()) == (0, 180)
+
+
+def test_so_is_a_colour_that_stands_for_nothing(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[7, 8]], np.uint8)).save(tmp_path / "a.png", transparency=7)
+    assert load_image(tmp_path / "a.png").tolist() == [[0, 8]]
+
+
 @pytest.mark.parametrize("suffix", PICTURES)
 def test_files_of_every_suffix_become_cases(tmp_path: Path, suffix: str) -> None:
     """Of 24 pictures none is left out because of what it is called."""

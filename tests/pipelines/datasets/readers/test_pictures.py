@@ -16,6 +16,7 @@ from pipelines.datasets.readers.folders import PICTURES
 from pipelines.datasets.readers.images import load_image, picture_size
 from tests.support.formats import NEW_SUBFILE_TYPE, colour, grey, pages, pictures, stored, turned
 from tests.support.layouts import make_entry
+from tests.support.mutations import mutated
 
 SEGMENTED = make_entry("image_mask_folders", ["lesion"], ["background", "lesion"], channels=1)
 
@@ -170,28 +171,6 @@ def test_more_pixels_than_can_be_meant_are_counted_before_they_are_decoded(
     monkeypatch.setattr(images, "MOST_PIXELS", 239)
     with pytest.raises(StageError, match=r"a\.png: 12 x 20 pixels .* at most 239 in all. Cut it"):
         load_image(write(tmp_path / "a.png", stored(grey(), "PNG")))
-
-
-def mutated(content: bytes, chance: random.Random) -> bytes:
-    """A file cut short, with bytes changed, doubled, left out, or with a number of its header made large."""
-    changed = bytearray(content)
-    for _ in range(chance.randint(1, 2)):
-        place = chance.randrange(len(changed)) if chance.random() < 0.5 else chance.randrange(min(64, len(changed)))
-        match chance.randrange(6):
-            case 0:
-                del changed[max(1, place) :]
-            case 1:
-                changed[place] = chance.randrange(256)
-            case 2:
-                changed[place : place + 4] = chance.choice([b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\0\0"])
-            case 3:
-                del changed[place : place + chance.randint(1, 16)]
-                changed = changed or bytearray(1)
-            case 4:
-                changed[place:place] = changed[place : place + chance.randint(1, 32)]
-            case _:
-                changed[place] ^= 1 << chance.randrange(8)
-    return bytes(changed)
 
 
 @pytest.mark.slow

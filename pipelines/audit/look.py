@@ -13,13 +13,13 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
-from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError
 from pipelines.core.parallel import threaded
-from pipelines.datasets.cases import case_image, case_mask, check_case
+from pipelines.datasets.cases import case_image, case_mask, case_padding, check_case
 from pipelines.datasets.duplicates import SIDE, thumbnail
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import Case
+from pipelines.datasets.readers.volume_files import stored_checksum
 from pipelines.pages.slices import flat
 
 MANY_VALUES = 8
@@ -61,11 +61,13 @@ class CaseFacts:
 
     Attributes:
         case: Which files it is made of.
-        sha256: Of the image's file, the first if there are several; parts of one file share it.
+        sha256: Of the image's file, the first if there are several, with the voxels that it points to; parts of one
+            file share it.
         pixels: SHA-256 of the decoded pixels and their shape.
         mode: How the image is stored: the picture's mode, or `file` if it is no picture.
         size: Height and width, or depth, height and width.
         channels: After decoding: 1 for grey.
+        padding: Share of a volume's values that is no number.
         mask: None for a case without masks.
     """
 
@@ -75,6 +77,7 @@ class CaseFacts:
     mode: str
     size: tuple[int, ...]
     channels: int
+    padding: float
     mask: MaskFacts | None
 
 
@@ -103,7 +106,7 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
     @functools.cache
     def checksum(path: Path) -> str:
         """Parts of one volume ask for its checksum again and again."""
-        return file_checksum(raw / path)
+        return stored_checksum(raw / path)
 
     def look(index: int) -> CaseFacts | str:
         try:
@@ -136,6 +139,7 @@ def _look_at_case(
         mode=_stored(raw / case.image).mode,
         size=size,
         channels=1 if image.ndim == spatial else image.shape[-1],
+        padding=case_padding(entry, raw, case),
         mask=None if mask is None else _mask_facts([raw / path for path in case.masks], mask, len(entry.classes)),
     )
     return facts, thumbnail(flat(image, spatial))

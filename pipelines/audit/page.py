@@ -95,6 +95,11 @@ def findings(summary: Summary) -> list[str]:
             f"({summary.agreement.pairs} pairs): a Dice of {summary.agreement.median_dice:.2f} is what one annotation "
             "reaches on another."
         )
+    if summary.padded:
+        found.append(
+            f"{_count(summary.padded, 'volume')} with values that are no number (at most "
+            f"{max(summary.padded.values()):.2%} of one): padding, left out of the percentiles and 0 in the arrays."
+        )
     for cases, text in (
         (summary.empty, "without any annotated pixel"),
         (summary.multi_part, "of several separate parts"),
@@ -106,7 +111,7 @@ def findings(summary: Summary) -> list[str]:
     return found
 
 
-def _count(items: Sequence[object] | Mapping[str, str], noun: str) -> str:
+def _count(items: Sequence[object] | Mapping[str, object], noun: str) -> str:
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 

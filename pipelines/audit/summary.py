@@ -13,6 +13,7 @@ import numpy as np
 from pipelines.audit.agreement import Agreement, mask_agreement
 from pipelines.audit.audit import Audit
 from pipelines.audit.look import CaseFacts
+from pipelines.datasets.readers.case import join_paths
 
 LADDER = (0.95, 0.96, 0.97, 0.98, 0.99, 0.999)
 """Similarities at which pairs are counted, as far as they were searched for."""
@@ -38,6 +39,7 @@ class Summary:
     Attributes:
         counts: By label, then by the publisher's split (`all` where there is none).
         sizes, modes, channels, mask_modes, mask_values: How often each was found.
+        padded: Files of volumes with values that are no number, and the share of those.
         empty, multi_part, at_border, many_files: Names of cases by what is noteworthy about their mask.
         shared_masks: Groups of cases that are no duplicates but have the same mask, pixel by pixel; empty masks aside.
         areas: Percentiles of the annotated share by label, see PERCENTILES; classes: mean share of each class.
@@ -58,6 +60,7 @@ class Summary:
     channels: Mapping[str, int]
     mask_modes: Mapping[str, int]
     mask_values: Mapping[str, int]
+    padded: Mapping[str, float]
     empty: Sequence[str]
     multi_part: Sequence[str]
     at_border: Sequence[str]
@@ -106,6 +109,7 @@ def summarise(audit: Audit) -> Summary:
         channels=_tally(str(fact.channels) for fact in facts),
         mask_modes=_tally(file.mode for file in files),
         mask_values=_tally("; ".join(file.values) for file in files if file.values),
+        padded={join_paths(fact.case.files): round(fact.padding, 6) for fact in facts if fact.padding},
         empty=[fact.case.name for fact in masked if fact.mask and fact.mask.area == 0],
         multi_part=[fact.case.name for fact in masked if fact.mask and fact.mask.parts > 1],
         at_border=[fact.case.name for fact in masked if fact.mask and fact.mask.at_border],

@@ -20,7 +20,14 @@ from pipelines.datasets.readers.images import load_image, picture_size, size_tex
 from pipelines.datasets.readers.masks import load_mask, matlab_size
 from pipelines.datasets.readers.parts import cut_out, parts_of
 from pipelines.datasets.readers.registry import READERS
-from pipelines.datasets.readers.volumes import is_volume, load_volume, load_volume_mask, volume_size
+from pipelines.datasets.readers.volume_files import is_volume
+from pipelines.datasets.readers.volumes import (
+    check_volumes,
+    load_volume,
+    load_volume_mask,
+    volume_padding,
+    volume_size,
+)
 
 
 def find_cases(entry: DatasetEntry, root: Path) -> list[Case]:
@@ -75,6 +82,12 @@ def case_image(entry: DatasetEntry, root: Path, case: Case) -> UInt8[np.ndarray,
     else:
         image = load_image(paths[0]) if len(paths) == 1 else np.dstack([load_image(path) for path in paths])
     return cut_out(image, case.part)
+
+
+def case_padding(entry: DatasetEntry, root: Path, case: Case) -> float:
+    """Which share of a volume's values is no number, and so was left out of its percentiles; 0 of pictures."""
+    paths = [root / path for path in case.files]
+    return volume_padding(paths, READERS[entry.reader].grid, entry.volume) if is_volume(case.image) else 0.0
 
 
 def case_mask(entry: DatasetEntry, root: Path, case: Case) -> UInt8[np.ndarray, "*spatial"]:
@@ -135,6 +148,10 @@ def check_case(entry: DatasetEntry, root: Path, case: Case) -> None:
     for path in (*case.files, *case.masks):
         if FILE_SEPARATOR in path.as_posix():
             raise StageError(f"{root / path}: names with {FILE_SEPARATOR!r} are not read. Rename the file.")
+    if is_volume(case.image):
+        modalities, masks = ([root / path for path in paths] for paths in (case.modalities, case.masks))
+        check_volumes(root / case.image, modalities, masks, READERS[entry.reader].grid)
+        return
     expected = _size(root / case.image)
     free = READERS[entry.reader].grid == "first"
     for path, kind in [(path, "modality") for path in case.modalities] + [(path, "mask") for path in case.masks]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines.core.console import StageError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-VOLUMES = (".nii.gz", ".nii", ".mha", ".mhd")
+VOLUMES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr")
 """How the names of files end that are taken for pictures and for volumes."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.datasets.readers import beside, cracks, labelled, land_cover, mri, pairs, skin, ultrasound
 from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.masks import MaskDecoder, bright, probable
-from pipelines.datasets.readers.volumes import Grid
+from pipelines.datasets.readers.volumes import Alignment
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Reader:
 
     find: Callable[[Path, Sequence[str]], list[Case]]
     decode: MaskDecoder = bright
-    grid: Grid = "same"
+    grid: Alignment = "same"
 
 
 READERS: Mapping[str, Reader] = {

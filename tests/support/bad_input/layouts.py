@@ -136,7 +136,7 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
         "modality of another size",
         "brats2018",
         lambda root: volume(root / f"LGG/{BRATS}/{BRATS}_t2.nii.gz", np.ones((5, 6, 9), np.int16)),
-        (f"{BRATS}_t2.nii.gz: the modality has 5 x 6 x 9", "Replace the modality or remove the case"),
+        (f"{BRATS}_t2.nii.gz: the modality has 5 x 6 x 9", "Resample the modality onto its image"),
     ),
     (
         "volume cut short",

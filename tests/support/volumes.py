@@ -9,9 +9,7 @@ import nibabel as nib
 import numpy as np
 
 
-def nifti(
-    path: Path, voxels: np.ndarray, affine: np.ndarray | None = None, *, version: int = 1, **fields: Any
-) -> Path:
+def nifti(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None, *, version: int = 1, **fields: Any) -> Path:
     """(D, H, W) voxels, or (C, D, H, W), as NIfTI; `fields` are set as they are, whatever they contradict.
 
     Without `affine` both codes are 0; with one it is the sform, in NIfTI's own axes (right, front, head).

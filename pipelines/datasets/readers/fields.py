@@ -66,7 +66,7 @@ class Fields:
         A header from a stranger must not have other files of a person's read as voxels.
         """
         written = self.text(*names)
-        if written.upper().startswith("LIST") or "%" in written:
+        if written.upper().startswith("LIST") or "%" in written or not written.isprintable() or len(written) > 255:
             raise self._wrong(names[0], written, "one file with all voxels")
         place = Path(os.path.normpath(written))
         if place.is_absolute() or place.parts[:1] in ((), ("..",)):

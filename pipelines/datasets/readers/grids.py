@@ -18,6 +18,9 @@ from pipelines.datasets.readers.images import size_text
 SHEAR = 0.01
 """Cosine of the angle between two axes up to which they count as at right angles."""
 
+FARTHEST = 1e9
+"""Millimetres that nothing is away, nor the inverse of any voxel's size."""
+
 NEAREST = 0.499
 """Voxels by which two grids may be apart: nearer than half of one, each voxel's nearest has the same index."""
 
@@ -65,6 +68,9 @@ class Turn:
     flipped: tuple[bool, bool, bool]
 
 
+AS_STORED = Turn((0, 1, 2), (False, False, False))
+
+
 def grid_of(path: Path, size: Triple, steps: Float64[np.ndarray, "3 3"], origin: Float64[np.ndarray, 3]) -> Grid:
     """The grid that a header states by the `steps` along its axes.
 
@@ -73,13 +79,14 @@ def grid_of(path: Path, size: Triple, steps: Float64[np.ndarray, "3 3"], origin:
     Raises:
         StageError: naming the file, if steps are no numbers or 0, or the grid is sheared.
     """
-    spacing = np.linalg.norm(steps, axis=0)
-    if not (np.isfinite(steps).all() and np.isfinite(origin).all() and (spacing > 0).all()):
+    if not is_plausible(steps, origin) or not (np.abs(steps).max(axis=0) > 1 / FARTHEST).all():
         raise StageError(
-            f"{path}: the header says that voxels are {_numbers(spacing)} mm apart, the first at {_numbers(origin)}. "
-            "Expected numbers, and spacing above 0. Correct the header."
+            f"{path}: the header says that steps from voxel to voxel are {_numbers(steps)} mm, and the first one lies "
+            f"at {_numbers(origin)}. Expected numbers, and no step of 0. Correct the header."
         )
+    spacing = np.linalg.norm(steps, axis=0)
     cosines = steps / spacing
+    cosines[np.abs(cosines) < 1e-12] = 0
     shear = np.abs(cosines.T @ cosines - np.eye(3)).max()
     if shear > SHEAR:
         raise StageError(
@@ -97,6 +104,11 @@ def in_space(
     inside, kept = np.eye(3), min(3, len(steps))
     inside[:kept, :kept] = steps[:kept, :kept]
     return inside, np.concatenate([origin, np.zeros(1)])[:3]
+
+
+def is_plausible(*places: Float64[np.ndarray, ...]) -> bool:
+    """Whether all of them are numbers of millimetres that can be."""
+    return all(bool((np.abs(one) < FARTHEST).all()) for one in places)
 
 
 def turn_towards(grid: Grid, directions: Float64[np.ndarray, "3 3"]) -> Turn:
@@ -141,4 +153,4 @@ def same_voxels(one: Grid, other: Grid) -> bool:
 
 
 def _numbers(values: np.ndarray) -> str:
-    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
+    return "(" + ", ".join(f"{value:.6g}" for value in values.ravel()) + ")"

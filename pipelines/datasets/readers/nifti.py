@@ -17,7 +17,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.blocks import Block, Header, beginning, damaged, is_compressed, unlike
-from pipelines.datasets.readers.grids import Grid, Triple, grid_of
+from pipelines.datasets.readers.grids import AS_STORED, Grid, Triple, grid_of, is_plausible, turn_towards
 
 ROUNDING = 0.01
 """By how much, relatively, two statements about the voxel size may differ."""
@@ -32,40 +32,47 @@ SINGLE, PAIR = {b"n+1\0": 352, b"n+2\0": 544}, {b"ni1\0", b"ni2\0"}
 
 ANALYZE = "a header of Analyze 7.5, which does not say where the patient's left is"
 
+TYPES = {2: "u1", 256: "i1", 4: "i2", 512: "u2", 8: "i4", 768: "u4", 1024: "i8", 1280: "u8", 16: "f4", 64: "f8"}
 COLOURS = {128: 3, 2304: 4}
-"""Data types of which a number is several bytes, red first."""
+COMPLEX = (32, 1792, 2048)
+"""Codes of data types: numbers, as many bytes for each voxel, red first, and pairs of numbers."""
 
 
 def read_nifti(path: Path) -> Header:
     """Raises StageError naming the file and what its header says that cannot be, or is not read."""
     header, magic = _header(path)
-    shape = _shape(path, header)
-    size: Triple = (shape[0], shape[1], shape[2])
-    colours = COLOURS.get(int(header["datatype"]), 1)
-    if colours > 1 and shape[3] > 1:
-        raise StageError(f"{path}: colours along {len(shape)} axes. Expected 3 axes. Split it.")
-    components = max(shape[3], colours)
+    width, height, depth, several = _shape(path, header)
+    kind, colours = _kind(path, int(header["datatype"]))
+    if colours > 1 and several > 1:
+        raise StageError(f"{path}: {several} colours for each voxel. Expected 3 axes. Split it.")
     try:
-        dtype = np.dtype(np.uint8) if colours > 1 else header.get_data_dtype()
         slope, intercept = header.get_slope_inter()
     except HeaderDataError as error:
         raise damaged(path, str(error)) from None
-    if dtype.kind == "c":
-        raise StageError(f"{path}: its voxels are complex numbers. Expected real ones. Store the magnitude.")
     offset = float(header["vox_offset"])
     if not 0 <= offset < 2**40:
         raise damaged(path, f"voxels begin at byte {offset:g}")
     skip = max(int(offset), SINGLE.get(magic, 0))
     data = path if magic in SINGLE else _data_of(path)
+    dtype = np.dtype(kind).newbyteorder(header.endianness)
     block = Block(data, 0, skip, dtype, compressed=data.is_file() and is_compressed(data))
     return Header(
-        _grid(path, header, size),
+        _grid(path, header, (width, height, depth)),
         block,
-        components,
+        max(several, colours),
         first=colours > 1,
         slope=1.0 if slope is None else float(slope),
         intercept=0.0 if slope is None else float(intercept),
     )
+
+
+def _kind(path: Path, code: int) -> tuple[str, int]:
+    """Type of a number, and how many of them a voxel's value is."""
+    if code in COMPLEX:
+        raise StageError(f"{path}: its voxels are complex numbers. Expected real ones. Store the magnitude.")
+    if code not in TYPES and code not in COLOURS:
+        raise damaged(path, f"voxels of data type {code}, where 2 is for bytes, 4 for short, 16 for float")
+    return TYPES.get(code, "u1"), COLOURS.get(code, 1)
 
 
 def _header(path: Path) -> tuple[nib.Nifti1Header, bytes]:
@@ -101,21 +108,24 @@ def _grid(path: Path, header: nib.Nifti1Header, size: Triple) -> Grid:
     count = int(header["dim"][0])
     stated = np.abs(np.array([1.0 if axis >= count else header["pixdim"][axis + 1] for axis in range(3)], np.float64))
     header["pixdim"][1:4] = stated
-    sform, qform = _transform(path, header, "sform"), _transform(path, header, "qform")
-    affine = sform if sform is not None else qform
-    if affine is None:
-        written = header.get_sform()
-        if np.any(written[:3, :3]):
-            _check_sizes(path, written, stated, "sform, which its code declares void,")
+    stating: dict[str, Grid] = {}
+    for kind in ("sform", "qform"):
+        if (affine := _transform(path, header, kind)) is not None:
+            _check_sizes(path, affine, stated, kind)
+            stating[kind] = grid_of(path, size, TO_LPS @ affine[:3, :3] * scale, TO_LPS @ affine[:3, 3] * scale)
+    if not stating:
+        void = header.get_sform()
+        if np.any(void[:3, :3]) and is_plausible(void):
+            _check_sizes(path, void, stated, "sform, which its code declares void,")
         return grid_of(path, size, np.diag(stated) * scale, np.zeros(3))
-    _check_sizes(path, affine, stated, "sform" if sform is not None else "qform")
-    if sform is not None and qform is not None and nib.aff2axcodes(sform) != nib.aff2axcodes(qform):
-        codes = ["".join(nib.aff2axcodes(one)) for one in (sform, qform)]
-        raise StageError(
-            f"{path}: the sform runs the axes to {codes[0]}, the qform to {codes[1]}. Expected one direction. "
-            "Correct the header."
-        )
-    return grid_of(path, size, TO_LPS @ affine[:3, :3] * scale, TO_LPS @ affine[:3, 3] * scale)
+    first, *others = stating.values()
+    for other in others:
+        if turn_towards(other, first.directions) != AS_STORED:
+            raise StageError(
+                f"{path}: by its sform it has {first}, by its qform {other}. Expected axes that run the same way. "
+                "Correct the header."
+            )
+    return first
 
 
 def _transform(path: Path, header: nib.Nifti1Header, kind: str) -> Float64[np.ndarray, "4 4"] | None:
@@ -126,7 +136,7 @@ def _transform(path: Path, header: nib.Nifti1Header, kind: str) -> Float64[np.nd
         affine = np.asarray(header.get_sform() if kind == "sform" else header.get_qform(), np.float64)
     except (HeaderDataError, ValueError, np.linalg.LinAlgError) as error:
         raise damaged(path, f"{kind}: {error}") from None
-    if not np.isfinite(affine).all() or not np.all(np.linalg.norm(affine[:3, :3], axis=0)):
+    if not is_plausible(affine):
         raise damaged(path, f"a {kind} of {affine[:3].tolist()}")
     return affine
 

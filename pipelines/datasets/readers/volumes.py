@@ -31,6 +31,9 @@ Paths = tuple[Path, ...]
 Stamps = tuple[tuple[int, int], ...]
 Spacing = tuple[float, float, float] | None
 
+MOST_VOXELS = 2**30
+"""As many a volume may have after it was resampled: 4 GB of numbers."""
+
 LOCKS = [Lock() for _ in range(32)]
 
 
@@ -122,7 +125,7 @@ def _decode(paths: Paths, stamps: Stamps, spacing: Spacing, alignment: Alignment
     first = _read(paths[0])
     others = [_laid_on(first, paths[0], path) if alignment == "same" else _read(path) for path in paths[1:]]
     upright = [volume.upright() for volume in (first, *others)]
-    grid = _spaced(upright[0].grid, spacing)
+    grid = _spaced(paths[0], upright[0].grid, spacing)
     values = np.concatenate([_on(grid, volume, sitk.sitkLinear) for volume in upright], axis=-1)
     voxels = np.stack([as_bytes(values[..., channel]) for channel in range(values.shape[-1])], axis=-1)
     voxels.flags.writeable = False
@@ -134,11 +137,10 @@ def _decode_mask(paths: Paths, stamps: Stamps, spacing: Spacing) -> UInt8[np.nda
     image, *masks = paths
     stored = read_header(image).grid
     turn = turn_towards(stored, UPRIGHT)
-    grid = _spaced(turned(stored, turn), spacing)
-    union = np.zeros(grid.size[::-1], np.uint8)
-    for path in masks:
-        labels = _labels(path, image, stored).turned(turn)
-        union |= _on(grid, labels, sitk.sitkNearestNeighbor)[..., 0] != 0
+    grid = _spaced(image, turned(stored, turn), spacing)
+    turned_masks = (_labels(path, image, stored).turned(turn) for path in masks)
+    marked = [_on(grid, mask, sitk.sitkNearestNeighbor)[..., 0] > 0 for mask in turned_masks]
+    union = np.logical_or.reduce(marked).astype(np.uint8)
     union.flags.writeable = False
     return union
 
@@ -188,14 +190,18 @@ def _onto_axes(path: Path, kind: str, grid: Grid, image: Path, reference: Grid) 
     return turn
 
 
-def _spaced(grid: Grid, spacing: Spacing) -> Grid:
+def _spaced(path: Path, grid: Grid, spacing: Spacing) -> Grid:
     """The same box with other spacing (by depth, height and width)."""
     if spacing is None:
         return grid
     wanted = np.array(spacing[::-1])
-    width, height, depth = (
-        max(1, round(length * old / new)) for length, old, new in zip(grid.size, grid.spacing, wanted, strict=True)
-    )
+    lengths = np.maximum(1, np.rint(grid.size * grid.spacing / wanted))
+    if lengths.prod() > MOST_VOXELS:
+        raise StageError(
+            f"{path}: {grid}. With `spacing: {list(spacing)}` they would be {lengths.prod():.3g}. Correct the header, "
+            "or `spacing` in the catalogue."
+        )
+    width, height, depth = lengths.astype(int).tolist()
     # Voxels are boxes: the corner of the first one stays where it is, not its centre.
     origin = grid.origin + grid.directions @ ((wanted - grid.spacing) / 2)
     return Grid((width, height, depth), wanted, origin, grid.directions)

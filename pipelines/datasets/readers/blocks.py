@@ -101,7 +101,7 @@ def read_voxels(header: Header) -> Float32[np.ndarray, "D H W C"]:
 def beginning(path: Path, count: int) -> bytes:
     """The first `count` bytes of a file, unpacked if it is compressed, or as many as there are."""
     with path.open("rb") as file:
-        return bytes(_first(_inflated(file) if is_compressed(path) else iter(lambda: file.read(count), b""), count))
+        return bytes(_first(_chunks(file, is_compressed(path), count), count))
 
 
 def is_compressed(path: Path) -> bool:
@@ -131,7 +131,7 @@ def _read(block: Block, count: int) -> bytearray:
             raise damaged(block.file, f"{size:,} bytes{' compressed' * block.compressed} of {count + skip:,}")
         with block.file.open("rb") as file:
             file.seek(block.start)
-            chunks = _inflated(file) if block.compressed else iter(lambda: file.read(CHUNK), b"")
+            chunks = _chunks(file, block.compressed, CHUNK)
             found = _first(chunks, skip + count)
             for _ in chunks if block.compressed else ():
                 pass  # the checksum comes at the end
@@ -153,13 +153,17 @@ def _first(chunks: Iterator[bytes], count: int) -> bytearray:
     return found[:count]
 
 
-def _inflated(file: BinaryIO) -> Iterator[bytes]:
+def _chunks(file: BinaryIO, compressed: bool, size: int) -> Iterator[bytes]:
+    return _inflated(file, size) if compressed else iter(lambda: file.read(size), b"")
+
+
+def _inflated(file: BinaryIO, size: int) -> Iterator[bytes]:
     """A file from where it stands on; gzip's can have several members, with zeros after the last."""
     inflater, begun = zlib.decompressobj(47), False
-    while packed := file.read(CHUNK):
+    while packed := file.read(size):
         while packed:
             begun = True
-            if unpacked := inflater.decompress(packed, CHUNK):
+            if unpacked := inflater.decompress(packed, size):
                 yield unpacked
             packed = inflater.unconsumed_tail
             if inflater.eof:

@@ -36,7 +36,7 @@ def read_header(path: Path) -> Header:
         StageError: if there is no such file, it cannot be read, or it is of a kind that is not read.
     """
     if not path.is_file():
-        raise StageError(f"{path}: no such file. Bring it back, or read the data set's folder again.")
+        raise StageError(f"{path}: no such file. Bring it back.")
     read = next((read for end, read in READERS.items() if path.name.lower().endswith(end)), None)
     if read is None:
         raise damaged(path, "its name does not say which format it is")

@@ -115,7 +115,7 @@ def _once(decode: Callable[..., Result], paths: Paths, *settings: object) -> Res
     try:
         stamps = tuple((status.st_mtime_ns, status.st_size) for status in (file.stat() for file in files))
     except FileNotFoundError as error:
-        raise StageError(f"{error.filename}: no such file. Bring it back, or fetch the data set again.") from None
+        raise StageError(f"{error.filename}: no such file. Bring it back.") from None
     with LOCKS[hash(paths) % len(LOCKS)]:
         return decode(paths, stamps, *settings)
 

@@ -114,7 +114,7 @@ def _key(entry: DatasetEntry, raw: Path, rows: Sequence[Row], side: int, params:
         (path.as_posix(), (status := file.stat()).st_size, status.st_mtime_ns) if file.is_file() else path.as_posix()
         for path, file in files.items()
     ]
-    settings = entry.model_dump_json(include={"task", "classes", "channels", "reader", "volume"})
+    settings = entry.model_dump_json(include={"task", "classes", "channels", "reader", "values", "volume"})
     content = [rows, stamps, settings, side, params.model_dump(), _code()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

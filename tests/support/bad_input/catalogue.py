@@ -38,7 +38,8 @@ ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
         {"values": {0: "background", 1: "nodule"}, "reader": "crack_forest"}, "knows what its masks hold; remove"
     ),
     "a class called ignore": (
-        {"values": {0: "background", 1: "ignore"}, "classes": ["background", "ignore"]}, "count nowhere are called ignore; rename the class"
+        {"values": {0: "background", 1: "ignore"}, "classes": ["background", "ignore"]},
+        "pixels that count nowhere are called ignore; rename the class",
     ),
     "no source": ({"sources": []}, "key `sources`: Tuple should have at least 1 item"),
     "a source that is no mapping": ({"sources": ["https://example.org"]}, "key `sources.0`: "),

@@ -24,6 +24,7 @@ from pipelines.datasets import readers
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.params import FilterParams, Params
 from pipelines.datasets.preparation import Converted, Row, convert, spatial_shape
+from pipelines.datasets.readers.meaning import VOID
 from pipelines.filter.blocks import Blocks, Layout
 
 BLOCK_IMAGES, BLOCK_BYTES = 256, 2**25
@@ -69,6 +70,7 @@ def prepare(entry: DatasetEntry, root: Path, size: int, params: Params) -> Meta:
             channels=entry.channels,
             spatial=spatial,
             from_volumes=entry.volume is not None,
+            ignore_index=VOID if entry.meaning.has_void else None,
             split=params.split,
             filter=params.filter,
             sha256=sha256,

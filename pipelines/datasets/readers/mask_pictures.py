@@ -23,6 +23,9 @@ LOSSY = {"JPEG", "MPO", "WEBP", "AVIF", "JPEG2000"}
 TINGE = {False: 2, True: 96}
 """By whether the format is lossy: how far a channel of a shade may be from that of its colour, of 255."""
 
+MODES = GREY | COLOUR | DEEP
+"""Those in which masks are read."""
+
 Levels = Integer[NDArray[np.integer], "H W"]
 Colours = UInt8[np.ndarray, "H W 3"]
 
@@ -78,10 +81,15 @@ class MaskPicture:
         """The values in it: grey levels, or `codes` of colours."""
         return np.unique(self.codes if self.numbers is None else self.numbers).tolist()
 
+    @property
+    def found_texts(self) -> tuple[str, ...]:
+        """The same as the catalogue's `values` name them."""
+        return tuple(f"#{value:06x}" if self.numbers is None else str(value) for value in self.found)
+
 
 def read_mask_picture(path: Path) -> MaskPicture:
     """Raises StageError if the file cannot be read, or holds what is no whole number of at least 0."""
-    with opened(path, GREY | COLOUR | DEEP) as picture:
+    with opened(path, MODES) as picture:
         mode, lossy = picture.mode, picture.format in LOSSY
         if mode in DEEP:
             return MaskPicture(mode, lossy, _whole(path, np.asarray(picture)))

@@ -19,6 +19,8 @@ from pipelines.datasets.cases import case_image, case_mask, case_padding, check_
 from pipelines.datasets.duplicates import SIDE, thumbnail
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import Case
+from pipelines.datasets.readers.mask_pictures import MODES, read_mask_picture
+from pipelines.datasets.readers.meaning import VOID, foreground
 from pipelines.datasets.readers.volume_files import stored_checksum
 from pipelines.pages.slices import flat
 
@@ -28,7 +30,8 @@ MANY_VALUES = 8
 
 @dataclass(frozen=True)
 class MaskFile:
-    """One mask file as it is stored: the picture's mode (`file` if it is no picture) and which values are in it."""
+    """One mask file as it is stored: the picture's mode (`file` if it is no picture) and which values are in it, as a
+    catalogue's `values` name them."""
 
     mode: str
     values: tuple[str, ...]
@@ -41,9 +44,10 @@ class MaskFacts:
     Attributes:
         files: As stored.
         pixels: SHA-256 of the class indices; two annotations with the same one are the same.
-        area: Share of the pixels that are no background.
-        parts: Connected regions (8 neighbours in 2D, 26 in 3D) that are no background.
-        classes: Share of each class index, background first.
+        area: Share of the pixels that are annotated: neither background nor void.
+        parts: Connected regions (8 neighbours in 2D, 26 in 3D) that are annotated.
+        void: Share of the pixels that count nowhere.
+        classes: Of the other pixels, the share of each class index, background first; 0 where there are none.
         at_border: Whether the annotation touches the image's border.
     """
 
@@ -51,6 +55,7 @@ class MaskFacts:
     pixels: str
     area: float
     parts: int
+    void: float
     classes: tuple[float, ...]
     at_border: bool
 
@@ -136,7 +141,7 @@ def _look_at_case(
         case=case,
         sha256=checksum(case.image),
         pixels=array_checksum(image),
-        mode=_stored(raw / case.image).mode,
+        mode=_stored(raw / case.image),
         size=size,
         channels=1 if image.ndim == spatial else image.shape[-1],
         padding=case_padding(entry, raw, case),
@@ -146,36 +151,37 @@ def _look_at_case(
 
 
 def _mask_facts(paths: Sequence[Path], mask: UInt8[np.ndarray, "*spatial"], classes: int) -> MaskFacts:
-    lesion = mask > 0
+    lesion = foreground(mask)
     rim = np.ones(mask.shape, bool)
     rim[tuple(slice(1, -1) for _ in mask.shape)] = False
-    shares = np.bincount(mask.ravel(), minlength=classes) / mask.size
+    judged = mask[mask != VOID]
+    shares = np.bincount(judged, minlength=classes) / max(1, judged.size)
     return MaskFacts(
-        files=tuple(_stored(path, values=True) for path in paths),
+        files=tuple(_stored_mask(path) for path in paths),
         pixels=array_checksum(mask),
         area=float(lesion.mean()),
         parts=int(ndimage.label(lesion, np.ones((3,) * mask.ndim))[1]),
+        void=1 - judged.size / mask.size,
         classes=tuple(shares.tolist()),
         at_border=bool((lesion & rim).any()),
     )
 
 
-def _stored(path: Path, *, values: bool = False) -> MaskFile:
-    """Mode of a picture and, if asked for, the values in it; other files are the reader's to understand."""
+def _stored(path: Path) -> str:
+    """Mode of a picture; other files are the reader's to understand."""
     try:
         with Image.open(path) as picture:
-            return MaskFile(picture.mode, _values(picture) if values else ())
+            return picture.mode
     except UnidentifiedImageError:
-        return MaskFile("".join(path.suffixes[-2:]).lstrip(".") or "file", ())
+        return "".join(path.suffixes[-2:]).lstrip(".") or "file"
 
 
-def _values(picture: Image.Image) -> tuple[str, ...]:
-    pixels = np.asarray(picture)
-    if pixels.ndim == 2:
-        found = [str(int(value)) for value in np.unique(pixels)]
-    else:
-        found = [",".join(map(str, colour)) for colour in np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)]
-    return tuple(found) if len(found) <= MANY_VALUES else ("many",)
+def _stored_mask(path: Path) -> MaskFile:
+    mode = _stored(path)
+    if mode not in MODES:
+        return MaskFile(mode, ())
+    values = read_mask_picture(path).found_texts
+    return MaskFile(mode, values if len(values) <= MANY_VALUES else ("many",))
 
 
 def array_checksum(array: UInt8[np.ndarray, ...]) -> str:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from pipelines.core.parallel import threaded
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import FILE_SEPARATOR, Case
 from pipelines.datasets.readers.images import load_image, picture_size, size_text
-from pipelines.datasets.readers.masks import load_mask, matlab_size
+from pipelines.datasets.readers.masks import load_mask, matlab_size, understood
+from pipelines.datasets.readers.meaning import foreground
 from pipelines.datasets.readers.parts import cut_out, parts_of
 from pipelines.datasets.readers.registry import READERS
 from pipelines.datasets.readers.volume_files import is_volume
@@ -102,7 +104,7 @@ def case_mask(entry: DatasetEntry, root: Path, case: Case) -> UInt8[np.ndarray, 
     if is_volume(case.image):
         mask = load_volume_mask(paths, root / case.image, entry.volume)
     else:
-        mask = load_mask(paths, READERS[entry.reader].decode)
+        mask = load_mask(paths, READERS[entry.reader].decode or partial(understood, meaning=entry.meaning))
     return cut_out(mask, case.part)
 
 
@@ -124,7 +126,7 @@ def case_parts(entry: DatasetEntry, root: Path, cases: Sequence[Case]) -> list[C
         )
 
     def parts(case: Case) -> list[Case]:
-        return [replace(case, part=part) for part in parts_of(case_mask(entry, root, case), cut)]
+        return [replace(case, part=part) for part in parts_of(foreground(case_mask(entry, root, case)), cut)]
 
     found = threaded(parts, volumes, f"{entry.name}: cutting", unit="volumes")
     return pictures + [case for one in found for case in one]

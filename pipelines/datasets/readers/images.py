@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,16 +33,16 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """A picture of a known mode, open for reading.
+def opened(path: Path, modes: Collection[str] = GREY | COLOUR) -> Iterator[Image.Image]:
+    """A picture of one of the `modes`, open for reading.
 
     Raises:
         StageError: if the file cannot be read, here or in the block, or has an unusual mode.
     """
     try:
         with Image.open(path) as picture:
-            if picture.mode not in GREY | COLOUR:
-                known = ", ".join(sorted(GREY | COLOUR))
+            if picture.mode not in modes:
+                known = ", ".join(sorted(modes))
                 raise StageError(f"{path}: pictures of mode {picture.mode!r} are not read. Known: {known}. Convert it.")
             yield picture
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

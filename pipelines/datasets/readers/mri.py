@@ -72,7 +72,5 @@ def read_picai2022(root: Path, labels: Sequence[str]) -> list[Case]:
 
 def _required(root: Path, path: Path) -> Path:
     if not (root / path).is_file():
-        raise StageError(
-            f"{root / path}: no such file. Bring it back, or move the folder {path.parent} out of the data set."
-        )
+        raise StageError(f"{root / path}: no such file. Bring it back, or move {path.parent} elsewhere.")
     return path

@@ -55,7 +55,7 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Voxels as bytes, and the share of values that were no number."""
+    """Voxels as bytes, and the share of the files' values that are no number."""
 
     voxels: UInt8[np.ndarray, "D H W C"]
     padding: float
@@ -129,7 +129,8 @@ def _decode(paths: Paths, stamps: Stamps, spacing: Spacing, alignment: Alignment
     values = np.concatenate([_on(grid, volume, sitk.sitkLinear) for volume in upright], axis=-1)
     voxels = np.stack([as_bytes(values[..., channel]) for channel in range(values.shape[-1])], axis=-1)
     voxels.flags.writeable = False
-    return Decoded(voxels, float(1 - np.isfinite(values).mean()))
+    shown = np.mean([np.isfinite(volume.values).mean() for volume in upright])
+    return Decoded(voxels, float(1 - shown))
 
 
 @lru_cache(maxsize=8)

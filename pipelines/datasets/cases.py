@@ -102,7 +102,7 @@ def case_mask(entry: DatasetEntry, root: Path, case: Case) -> UInt8[np.ndarray, 
     if not paths:
         raise StageError(f"{root / case.image} has no mask, and {entry.name} is a {entry.task} data set.")
     if is_volume(case.image):
-        mask = load_volume_mask(paths, root / case.image, entry.volume)
+        mask = load_volume_mask(paths, root / case.image, entry.volume, entry.meaning)
     else:
         mask = load_mask(paths, READERS[entry.reader].decode or partial(understood, meaning=entry.meaning))
     return cut_out(mask, case.part)

@@ -19,7 +19,9 @@ from jaxtyping import Float32, UInt8
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.blocks import Header, read_voxels
 from pipelines.datasets.readers.grids import UPRIGHT, Grid, Turn, same_voxels, turn_towards, turned, turned_voxels
-from pipelines.datasets.readers.intensities import as_bytes, as_labels
+from pipelines.datasets.readers.intensities import as_bytes, as_classes, as_labels
+from pipelines.datasets.readers.masks import TWO_CLASSES
+from pipelines.datasets.readers.meaning import Meaning
 from pipelines.datasets.readers.parts import Patches, Slices
 from pipelines.datasets.readers.volume_files import files_of, read_header
 
@@ -81,13 +83,16 @@ def volume_padding(paths: Sequence[Path], grid: Alignment, cut: Slices | Patches
     return _image(paths, grid, cut).padding
 
 
-def load_volume_mask(paths: Sequence[Path], image: Path, cut: Slices | Patches | None) -> UInt8[np.ndarray, "D H W"]:
-    """1 where any of the masks has a label other than 0; resampled as the image is.
+def load_volume_mask(
+    paths: Sequence[Path], image: Path, cut: Slices | Patches | None, meaning: Meaning = TWO_CLASSES
+) -> UInt8[np.ndarray, "D H W"]:
+    """The class index of each voxel (`as_classes`), the highest where several masks name one; resampled as the image.
 
     Raises:
         StageError: if a file cannot be read, its values are no labels or it does not lie on its image.
     """
-    return _once(_decode_mask, (image, *paths), _spacing(cut))
+    values = None if meaning.values is None else tuple(meaning.values.items())
+    return _once(_decode_mask, (image, *paths), _spacing(cut), meaning.classes, values)
 
 
 def check_volumes(image: Path, modalities: Sequence[Path], masks: Sequence[Path], alignment: Alignment) -> None:
@@ -134,14 +139,17 @@ def _decode(paths: Paths, stamps: Stamps, spacing: Spacing, alignment: Alignment
 
 
 @lru_cache(maxsize=8)
-def _decode_mask(paths: Paths, stamps: Stamps, spacing: Spacing) -> UInt8[np.ndarray, "D H W"]:
+def _decode_mask(
+    paths: Paths, stamps: Stamps, spacing: Spacing, classes: tuple[str, ...], values: tuple[tuple[str, str], ...] | None
+) -> UInt8[np.ndarray, "D H W"]:
+    meaning = Meaning(classes, None if values is None else dict(values))
     image, *masks = paths
     stored = read_header(image).grid
     turn = turn_towards(stored, UPRIGHT)
     grid = _spaced(image, turned(stored, turn), spacing)
-    turned_masks = (_labels(path, image, stored).turned(turn) for path in masks)
-    marked = [_on(grid, mask, sitk.sitkNearestNeighbor)[..., 0] > 0 for mask in turned_masks]
-    union = np.logical_or.reduce(marked).astype(np.uint8)
+    turned_masks = (_classes(path, image, stored, meaning).turned(turn) for path in masks)
+    union = np.maximum.reduce([_on(grid, mask, sitk.sitkNearestNeighbor)[..., 0] for mask in turned_masks])
+    union = np.nan_to_num(union).astype(np.uint8)  # what lies outside the mask's own box is background
     union.flags.writeable = False
     return union
 
@@ -158,12 +166,13 @@ def _laid_on(first: Volume, its_path: Path, path: Path) -> Volume:
     return Volume(first.grid, turned_voxels(volume.values, turn))
 
 
-def _labels(path: Path, image: Path, grid: Grid) -> Volume:
-    """A mask in the order of its image's voxels."""
+def _classes(path: Path, image: Path, grid: Grid, meaning: Meaning) -> Volume:
+    """Class indices in the order of the image's voxels."""
     header = _mask_header(path)
     turn = _onto_axes(path, "mask", header.grid, image, grid)
-    labels = as_labels(path, read_voxels(header)[..., 0])
-    return Volume(grid, turned_voxels(labels[..., None], turn))
+    labels = as_labels(path, read_voxels(header)[..., 0], meaning)
+    classes = as_classes(path, labels, meaning).astype(np.float32)
+    return Volume(grid, turned_voxels(classes[..., None], turn))
 
 
 def _mask_header(path: Path) -> Header:

@@ -11,7 +11,12 @@ from pipelines.audit.audit import audit_dataset
 from pipelines.audit.page import findings
 from pipelines.audit.summary import summarise
 from pipelines.core.console import StageError
+from pipelines.datasets.cases import case_mask
+from pipelines.datasets.entry import DatasetEntry
+from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.intensities import as_bytes
+from pipelines.datasets.readers.meaning import VOID, Meaning
+from pipelines.datasets.readers.parts import Patches
 from pipelines.datasets.readers.volumes import load_volume, load_volume_mask, volume_padding
 from tests.support.layouts import LESIONS, make_entry, volume
 from tests.support.volumes import metaimage, nifti
@@ -127,3 +132,56 @@ def test_the_audit_says_how_much_is_padding(tmp_path: Path) -> None:
     summary = summarise(audit_dataset(entry, tmp_path, 0.95))
     assert summary.padded == {"images/padded.nii": 0.25}
     assert any(text.startswith("1 volume with values that are no number (at most 25.00%") for text in findings(summary))
+
+
+THREE = ["background", "liver", "tumour"]
+
+
+def volume_of_labels(root: Path, labels: list[int], **more: object) -> tuple[DatasetEntry, Case]:
+    voxels = np.array([[labels]], np.int16)
+    volume(root / "images/a.mha", np.arange(1, voxels.size + 1).astype(np.int16).reshape(voxels.shape))
+    volume(root / "masks/a.mha", voxels)
+    entry = make_entry("image_mask_folders", ["x"], channels=1, volume={"cut": "slices", "keep": "all"}, **more)
+    return entry, Case(Path("images/a.mha"), (Path("masks/a.mha"),), "x", part="0000")
+
+
+def test_values_of_the_catalogue_say_what_labels_mean(tmp_path: Path) -> None:
+    meant = {0: "background", 1: "liver", 2: "tumour", -1: "ignore", 255: "ignore"}
+    entry, case = volume_of_labels(tmp_path, [0, 1, 2, -1, 255], classes=THREE, values=meant)
+    assert case_mask(entry, tmp_path, case).tolist() == [[0, 1, 2, VOID, VOID]]
+
+
+def test_labels_that_values_lack_are_named(tmp_path: Path) -> None:
+    entry, case = volume_of_labels(tmp_path, [0, 1, 2, 4], classes=THREE, values=dict(enumerate(THREE)))
+    with pytest.raises(StageError, match=r"a\.mha: expected the `values` of the catalogue, 0, 1, 2. Found 4 in 1"):
+        case_mask(entry, tmp_path, case)
+
+
+def test_three_classes_are_asked_about(tmp_path: Path) -> None:
+    """0, 127 and 255 were trained as 0 and 1."""
+    entry, case = volume_of_labels(tmp_path, [0, 127, 255], classes=THREE)
+    expected = (
+        r"a\.mha: a mask of background, liver, tumour was expected. Found 0, 127, 255. .*`values: \{0: background"
+    )
+    with pytest.raises(StageError, match=expected):
+        case_mask(entry, tmp_path, case)
+
+
+def test_colours_mean_nothing_in_a_volume(tmp_path: Path) -> None:
+    colours = {"#000000": "background", "#ff0000": "lesion"}
+    entry, case = volume_of_labels(tmp_path, [0, 1], classes=LESIONS, values=colours)
+    with pytest.raises(StageError, match=r"a\.mha: `values` of the catalogue are colours. Expected whole numbers"):
+        case_mask(entry, tmp_path, case)
+
+
+def test_the_ignored_stay_so_where_patches_are_resampled(tmp_path: Path) -> None:
+    labels = np.zeros((2, 4, 4), np.uint8)
+    labels[:, :2], labels[:, 2:] = 1, 255
+    mask = volume(tmp_path / "m.mha", labels, (2, 2, 2))
+    image = volume(tmp_path / "i.mha", labels + np.uint8(1), (2, 2, 2))
+    meaning = Meaning(("background", "lesion"), {"0": "background", "1": "lesion", "255": "ignore"})
+    cut = Patches(cut="patches", size=(4, 4, 4), spacing=(1, 1, 1))
+    found = load_volume_mask([mask], image, cut, meaning)
+    assert found.shape == (4, 8, 8)
+    assert (found[:, :4] == 1).all()
+    assert (found[:, 4:] == VOID).all()

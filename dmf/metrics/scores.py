@@ -81,7 +81,10 @@ def cb_dice(counts: Num[Tensor, "*batch C 4"]) -> Float[Tensor, "*batch"]:
 
 
 def per_image(counts: Int[Tensor, " B C 4"]) -> dict[str, Float[Tensor, " B"]]:
-    """The metrics of every image's foreground: the mean over the classes 1 .. C-1, each by `class_scores`.
+    """The metrics of every image's foreground: the mean over its classes of 1 .. C-1, each by `class_scores`.
+
+    A class in neither prediction nor target says nothing of an image that shows others, and is left out of its mean.
+    An image without foreground in either scores 1.
 
     `accuracy` is the share of pixels with the right class and `cb_dice` the weighted Dice of all classes; both take
     the background in.
@@ -93,16 +96,20 @@ def per_image(counts: Int[Tensor, " B C 4"]) -> dict[str, Float[Tensor, " B"]]:
     >>> prediction, target = torch.tensor([[1, 1], [0, 0]]), torch.tensor([[1, 0], [0, 0]])
     >>> per_image(confusion_counts(prediction, target, 2))["iou"].tolist()  # 1 / 2; nothing there and nothing found
     [0.5, 1.0]
+    >>> per_image(confusion_counts(prediction[:1], target[:1], 3))["iou"].tolist()  # class 2 is nowhere
+    [0.5]
     """
-    means = {name: values.mean(-1) for name, values in class_scores(counts[:, 1:]).items()}
+    shown = counts[:, 1:, [TP, FP, FN]].any(-1)
+    kept = shown | ~shown.any(-1, keepdim=True)
+    means = {name: (values * kept).sum(-1) / kept.sum(-1) for name, values in class_scores(counts[:, 1:]).items()}
     return means | {"accuracy": pixel_accuracy(counts), "cb_dice": cb_dice(counts)}
 
 
 def empty_masks(counts: Int[Tensor, " B C 4"]) -> dict[str, Tensor]:
     """Images (times foreground classes) that the rules for empty masks decided.
 
-    `both_empty`: nothing there and nothing predicted, scored 1. `missed`: something there, nothing predicted;
-    `invented`: nothing there, something predicted; both scored 0.
+    `both_empty`: nothing there and nothing predicted, scored 1, or left out where the image shows other classes.
+    `missed`: something there, nothing predicted; `invented`: nothing there, something predicted; both scored 0.
 
     >>> from dmf.metrics import confusion_counts
     >>> prediction, target = torch.tensor([[0, 0], [0, 1], [0, 0]]), torch.tensor([[0, 1], [0, 0], [0, 0]])

@@ -14,7 +14,10 @@ COMMON, SQUARES, TRUE = range(3)
 
 
 def soft_sums(
-    logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"] | UInt8[Tensor, " B *spatial"]
+    logits: Float[Tensor, "B C *spatial"],
+    target: Int[Tensor, " B *spatial"] | UInt8[Tensor, " B *spatial"],
+    *,
+    ignore_index: int | None = None,
 ) -> Float[Tensor, "B C 3"]:
     """`Σ p y`, `Σ p²` and `Σ y²` of each image and class, over its pixels: all that soft Dice and IoU need to know.
 
@@ -24,6 +27,7 @@ def soft_sums(
     Args:
         logits: one channel a class, background included.
         target: class indices.
+        ignore_index: pixels where the target has this value count nowhere.
 
     Returns:
         Float64.
@@ -33,6 +37,8 @@ def soft_sums(
     [[[1.5, 1.0, 3.0], [0.5, 1.0, 1.0]]]
     """
     probabilities, target = logits.float().sigmoid().flatten(2), target.flatten(1)
+    if ignore_index is not None:
+        probabilities = probabilities * (target != ignore_index).unsqueeze(1)
     sums = []
     for label in range(logits.shape[1]):
         p, true = probabilities[:, label], target == label

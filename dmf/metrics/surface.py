@@ -52,7 +52,7 @@ def hausdorff(
         target: class indices.
         spacing: size of a pixel, one number or one per spatial axis.
         percentile: from 0 to 100.
-        num_classes: with more than two, the mean over the classes 1 .. num_classes - 1.
+        num_classes: with more than two, the mean over the classes 1 .. num_classes - 1 that are in either of the two.
 
     Raises:
         ValueError: for unequal shapes, or a spacing that is not positive or not one per axis.
@@ -132,7 +132,7 @@ def _each(
     both_empty: float,
     one_empty: float,
 ) -> Tensor:
-    """Score each image and foreground class from its two sets of surface distances; mean over the classes."""
+    """Score each image and foreground class from its two sets of surface distances; mean over the classes in either."""
     if prediction.shape != target.shape or target.ndim < 2:
         raise ValueError(
             "Prediction and target must have the same shape (B, *spatial), with a spatial axis. "
@@ -147,8 +147,9 @@ def _each(
                 here, there = _crop(here, there)
                 scores[image, label - 1] = score(_distances(here, there, sizes), _distances(there, here, sizes))
             else:
-                scores[image, label - 1] = one_empty if here.any() or there.any() else both_empty
-    return scores.mean(1)
+                scores[image, label - 1] = one_empty if here.any() or there.any() else math.nan
+    means = scores.nanmean(1)
+    return torch.where(means.isnan(), both_empty, means)
 
 
 def _distances(start: Bool[Tensor, "*spatial"], goal: Bool[Tensor, "*spatial"], sizes: list[float]) -> Tensor:

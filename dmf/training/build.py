@@ -26,11 +26,14 @@ def build_network(spec: TrialSpec, in_channels: int, num_classes: int) -> nn.Mod
     return nn.Sequential(model, build_activation(spec.activation, **spec.activation_params))
 
 
-def build_fusion(spec: TrialSpec, num_classes: int, total_steps: int) -> DynamicMemoryFusion:
+def build_fusion(
+    spec: TrialSpec, num_classes: int, total_steps: int, ignore_index: int | None = None
+) -> DynamicMemoryFusion:
     """The losses of a trial, their weighting and the auxiliary loss with its schedule over `total_steps`."""
 
     def loss(name: str) -> Loss:
-        return build_loss(name, num_classes, fidelity=spec.fidelity, **spec.loss_params.get(name, {}))
+        params = {"ignore_index": ignore_index, **spec.loss_params.get(name, {})}
+        return build_loss(name, num_classes, fidelity=spec.fidelity, **params)
 
     return DynamicMemoryFusion(
         losses=[loss(name) for name in spec.losses],

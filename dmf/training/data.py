@@ -26,6 +26,7 @@ class TrialData:
         targets: UInt8 class indices: (N, H, W) or (N, D, H, W) in segmentation, (N,) in classification.
         rows: for each split ("train", "val", "test") the Int64 row numbers that belong to it.
         classes: class names; their number is the network's number of outputs.
+        ignore_index: target of pixels that count nowhere, neither in losses nor in scores; None if there is none.
         spacing: Float64 (N, H and W), the sides of each image's pixels in pixels of the original that it was resized
             from; None where nothing was resized, or nobody knows. Distances are then told in those pixels, too.
     """
@@ -35,6 +36,7 @@ class TrialData:
     rows: dict[str, Int[Tensor, " n"]]
     classes: tuple[str, ...]
     spacing: Float[np.ndarray, "N 2"] | None = None
+    ignore_index: int | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)
@@ -43,13 +45,16 @@ class TrialData:
         expected = f"of shape {(n, *spatial)} (segmentation) or {(n,)} (classification), like the images"
         fits = tuple(self.targets.shape) in ((n, *spatial), (n,))
         require(fits, "targets", tuple(self.targets.shape), expected)
+        count, ignored = len(self.classes), self.ignore_index
+        fits = ignored is None or count <= ignored <= 255
+        require(fits, "ignore_index", ignored, f"no class and a byte, from {count} to 255")
         if self.spacing is not None:
             require_shape("spacing", self.spacing.shape, (n, 2))
         for split in SPLITS:
             if split not in self.rows or self.rows[split].numel() == 0:
                 raise ValueError(f"The split {split!r} holds no image; each of {', '.join(SPLITS)} needs at least one.")
         if isinstance(self.targets, Tensor):
-            _require_classes(self.targets, self.classes)
+            self._require_classes(self.targets)
 
     @property
     def task(self) -> str:
@@ -66,7 +71,7 @@ class TrialData:
             return self.images.index_select(0, rows), self.targets.index_select(0, rows)
         index = rows.numpy()
         images, targets = (torch.from_numpy(np.array(array[index])) for array in (self.images, self.targets))
-        _require_classes(targets, self.classes)
+        self._require_classes(targets)
         return images, targets
 
     def to(self, device: torch.device) -> TrialData:
@@ -76,6 +81,12 @@ class TrialData:
             return replace(self, images=self.images.to(device), targets=self.targets.to(device), rows=rows)
         images, targets = self.read(torch.arange(len(self.images)))
         return replace(self, images=images.to(device), targets=targets.to(device), rows=rows)
+
+    def _require_classes(self, targets: UInt8[Tensor, " b *spatial"]) -> None:
+        count, ignored = len(self.classes), self.ignore_index
+        known = targets if ignored is None else targets.masked_fill(targets == ignored, 0)
+        rule = f"below {count} (the classes)" + ("" if ignored is None else f", or {ignored} (`ignore_index`)")
+        require(int(known.max()) < count, "targets", int(known.max()), rule)
 
 
 def require_size(data: TrialData, image_size: int) -> None:
@@ -87,11 +98,6 @@ def require_size(data: TrialData, image_size: int) -> None:
             "width), and training does not resize. Make them anew from the originals at the size of the trial (the "
             "filter stage does), or give the trial the size of the images."
         )
-
-
-def _require_classes(targets: UInt8[Tensor, " b *spatial"], classes: tuple[str, ...]) -> None:
-    largest = int(targets.max())
-    require(largest < len(classes), "targets", largest, f"below {len(classes)} (the classes)")
 
 
 def channels_last(tensor: Tensor) -> Tensor:

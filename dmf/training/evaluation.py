@@ -39,6 +39,7 @@ class Predictions:
         target: as `classes`, the truth.
         probabilities: Float32 (n, C) in classification, None in segmentation.
         soft: Float64 (n, C, 3) in segmentation, the sums of `soft_sums`; None in classification.
+        ignore_index: target of pixels that count nowhere.
     """
 
     counts: Int[Tensor, "n C 4"]
@@ -46,15 +47,21 @@ class Predictions:
     target: UInt8[Tensor, " n *spatial"]
     probabilities: Float[Tensor, "n C"] | None
     soft: Float[Tensor, "n C 3"] | None
+    ignore_index: int | None = None
 
     @classmethod
-    def of(cls, logits: Float[Tensor, "n C *spatial"], target: UInt8[Tensor, " n *spatial"]) -> Predictions:
+    def of(
+        cls,
+        logits: Float[Tensor, "n C *spatial"],
+        target: UInt8[Tensor, " n *spatial"],
+        ignore_index: int | None = None,
+    ) -> Predictions:
         """Those of one batch; nothing waits for the device."""
         classes = logits.argmax(1).to(torch.uint8)
-        counts = confusion_counts(classes, target, logits.shape[1])
+        counts = confusion_counts(classes, target, logits.shape[1], ignore_index=ignore_index)
         if logits.ndim == 2:
             return cls(counts, classes, target, logits.float().softmax(1), None)
-        return cls(counts, classes, target, None, soft_sums(logits, target))
+        return cls(counts, classes, target, None, soft_sums(logits, target, ignore_index=ignore_index), ignore_index)
 
     @classmethod
     def concatenated(cls, batches: Sequence[Predictions]) -> Predictions:
@@ -67,6 +74,7 @@ class Predictions:
             torch.cat([batch.target for batch in batches]),
             torch.cat(probabilities) if probabilities else None,
             torch.cat(soft) if soft else None,
+            batches[0].ignore_index,
         )
 
     @property
@@ -92,8 +100,8 @@ class Predictions:
         With the `spacing` of each image's pixels, "<distance>_original" is measured in that unit, too.
         """
         if self.probabilities is None:
-            classes = self.counts.shape[1]
-            distances = {name: of(self.classes, self.target, num_classes=classes) for name, of in DISTANCES.items()}
+            classes, shown = self.counts.shape[1], self._shown
+            distances = {name: of(*shown, num_classes=classes) for name, of in DISTANCES.items()}
             values = per_image(self.counts) | distances
             if spacing is not None:
                 values |= {f"{name}_original": self._each(of, spacing) for name, of in DISTANCES.items()}
@@ -103,10 +111,19 @@ class Predictions:
         return {name: value.cpu().numpy() for name, value in values.items()}
 
     def _each(self, distance: Callable[..., Tensor], spacing: Float[np.ndarray, "n 2"]) -> Float[Tensor, " n"]:
-        images = zip(torch.split(self.classes, 1), torch.split(self.target, 1), spacing.tolist(), strict=True)
+        images = zip(*(torch.split(maps, 1) for maps in self._shown), spacing.tolist(), strict=True)
         classes = self.counts.shape[1]
         return torch.cat([distance(*pair, sides, num_classes=classes) for *pair, sides in images])
 
+    @property
+    def _shown(self) -> tuple[Tensor, Tensor]:
+        """Prediction and truth as distances see them: what counts nowhere is background in both."""
+        if self.ignore_index is None:
+            return self.classes, self.target
+        void = self.target == self.ignore_index
+        return self.classes.masked_fill(void, 0), self.target.masked_fill(void, 0)
+
     def confusion(self) -> Int[np.ndarray, "C C"]:
         """How many images (in segmentation, pixels) of class i (row) were taken for class j (column)."""
-        return confusion_matrix(self.classes, self.target, self.counts.shape[1]).cpu().numpy()
+        count = self.counts.shape[1]
+        return confusion_matrix(self.classes, self.target, count, ignore_index=self.ignore_index).cpu().numpy()

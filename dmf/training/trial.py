@@ -62,7 +62,8 @@ class Trial:
         channels, classes = self.data.images.shape[1], len(self.data.classes)
         with reproducible(trial_seed(spec, "weights")):
             self.model = build_network(spec, channels, classes)
-            self.fusion = build_fusion(spec, classes, spec.epochs * self.steps_per_epoch).to(self.device)
+            steps = spec.epochs * self.steps_per_epoch
+            self.fusion = build_fusion(spec, classes, steps, self.data.ignore_index).to(self.device)
         self.model.to(self.device)
         for parameter in self.model.parameters():
             parameter.data = channels_last(parameter.data)
@@ -208,7 +209,8 @@ class Trial:
             images = as_float(batch.images)
             if noise:
                 images = add_noise(images, images.new_full((len(images),), noise), seed, batch.rows)
-            predictions.append(Predictions.of(self.training_step.logits(images), batch.targets))
+            logits = self.training_step.logits(images)
+            predictions.append(Predictions.of(logits, batch.targets, self.data.ignore_index))
         return Predictions.concatenated(predictions)
 
     def finish(self) -> TrialResult:

@@ -5,7 +5,8 @@ A data set has a folder for each size at which trials read it; none of them resi
 <root>/arrays/<dataset>/<size>/   S is size, size; of patches of volumes D, size, size
     images.npy     uint8 (N, C, S)
     filtered.npy   uint8 (N, C, S), after the bilateral filter
-    targets.npy    uint8, class index: (N, S) of each pixel (segmentation), (N,) of each image (classification)
+    targets.npy    uint8, class index: (N, S) of each pixel (segmentation), (N,) of each image (classification); see
+                   `Preparation.ignore_index` for pixels of none
     cases.csv      image, label, group, the ways of splitting (`split_rows`) and what further ones are dealt by: the
                    publisher's split and the checksum of the file; height and width of the image in pixels before it was
                    resized; row i belongs to entry i of the arrays
@@ -45,6 +46,7 @@ class Preparation(BaseModel):
         title, terms, citation: of the data set, carried into the report.
         channels, spatial: of every image; `spatial` is (height, width) or (depth, height, width).
         from_volumes: whether the images are volumes or slices of them.
+        ignore_index: target of pixels of which nobody says what they are; None if the masks may have none.
         reduced: how a mirror's copy differs from what was published, if it does.
     """
 
@@ -58,6 +60,7 @@ class Preparation(BaseModel):
     channels: int
     spatial: tuple[int, ...]
     from_volumes: bool
+    ignore_index: int | None = None
     split: SplitParams
     filter: FilterParams
     reduced: str | None
@@ -100,7 +103,8 @@ class PreparedData:
 
     def digest(self, split: str, filtered: bool) -> str:
         """SHA-256 over what a trial is given: images, targets, classes, the rows of each side, the size of pixels."""
-        digest = hashlib.sha256(json.dumps([self.meta.task, self.meta.classes]).encode())
+        void = [] if self.meta.ignore_index is None else [self.meta.ignore_index]
+        digest = hashlib.sha256(json.dumps([self.meta.task, self.meta.classes, *void]).encode())
         for name in ("filtered.npy" if filtered else "images.npy", "targets.npy"):
             digest.update(bytes.fromhex(self.meta.sha256[name]))
         for side, rows in self.rows(split).items():

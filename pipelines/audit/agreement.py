@@ -13,6 +13,7 @@ from pipelines.core.images import resize_mask
 from pipelines.core.parallel import threaded
 from pipelines.datasets.cases import case_mask
 from pipelines.datasets.duplicates import SIDE, Pair, align
+from pipelines.datasets.readers.meaning import foreground
 
 SIZE = 256
 """Side at which two masks are compared."""
@@ -59,7 +60,7 @@ def _overlap(audit: Audit, pair: Pair) -> float:
     masks = [case_mask(audit.entry, audit.raw, audit.facts[index].case) for index in (pair.first, pair.second)]
     if any(mask.ndim != 2 for mask in masks):
         return float("nan")
-    first, second = (resize_mask((mask > 0).astype(np.uint8), SIZE) for mask in masks)
+    first, second = (resize_mask(foreground(mask).astype(np.uint8), SIZE) for mask in masks)
     return max(_iou(first, second), _iou(first, _moved(audit, pair, second)))
 
 

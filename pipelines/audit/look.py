@@ -10,23 +10,21 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 from scipy import ndimage
 
 from pipelines.artifacts.manifest import MANIFEST
-from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError
 from pipelines.core.parallel import threaded
-from pipelines.datasets.cases import case_image, case_mask, check_case
+from pipelines.datasets.cases import case_image, case_mask, case_padding, check_case
 from pipelines.datasets.duplicates import SIDE, thumbnail
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.folders import PICTURES, files_in, suffix_of
 from pipelines.datasets.readers.images import stored
+from pipelines.datasets.readers.mask_pictures import MODES, read_mask_picture
+from pipelines.datasets.readers.meaning import VOID, foreground
+from pipelines.datasets.readers.volume_files import DETACHED, stored_checksum
 from pipelines.pages.slices import flat
-
-DETACHED = ".mhd"
-"""A volume's header whose voxels lie in a file beside it."""
 
 MANY_VALUES = 8
 """A mask with more distinct values than this is said to have "many"."""
@@ -34,7 +32,8 @@ MANY_VALUES = 8
 
 @dataclass(frozen=True)
 class MaskFile:
-    """One mask file as it is stored: the picture's mode (`file` if it is no picture) and which values are in it."""
+    """One mask file as it is stored: the picture's mode (`file` if it is no picture) and which values are in it, as a
+    catalogue's `values` name them."""
 
     mode: str
     values: tuple[str, ...]
@@ -47,9 +46,10 @@ class MaskFacts:
     Attributes:
         files: As stored.
         pixels: SHA-256 of the class indices; two annotations with the same one are the same.
-        area: Share of the pixels that are no background.
-        parts: Connected regions (8 neighbours in 2D, 26 in 3D) that are no background.
-        classes: Share of each class index, background first.
+        area: Share of the pixels that are annotated: neither background nor void.
+        parts: Connected regions (8 neighbours in 2D, 26 in 3D) that are annotated.
+        void: Share of the pixels that count nowhere.
+        classes: Of the other pixels, the share of each class index, background first; 0 where there are none.
         at_border: Whether the annotation touches the image's border.
     """
 
@@ -57,6 +57,7 @@ class MaskFacts:
     pixels: str
     area: float
     parts: int
+    void: float
     classes: tuple[float, ...]
     at_border: bool
 
@@ -67,12 +68,14 @@ class CaseFacts:
 
     Attributes:
         case: Which files it is made of.
-        sha256: Of the image's file, the first if there are several; parts of one file share it.
+        sha256: Of the image's file, the first if there are several, with the voxels that it points to; parts of one
+            file share it.
         pixels: SHA-256 of the decoded pixels and their shape.
         mode: How the image is stored: the picture's mode, or `file` if it is no picture.
         size: Height and width, or depth, height and width.
         channels: After decoding: 1 for grey.
         repeated: Whether it has several channels, and all of them are the same: a grey image stored in colour.
+        padding: Share of a volume's values that is no number.
         mask: None for a case without masks.
     """
 
@@ -83,6 +86,7 @@ class CaseFacts:
     size: tuple[int, ...]
     channels: int
     repeated: bool
+    padding: float
     mask: MaskFacts | None
 
 
@@ -113,7 +117,7 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
     @functools.cache
     def checksum(path: Path) -> str:
         """Parts of one volume ask for its checksum again and again."""
-        return file_checksum(raw / path)
+        return stored_checksum(raw / path)
 
     def look(index: int) -> CaseFacts | str:
         try:
@@ -136,7 +140,7 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
 def unused_files(raw: Path, cases: Sequence[Case]) -> dict[str, list[str]]:
     """Names of the files in the cases' folders that no case is made of, by suffix, the most frequent first."""
     used = {path for case in cases for path in (*case.files, *case.masks)}
-    headers = {path.with_suffix("") for path in used if path.suffix.lower() == DETACHED}
+    headers = {path.with_suffix("") for path in used if path.suffix.lower() in DETACHED}
     found: dict[str, list[str]] = {}
     for path in (path for folder in sorted({path.parent for path in used}) for path in files_in(raw, folder, ("",))):
         if path not in used and path.with_suffix("") not in headers and path.name != MANIFEST:
@@ -155,45 +159,47 @@ def _look_at_case(
         case=case,
         sha256=checksum(case.image),
         pixels=array_checksum(image),
-        mode=_stored(raw / case.image).mode,
+        mode=_stored(raw / case.image),
         size=size,
         channels=1 if image.ndim == spatial else image.shape[-1],
         repeated=image.ndim > spatial and image.shape[-1] > 1 and bool((image == image[..., :1]).all()),
+        padding=case_padding(entry, raw, case),
         mask=None if mask is None else _mask_facts([raw / path for path in case.masks], mask, len(entry.classes)),
     )
     return facts, thumbnail(flat(image, spatial))
 
 
 def _mask_facts(paths: Sequence[Path], mask: UInt8[np.ndarray, "*spatial"], classes: int) -> MaskFacts:
-    lesion = mask > 0
+    lesion = foreground(mask)
     rim = np.ones(mask.shape, bool)
     rim[tuple(slice(1, -1) for _ in mask.shape)] = False
-    shares = np.bincount(mask.ravel(), minlength=classes) / mask.size
+    judged = mask[mask != VOID]
+    shares = np.bincount(judged, minlength=classes) / max(1, judged.size)
     return MaskFacts(
-        files=tuple(_stored(path, values=True) for path in paths),
+        files=tuple(_stored_mask(path) for path in paths),
         pixels=array_checksum(mask),
         area=float(lesion.mean()),
         parts=int(ndimage.label(lesion, np.ones((3,) * mask.ndim))[1]),
+        void=1 - judged.size / mask.size,
         classes=tuple(shares.tolist()),
         at_border=bool((lesion & rim).any()),
     )
 
 
-def _stored(path: Path, *, values: bool = False) -> MaskFile:
-    """Mode of a picture and, if asked for, the values in it; other files are the reader's to understand."""
+def _stored(path: Path) -> str:
+    """Mode of a picture; other files are the reader's to understand."""
     if not path.name.lower().endswith(PICTURES):
-        return MaskFile("".join(path.suffixes[-2:]).lstrip(".") or "file", ())
-    with stored(path) as picture:
-        return MaskFile(picture.mode, _values(picture) if values else ())
+        return "".join(path.suffixes[-2:]).lstrip(".") or "file"
+    with stored(path, MODES) as picture:
+        return picture.mode
 
 
-def _values(picture: Image.Image) -> tuple[str, ...]:
-    pixels = np.asarray(picture)
-    if pixels.ndim == 2:
-        found = [str(int(value)) for value in np.unique(pixels)]
-    else:
-        found = [",".join(map(str, colour)) for colour in np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)]
-    return tuple(found) if len(found) <= MANY_VALUES else ("many",)
+def _stored_mask(path: Path) -> MaskFile:
+    mode = _stored(path)
+    if mode not in MODES:
+        return MaskFile(mode, ())
+    values = read_mask_picture(path).found_texts
+    return MaskFile(mode, values if len(values) <= MANY_VALUES else ("many",))
 
 
 def array_checksum(array: UInt8[np.ndarray, ...]) -> str:

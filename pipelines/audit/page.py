@@ -64,12 +64,28 @@ def findings(summary: Summary) -> list[str]:
     if summary.problems:
         found.append(f"{_count(summary.problems, 'case')} cannot be used; the list is below.")
     if summary.unused:
-        kinds = (f"{len(names)} {suffix or 'without suffix'} ({names[0]})" for suffix, names in summary.unused.items())
-        found.append(f"Files beside the images that are not used: {', '.join(kinds)}.")
+        unused = (f"{len(names)} {suffix or 'without suffix'} ({names[0]})" for suffix, names in summary.unused.items())
+        found.append(f"Files beside the images that are not used: {', '.join(unused)}.")
     if summary.repeated:
         found.append(
             f"{summary.repeated} of {summary.images} images are grey, stored in several equal channels. "
             "`channels: 1` reads them as grey; with 3, the filter takes every step of grey for three times as large."
+        )
+    if summary.absent:
+        found.append(
+            f"No {'image' if summary.task == 'classification' else 'pixel'} is {' or '.join(summary.absent)}, which "
+            "`classes` of the catalogue declare: no model can learn it, and no score can tell of it."
+        )
+    if len(summary.bright) > 1:
+        kinds = ", ".join(f"{value} in {count}" for value, count in summary.bright.items())
+        found.append(
+            f"Masks hold 0 and another value, but not all the same ({kinds}); each is read as "
+            "the second class. If they mean different things, say so with `values` in the catalogue."
+        )
+    if 2 * summary.mostly[0] > summary.mostly[1]:
+        found.append(
+            f"{summary.mostly[0]} of {summary.mostly[1]} masks annotate more than half of their image. If they are "
+            "inverted, say which value is which class with `values` in the catalogue."
         )
     if summary.across_labels:
         found.append(
@@ -103,7 +119,13 @@ def findings(summary: Summary) -> list[str]:
             f"({summary.agreement.pairs} pairs): a Dice of {summary.agreement.median_dice:.2f} is what one annotation "
             "reaches on another."
         )
+    if summary.padded:
+        found.append(
+            f"{_count(summary.padded, 'volume')} with values that are no number (at most "
+            f"{max(summary.padded.values()):.2%} of one): padding, left out of the percentiles and 0 in the arrays."
+        )
     for cases, text in (
+        (summary.void, "without a pixel that counts"),
         (summary.empty, "without any annotated pixel"),
         (summary.multi_part, "of several separate parts"),
         (summary.many_files, "spread over several files, united here"),
@@ -114,7 +136,7 @@ def findings(summary: Summary) -> list[str]:
     return found
 
 
-def _count(items: Sequence[object] | Mapping[str, str], noun: str) -> str:
+def _count(items: Sequence[object] | Mapping[str, object], noun: str) -> str:
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 
@@ -150,6 +172,7 @@ def _tables(summary: Summary) -> list[Table]:
             "Pixels by class, percent",
             ["Class", "Mean share"],
             [[name, f"{100 * share:.2f}"] for name, share in summary.classes.items()],
+            f"Of the pixels that count; {100 * summary.ignored:.2f} % do not." if summary.ignored else "",
         ),
         Table(
             "Near duplicates by similarity",

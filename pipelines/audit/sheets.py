@@ -18,6 +18,7 @@ from pipelines.audit.summary import shared_masks
 from pipelines.core.images import as_channels
 from pipelines.core.parallel import threaded
 from pipelines.datasets.cases import case_image, case_mask
+from pipelines.datasets.readers.meaning import VOID
 from pipelines.pages.slices import flat
 
 SIDE = 224
@@ -26,6 +27,9 @@ SIDE = 224
 SAMPLE, EXTREMES, MOST_GROUPS = 12, 8, 60
 OUTLINES = ((255, 217, 47), (86, 180, 233), (0, 158, 115), (213, 94, 0), (204, 121, 167), (240, 228, 66))
 """Colours of the outlines of class 1, 2, ..., told apart by colour-blind readers too."""
+
+UNKNOWN = (160, 160, 160)
+"""Colour of the outline of what counts nowhere."""
 
 
 @dataclass(frozen=True)
@@ -164,5 +168,6 @@ def draw_tile(audit: Audit, index: int) -> Tile:
 def _outlined(picture: UInt8[np.ndarray, "H W 3"], mask: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:
     for index in np.unique(mask[mask > 0]).tolist():
         contours, _ = cv2.findContours((mask == index).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, contours, -1, OUTLINES[(index - 1) % len(OUTLINES)], 1, cv2.LINE_AA)
+        colour = UNKNOWN if index == VOID else OUTLINES[(index - 1) % len(OUTLINES)]
+        cv2.drawContours(picture, contours, -1, colour, 1, cv2.LINE_AA)
     return picture

@@ -13,6 +13,8 @@ import numpy as np
 from pipelines.audit.agreement import Agreement, mask_agreement
 from pipelines.audit.audit import Audit
 from pipelines.audit.look import CaseFacts
+from pipelines.datasets.entry import DatasetEntry
+from pipelines.datasets.readers.case import join_paths
 
 LADDER = (0.95, 0.96, 0.97, 0.98, 0.99, 0.999)
 """Similarities at which pairs are counted, as far as they were searched for."""
@@ -40,9 +42,15 @@ class Summary:
         sizes, modes, channels, mask_modes, mask_values: How often each was found.
         repeated: Images with several channels that are all the same.
         unused: Names of files beside the images and masks that no case is made of, by suffix.
+        padded: Files of volumes with values that are no number, and the share of those.
         empty, multi_part, at_border, many_files: Names of cases by what is noteworthy about their mask.
         shared_masks: Groups of cases that are no duplicates but have the same mask, pixel by pixel; empty masks aside.
+        void: Names of cases without a pixel that counts.
+        mostly: Masks that annotate more than half of their image, and how many there are.
+        bright: What two-valued masks hold beside 0, of which the catalogue says nothing more, and how often.
         areas: Percentiles of the annotated share by label, see PERCENTILES; classes: mean share of each class.
+        ignored: Mean share of the pixels that count nowhere.
+        absent: Classes that never occur.
         same_file, same_pixels: Groups of cases with equal files and with equal decoded pixels.
         groups: Near duplicates, connected; across_labels, across_splits, across_patients: those that are.
         leaked_test: The publisher's test images with a relative in the publisher's train; None without such a split.
@@ -62,13 +70,19 @@ class Summary:
     mask_values: Mapping[str, int]
     repeated: int
     unused: Mapping[str, Sequence[str]]
+    padded: Mapping[str, float]
     empty: Sequence[str]
     multi_part: Sequence[str]
     at_border: Sequence[str]
     many_files: Sequence[str]
     shared_masks: Sequence[Sequence[str]]
+    void: Sequence[str]
+    mostly: tuple[int, int]
+    bright: Mapping[str, int]
     areas: Mapping[str, Sequence[float]]
     classes: Mapping[str, float]
+    ignored: float
+    absent: Sequence[str]
     similarity: float
     same_file: Sequence[Sequence[str]]
     same_pixels: Sequence[Sequence[str]]
@@ -112,13 +126,19 @@ def summarise(audit: Audit) -> Summary:
         mask_values=_tally("; ".join(file.values) for file in files if file.values),
         repeated=sum(fact.repeated for fact in facts),
         unused=audit.looked.unused,
+        padded={join_paths(fact.case.files): round(fact.padding, 6) for fact in facts if fact.padding},
         empty=[fact.case.name for fact in masked if fact.mask and fact.mask.area == 0],
         multi_part=[fact.case.name for fact in masked if fact.mask and fact.mask.parts > 1],
         at_border=[fact.case.name for fact in masked if fact.mask and fact.mask.at_border],
         many_files=[fact.case.name for fact in masked if len(fact.case.masks) > 1],
         shared_masks=shared_masks(audit),
+        void=[fact.case.name for fact in masked if fact.mask and fact.mask.void == 1],
+        mostly=(sum(fact.mask.area > 0.5 for fact in masked if fact.mask), len(masked)),
+        bright={} if audit.entry.values else _tally(file.values[1] for file in files if len(file.values) == 2),
         areas=_areas(masked),
         classes=_class_shares(masked, audit.entry.classes),
+        ignored=round(float(np.mean([fact.mask.void for fact in masked if fact.mask] or [0])), 6),
+        absent=_absent(facts, audit.entry),
         similarity=audit.similarity,
         same_file=_equal(facts, [f"{fact.sha256}{fact.case.part}" for fact in facts]),
         same_pixels=_equal(facts, [fact.pixels for fact in facts]),
@@ -186,6 +206,14 @@ def _class_shares(masked: Sequence[CaseFacts], classes: Sequence[str]) -> dict[s
         return {}
     shares = np.mean([fact.mask.classes[: len(classes)] for fact in masked if fact.mask], axis=0)
     return dict(zip(classes, shares.round(6).tolist(), strict=True))
+
+
+def _absent(facts: Sequence[CaseFacts], entry: DatasetEntry) -> list[str]:
+    """Declared classes of which no image is, or no pixel."""
+    if entry.task == "classification":
+        return [name for name in entry.classes if name not in {fact.case.label for fact in facts}]
+    shares = [fact.mask.classes for fact in facts if fact.mask]
+    return [name for index, name in enumerate(entry.classes) if not any(share[index] for share in shares)]
 
 
 def _ladder(audit: Audit) -> list[Step]:

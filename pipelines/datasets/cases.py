@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,21 @@ from pipelines.core.parallel import threaded
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import FILE_SEPARATOR, Case
 from pipelines.datasets.readers.folders import composed, found_in
-from pipelines.datasets.readers.images import load_image, picture_size, size_text
+from pipelines.datasets.readers.images import COLOUR, GREY, load_image, picture_size, size_text
 from pipelines.datasets.readers.laid_out import read_layout
-from pipelines.datasets.readers.masks import load_mask, matlab_size
+from pipelines.datasets.readers.mask_pictures import MODES
+from pipelines.datasets.readers.masks import load_mask, matlab_size, understood
+from pipelines.datasets.readers.meaning import foreground
 from pipelines.datasets.readers.parts import cut_out, parts_of
 from pipelines.datasets.readers.registry import READERS
-from pipelines.datasets.readers.volumes import is_volume, load_volume, load_volume_mask, volume_size
+from pipelines.datasets.readers.volume_files import is_volume
+from pipelines.datasets.readers.volumes import (
+    check_volumes,
+    load_volume,
+    load_volume_mask,
+    volume_padding,
+    volume_size,
+)
 
 
 def find_cases(entry: DatasetEntry, root: Path) -> list[Case]:
@@ -82,6 +92,12 @@ def case_image(entry: DatasetEntry, root: Path, case: Case) -> UInt8[np.ndarray,
     return cut_out(image, case.part)
 
 
+def case_padding(entry: DatasetEntry, root: Path, case: Case) -> float:
+    """Which share of a volume's values is no number, and so was left out of its percentiles; 0 of pictures."""
+    paths = [root / path for path in case.files]
+    return volume_padding(paths, READERS[entry.reader].grid, entry.volume) if is_volume(case.image) else 0.0
+
+
 def case_mask(entry: DatasetEntry, root: Path, case: Case) -> UInt8[np.ndarray, "*spatial"]:
     """The class index of each pixel or voxel of a case.
 
@@ -92,9 +108,9 @@ def case_mask(entry: DatasetEntry, root: Path, case: Case) -> UInt8[np.ndarray, 
     if not paths:
         raise StageError(f"{root / case.image} has no mask, and {entry.name} is a {entry.task} data set.")
     if is_volume(case.image):
-        mask = load_volume_mask(paths, root / case.image, entry.volume)
+        mask = load_volume_mask(paths, root / case.image, entry.volume, entry.meaning)
     else:
-        mask = load_mask(paths, READERS[entry.reader].decode)
+        mask = load_mask(paths, READERS[entry.reader].decode or partial(understood, meaning=entry.meaning))
     return cut_out(mask, case.part)
 
 
@@ -116,7 +132,7 @@ def case_parts(entry: DatasetEntry, root: Path, cases: Sequence[Case]) -> list[C
         )
 
     def parts(case: Case) -> list[Case]:
-        return [replace(case, part=part) for part in parts_of(case_mask(entry, root, case), cut)]
+        return [replace(case, part=part) for part in parts_of(foreground(case_mask(entry, root, case)), cut)]
 
     found = threaded(parts, volumes, f"{entry.name}: cutting", unit="volumes")
     return pictures + [case for one in found for case in one]
@@ -140,10 +156,14 @@ def check_case(entry: DatasetEntry, root: Path, case: Case) -> None:
     for path in (*case.files, *case.masks):
         if FILE_SEPARATOR in path.as_posix():
             raise StageError(f"{root / path}: names with {FILE_SEPARATOR!r} are not read. Rename the file.")
-    expected = _size(root / case.image)
+    if is_volume(case.image):
+        modalities, masks = ([root / path for path in paths] for paths in (case.modalities, case.masks))
+        check_volumes(root / case.image, modalities, masks, READERS[entry.reader].grid)
+        return
+    expected = _size(root / case.image, GREY | COLOUR)
     free = READERS[entry.reader].grid == "first"
     for path, kind in [(path, "modality") for path in case.modalities] + [(path, "mask") for path in case.masks]:
-        found = _size(root / path)
+        found = _size(root / path, MODES if kind == "mask" else GREY | COLOUR)
         if found != expected and not (free and kind == "modality"):
             raise StageError(
                 f"{root / path}: the {kind} has {size_text(found)} pixels (height x width), its image "
@@ -162,10 +182,10 @@ def _sampled(cases: Sequence[Case], at_most: int) -> list[Case]:
     return kept
 
 
-def _size(path: Path) -> tuple[int, ...]:
+def _size(path: Path, modes: Collection[str]) -> tuple[int, ...]:
     if is_volume(path):
         return volume_size(path)
-    return matlab_size(path) if path.suffix.lower() == ".mat" else picture_size(path)
+    return matlab_size(path) if path.suffix.lower() == ".mat" else picture_size(path, modes)
 
 
 def _patient(pattern: str, root: Path, case: Case) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pipelines.datasets.readers.layout import Layout
+from pipelines.datasets.readers.meaning import Meaning, check_names, normalised
 from pipelines.datasets.readers.parts import VolumeCut
 from pipelines.datasets.readers.registry import READERS
 from pipelines.datasets.sources import Local, Source
@@ -32,6 +33,7 @@ class DatasetEntry(StrictModel):
     channels: int = Field(ge=1, le=8)
     reader: str
     layout: Layout | None = None
+    values: Mapping[str, str] | None = None
     volume: VolumeCut | None = None
     patient: str | None = None
     sides: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1, strict=False)] | None = None
@@ -64,6 +66,29 @@ class DatasetEntry(StrictModel):
         except re.error as error:
             raise ValueError(f"not a regular expression ({error}); expected one such as ^(p[0-9]+)_") from None
         return pattern
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _has_keys_of_one_kind(cls, values: Any) -> Any:
+        return normalised(values) if isinstance(values, Mapping) else values
+
+    @field_validator("values")
+    @classmethod
+    def _explains_the_masks(cls, values: Mapping[str, str] | None, info: ValidationInfo) -> Mapping[str, str] | None:
+        known = info.data  # without the keys that are wrong themselves
+        if values is None or not {"task", "classes", "reader"} <= known.keys():
+            return values
+        if known["task"] != "segmentation":
+            raise ValueError("they say what pixels of masks are, but these images are classified; remove them")
+        if READERS[known["reader"]].decode:
+            raise ValueError(f"the reader {known['reader']} knows what its masks hold; remove them")
+        check_names(values, known["classes"])
+        return values
+
+    @property
+    def meaning(self) -> Meaning:
+        """What values in masks mean."""
+        return Meaning(self.classes, self.values)
 
     def seen_from(self, folder: Path) -> DatasetEntry:
         """The same entry, with its local paths starting at `folder`."""

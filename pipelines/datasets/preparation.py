@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError
 from pipelines.core.images import as_channels, resize_image, resize_mask
 from pipelines.datasets.bilateral import bilateral
@@ -20,6 +19,7 @@ from pipelines.datasets.params import FilterParams
 from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.images import size_text
 from pipelines.datasets.readers.parts import Patches
+from pipelines.datasets.readers.volume_files import files_of, stored_checksum
 
 
 class Row(NamedTuple):
@@ -77,7 +77,7 @@ def convert(entry: DatasetEntry, raw: Path, row: Row, size: int, params: FilterP
     case = row.case
     _check_unchanged(raw, case, row.sha256)
     try:
-        image = as_channels(case_image(entry, raw, case), entry.channels)
+        image = as_channels(_channels_as_said(entry, case_image(entry, raw, case)), entry.channels)
     except ValueError as error:
         raise StageError(f"{raw / case.image}: {error} Correct `channels` of {entry.name} in the catalogue.") from None
     target = _target(entry, raw, case, image)
@@ -88,6 +88,14 @@ def convert(entry: DatasetEntry, raw: Path, row: Row, size: int, params: FilterP
         target = resize_mask(target, size) if target.ndim else target
     colour = entry.channels == 3 and entry.volume is None and not case.modalities
     return Converted(planes, filtered(planes, params, together=colour), target, (height, width))
+
+
+def _channels_as_said(entry: DatasetEntry, image: UInt8[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
+    """Modalities are never mixed into one grey, as colours are. Raises ValueError if a volume has others than said."""
+    if entry.volume is not None and image.shape[-1] not in (1, entry.channels):
+        expected = f"1 or {entry.channels} channels" if entry.channels > 1 else "1 channel"
+        raise ValueError(f"expected a volume of {expected}. Found {image.shape[-1]}.")
+    return image
 
 
 def filtered(planes: UInt8[np.ndarray, "C ..."], params: FilterParams, *, together: bool) -> UInt8[np.ndarray, "C ..."]:
@@ -133,12 +141,17 @@ def _check_unchanged(raw: Path, case: Case, sha256: str) -> None:
     path = raw / case.image
     if not path.is_file():
         raise StageError(f"{path} is missing, but the split lists it. Bring it back with `dvc repro --force fetch`.")
-    status = path.stat()
-    if _checksum(path, status.st_mtime_ns, status.st_size) != sha256:
+    stamps = tuple((status.st_mtime_ns, status.st_size) for status in (file.stat() for file in _present(path)))
+    if _checksum(path, stamps) != sha256:
         raise StageError(f"{path} has changed since the split was made. Make it again with `dvc repro audit split`.")
 
 
+def _present(path: Path) -> list[Path]:
+    """A file and the one that it points to, as far as they are there."""
+    return [file for file in files_of(path) if file.is_file()]
+
+
 @lru_cache(maxsize=64)
-def _checksum(path: Path, changed: int, size: int) -> str:
+def _checksum(path: Path, stamps: tuple[tuple[int, int], ...]) -> str:
     """Of a volume once for all its slices."""
-    return file_checksum(path)
+    return stored_checksum(path)

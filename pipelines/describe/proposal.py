@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.folders import found_in
 from pipelines.datasets.readers.laid_out import read_layout
 from pipelines.datasets.readers.layout import DATA, Layout, bare, data_files, tops
-from pipelines.describe.content import Content, look
+from pipelines.datasets.readers.meaning import IGNORE
+from pipelines.describe.content import MANY, Content, look, names_of_labels
 from pipelines.describe.guess import Guess, guess
 
 SINGLE = "all"
@@ -57,26 +58,39 @@ def propose(folder: Path, named: Path, root: Path) -> str:
         *_unused(folder, top, used, len(files)),
         *_questions(cases, content),
     ]
-    entry = _entry(found, content, named, root)
+    entry = _entry(found, content, named, root, names_of_labels(top))
     return "".join(f"# {line}\n" for line in lines) + f"{_name(named, root)}:\n" + _written(entry)
 
 
-def _entry(found: Guess, content: Content, named: Path, root: Path) -> dict[str, Any]:
+def _entry(found: Guess, content: Content, named: Path, root: Path, names: Mapping[str, str]) -> dict[str, Any]:
     labels = list(found.labels) or [SINGLE]
+    values = _explained(content.values, names)
+    classes = [name for name in dict.fromkeys(values.values()) if name != IGNORE]
+    classes = classes or (["background", "lesion"] if found.layout.mask else labels)
     entry: dict[str, Any] = {
         "title": f"Images of {named.stem}",
         "task": "segmentation" if found.layout.mask else "classification",
-        "classes": ["background", "lesion"] if found.layout.mask else labels,
+        "classes": classes,
         "labels": labels,
         "channels": content.channels,
     }
     if found.layout not in DEFAULT:
         image = list(found.layout.image) if len(found.layout.image) > 1 else found.layout.image[0]
         entry["layout"] = {"image": image} | ({"mask": found.layout.mask} if found.layout.mask else {})
+    if values:
+        entry["values"] = {int(key) if key.isdigit() else key: name for key, name in values.items()}
     if content.volumes:
         entry["volume"] = {"cut": "slices"}
     place = os.path.relpath(named.resolve(), root.resolve())
     return {**entry, "sources": [{"kind": "local", "path": place}], "terms": "Not stated."}
+
+
+def _explained(values: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
+    """A class for each value: the one that somebody named, else its number; the first is the background."""
+    if len(values) > MANY:
+        return {}
+    numbered = ((value, f"class_{number}" if number else "background") for number, value in enumerate(values))
+    return {value: names.get(value, name) for value, name in numbered}
 
 
 def _written(entry: dict[str, Any]) -> str:
@@ -96,11 +110,10 @@ def _name(named: Path, root: Path) -> str:
 def _questions(cases: Sequence[Case], content: Content) -> Iterator[str]:
     """What a person knows and files do not."""
     if cases and cases[0].masks:
-        if content.values is None:
-            yield "Masks hold many values. If they are of classes, say which value means what; see docs/data.md."
-        elif len(content.values) > 2:
-            values = ", ".join(map(str, content.values))
-            yield f"Masks hold the values {values}: say which of them means which class; see docs/data.md."
+        if len(content.values) > MANY:
+            yield f"Masks hold {len(content.values)} values. If they are of classes, say in `values` what each means."
+        elif content.values:
+            yield "`values`: rename the classes, give what is one class one name, and `ignore` to what counts nowhere."
         else:
             yield "`lesion`: what the masks mark. Give it its name."
     if all(case.patient is None for case in cases):

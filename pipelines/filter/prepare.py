@@ -24,6 +24,8 @@ from pipelines.datasets import readers
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.params import FilterParams, Params
 from pipelines.datasets.preparation import Converted, Row, convert, spatial_shape
+from pipelines.datasets.readers.meaning import VOID
+from pipelines.datasets.readers.volume_files import files_of
 from pipelines.filter.blocks import Blocks, Layout
 
 BLOCK_IMAGES, BLOCK_BYTES = 256, 2**25
@@ -69,6 +71,7 @@ def prepare(entry: DatasetEntry, root: Path, size: int, params: Params) -> Meta:
             channels=entry.channels,
             spatial=spatial,
             from_volumes=entry.volume is not None,
+            ignore_index=VOID if entry.meaning.has_void else None,
             split=params.split,
             filter=params.filter,
             sha256=sha256,
@@ -109,12 +112,13 @@ def _fill(blocks: Blocks, entry: DatasetEntry, raw: Path, rows: Sequence[Row], s
 
 def _key(entry: DatasetEntry, raw: Path, rows: Sequence[Row], side: int, params: FilterParams) -> str:
     """Stands for all that decides what a block holds: files, settings and code."""
-    files = {path: raw / path for row in rows for path in (*row.case.files, *row.case.masks)}
+    paths = dict.fromkeys(raw / path for row in rows for path in (*row.case.files, *row.case.masks))
+    files = {file: file.relative_to(raw).as_posix() for path in paths if path.is_file() for file in files_of(path)}
     stamps = [
-        (path.as_posix(), (status := file.stat()).st_size, status.st_mtime_ns) if file.is_file() else path.as_posix()
-        for path, file in files.items()
+        (name, (status := file.stat()).st_size, status.st_mtime_ns) if file.is_file() else name
+        for file, name in files.items()
     ]
-    settings = entry.model_dump_json(include={"task", "classes", "channels", "reader", "volume"})
+    settings = entry.model_dump_json(include={"task", "classes", "channels", "reader", "values", "volume"})
     content = [rows, stamps, settings, side, params.model_dump(), _code()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

@@ -27,6 +27,7 @@ class Inputs:
     images: np.ndarray
     targets: np.ndarray
     classes: tuple[str, ...]
+    ignore_index: int | None
     cases: pd.DataFrame
     fractions: tuple[float, float, float]
 
@@ -35,7 +36,7 @@ class Inputs:
         dealt = arrays.split_rows(self.cases, split, self.fractions)
         rows = {side: torch.from_numpy(index) for side, index in dealt.items()}
         spacing = arrays.pixel_spacing(self.cases, self.images.shape[2:])
-        return TrialData(self.images, self.targets, rows, self.classes, spacing)
+        return TrialData(self.images, self.targets, rows, self.classes, spacing, self.ignore_index)
 
 
 def images_read(spec: TrialSpec) -> Images:
@@ -47,4 +48,5 @@ def load_inputs(data: Path, spec: TrialSpec) -> Inputs:
     """What a trial and all others with the same `images_read` read. Raises StageError if it is not prepared."""
     prepared = arrays.load(data, spec.dataset, spec.image_size)
     images, meta = np.asarray(prepared.filtered if spec.filtered else prepared.images), prepared.meta
-    return Inputs(images, np.asarray(prepared.targets), meta.classes, prepared.cases, meta.split.fractions)
+    targets, fractions = np.asarray(prepared.targets), meta.split.fractions
+    return Inputs(images, targets, meta.classes, meta.ignore_index, prepared.cases, fractions)

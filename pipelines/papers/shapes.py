@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 
+from pipelines.datasets.readers.meaning import foreground
+
 
 def area(mask: np.ndarray) -> float:
     """The share of the image that is no background; NaN for an empty mask, which has no shape."""
-    share = float((mask > 0).mean())
+    share = float(foreground(mask).mean())
     return share or math.nan
 
 
@@ -19,7 +21,7 @@ def irregularity(mask: np.ndarray) -> float:
     The outline counts faces between foreground and background pixels (the image's border is background), which makes a
     disc 4 / pi; ranks do not mind. NaN for an empty mask.
     """
-    inside = np.pad(mask > 0, 1)
+    inside = np.pad(foreground(mask), 1)
     size = int(inside.sum())
     if not size:
         return math.nan

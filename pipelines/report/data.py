@@ -27,8 +27,9 @@ class DataFacts:
         images: number of images of each side, by "train", "val" and "test"; empty for trials on several splits.
         size: side of the prepared images in pixels.
         originals, filtered: uint8 (N, C, *spatial) before and after the bilateral filter.
-        truths: uint8 (N, *spatial), or (N,) in classification.
+        truths: uint8 (N, *spatial), or (N,) in classification; `VOID` where nobody says what it is.
         cases: name of each image, in the arrays' order.
+        has_void: whether pixels may be of no class, and count nowhere.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DataFacts:
     filtered: np.ndarray
     truths: np.ndarray
     cases: tuple[str, ...]
+    has_void: bool = False
 
     @property
     def protocols(self) -> Mapping[str, ProtocolText]:
@@ -68,7 +70,8 @@ class DataFacts:
     def source_sentence(self) -> str:
         """Citation, terms, and how the copy differs from what was published."""
         reduced = f" A mirror's copy was used; reduced: {self.reduced.rstrip('.')}." if self.reduced else ""
-        return f"Data: {self.citation.rstrip('.')}. Terms: {self.terms.rstrip('.')}.{reduced}"
+        void = " Pixels of no known class count nowhere, neither in losses nor in scores." if self.has_void else ""
+        return f"Data: {self.citation.rstrip('.')}. Terms: {self.terms.rstrip('.')}.{reduced}{void}"
 
 
 def describe_data(prepared: PreparedData, splits: Collection[str] = ("default",)) -> DataFacts:
@@ -93,6 +96,7 @@ def describe_data(prepared: PreparedData, splits: Collection[str] = ("default",)
         filtered=prepared.filtered,
         truths=prepared.targets,
         cases=tuple(cases["image"]),
+        has_void=meta.ignore_index is not None,
     )
 
 

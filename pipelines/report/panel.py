@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.ticker import NullLocator
 
 from dmf.metrics import PROTOCOLS
+from pipelines.datasets.readers.meaning import VOID, foreground
 from pipelines.pages.drawing import INK, Picture, new_grid, save, styled
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row
@@ -24,6 +25,7 @@ MOST_MODELS = 6
 SELECTING = tuple(name for name, protocol in PROTOCOLS.items() if protocol.selects)
 FOUND = "#56b4e9"
 TRUTH = "#ffd92f"
+UNKNOWN = "#9aa0a6"
 
 
 @styled
@@ -41,12 +43,13 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
     columns = 3 + len(chosen)
     figure, grid = new_grid(len(samples), columns, width=1.25, height=1.27)
     for line, index in zip(grid, samples, strict=True):
-        truth = middle(facts.truths[index] > 0)
+        truth = middle(foreground(facts.truths[index]))
         original, filtered = (as_shown(pictures[index]) for pictures in (facts.originals, facts.filtered))
         for axes, picture in zip(line, (original, filtered), strict=False):
             show(axes, picture)
         show(line[2], original // 2)
         _fill(line[2], truth, TRUTH)
+        _fill(line[2], middle(facts.truths[index] == VOID), UNKNOWN)
         for axes, (_, record) in zip(line[3:], chosen, strict=True):
             show(axes, original)
             _outline(axes, truth)
@@ -62,13 +65,14 @@ def draw_panel(layout: Layout, facts: DataFacts, folder: Path) -> Picture | None
         f"({letter}) {record.configuration}, seed {record.spec.seed}"
         for letter, (_, record) in zip("defghijklmnop", chosen, strict=False)
     )
+    void = " and what counts nowhere in grey" if facts.has_void else ""
     return save(
         figure,
         folder,
         f"{facts.name}_panel",
         heading="What the models find",
         caption=(
-            "(a) original, (b) bilaterally filtered, (c) true mask in yellow; then predictions in blue with the "
+            f"(a) original, (b) bilaterally filtered, (c) true mask in yellow{void}; then predictions in blue with the "
             f"outline of the truth in yellow: {models}. Each is the trial of its group with the best validation "
             "CB-Dice (reference protocol). Images at evenly spaced ranks of mean Dice over all trials, hardest first: "
             f"{', '.join(facts.cases[index] for index in samples)}. The paper's figures 1 to 3."

@@ -190,7 +190,7 @@ def _caption(
     units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
     return (
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "
-        f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts.foreground)}{_shared(rows)} "
+        f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts)}{_shared(rows)} "
         f"{facts.source_sentence}"
     )
 
@@ -201,7 +201,7 @@ def _shared(rows: Sequence[Row]) -> str:
     return "".join(f" {reason}" for reason in reasons)
 
 
-def _empty_masks(rows: Sequence[Row], protocol: str, foreground: str) -> str:
+def _empty_masks(rows: Sequence[Row], protocol: str, facts: DataFacts) -> str:
     """How many predictions the rules for empty masks decided, over all trials; they matter image by image only."""
     if protocol != "per_image":
         return ""
@@ -209,7 +209,10 @@ def _empty_masks(rows: Sequence[Row], protocol: str, foreground: str) -> str:
     total, missed, invented, both = (
         int(sum(score.get(name, 0) for score in scores)) for name in ("images", "missed", "invented", "both_empty")
     )
+    several = len(facts.classes) > 2
+    unit, none = (" and classes", ", or left out beside others") if several else ("", "")
     return (
-        f" Of {total} predictions (all trials), {missed} missed the {foreground} (scored 0), {invented} found one "
-        f"where there is none (scored 0) and {both} rightly found none (scored 1)."
+        f" Of {total * (len(facts.classes) - 1)} predictions (all trials{unit}), {missed} missed the "
+        f"{' or the '.join(facts.classes[1:])} (scored 0), {invented} found one where there is none (scored 0) and "
+        f"{both} rightly found none (scored 1{none})."
     )

@@ -15,7 +15,7 @@ PICTURES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff"),
     *(".gif", ".webp", ".avif", ".pgm", ".ppm", ".pbm", ".pnm"),
 )
-VOLUMES = (".nii.gz", ".nii", ".mha", ".mhd")
+VOLUMES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr")
 """How the names of files end that are taken for pictures and for volumes."""
 
 NAMED = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,22 +61,22 @@ def load_image(path: Path) -> NDArray[np.uint8]:
         return np.asarray(picture.convert(kind))
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width as viewers show it. Raises StageError if they cannot be read."""
-    with stored(path) as picture:
+def picture_size(path: Path, modes: Collection[str] = GREY | COLOUR) -> tuple[int, int]:
+    """Height and width as viewers show it. Raises StageError as `opened` does."""
+    with stored(path, modes) as picture:
         height, width = picture.height, picture.width
         turned = picture.format != "TIFF" and _orientation(picture) in TRANSPOSED  # Pillow turns a TIFF's size itself
         return (width, height) if turned else (height, width)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """A decoded picture of a known mode, turned as its EXIF orientation says: the first page is the only one.
+def opened(path: Path, modes: Collection[str] = GREY | COLOUR) -> Iterator[Image.Image]:
+    """A decoded picture of one of the `modes`, turned as its EXIF orientation says: the first page is the only one.
 
     Raises:
         StageError: if the file cannot be read, or is none of one page and a mode that is read.
     """
-    with stored(path) as picture:
+    with stored(path, modes) as picture:
         picture.load()
         if _orientation(picture) != 1:
             ImageOps.exif_transpose(picture, in_place=True)
@@ -84,7 +84,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def stored(path: Path) -> Iterator[Any]:
+def stored(path: Path, modes: Collection[str] = GREY | COLOUR) -> Iterator[Any]:
     """A picture as it is stored, open and not yet decoded. Whatever Pillow raises in the block is the file's fault.
 
     The file is opened here, because Pillow 11.3 to 13.0 maps an uncompressed TIFF of orientation 5 to 8 into memory
@@ -95,7 +95,7 @@ def stored(path: Path) -> Iterator[Any]:
     """
     try:
         with path.open("rb") as file, Image.open(file, formats=FORMATS) as picture:
-            _check(path, picture)
+            _check(path, picture, modes)
             yield picture
     except StageError:
         raise
@@ -118,9 +118,9 @@ def size_text(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _check(path: Path, picture: Image.Image) -> None:
-    if picture.mode not in GREY | COLOUR:
-        known = ", ".join(sorted(GREY | COLOUR))
+def _check(path: Path, picture: Image.Image, modes: Collection[str]) -> None:
+    if picture.mode not in modes:
+        known = ", ".join(sorted(modes))
         raise StageError(
             f"{path}: pictures of mode {picture.mode!r} are not read. Known: {known}. Convert it to 8 bits a channel."
         )

@@ -15,10 +15,18 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from pipelines.core.console import StageError
+from pipelines.datasets.readers.halves import LOSSLESS, LOSSY, bright_half
 from pipelines.datasets.readers.images import COLOUR, opened, size_text
+from pipelines.datasets.readers.mask_pictures import MaskPicture, read_mask_picture
+from pipelines.datasets.readers.meaning import Meaning
 
 MaskDecoder = Callable[[Path], NDArray[np.uint8]]
 Colour = tuple[int, int, int]
+
+TWO_CLASSES = Meaning()
+
+DIM = 128
+"""A lossy format keeps no mask whose brightest value is less; it makes 1 of 0, too."""
 
 DAMAGED = (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
 """What SciPy raises on files that are no MATLAB files, or half of one."""
@@ -29,14 +37,14 @@ def load_mask(paths: Sequence[Path], decode: MaskDecoder | None = None) -> NDArr
 
     Args:
         paths: The files.
-        decode: How to read one of them, default `bright`.
+        decode: How to read one of them; `understood` as two classes if not given.
 
     Raises:
         StageError: if a file cannot be read or decoded, or files differ in size.
     """
     union: NDArray[np.uint8] | None = None
     for path in paths:
-        mask = (decode or bright)(path)
+        mask = (decode or understood)(path)
         if union is not None and union.shape != mask.shape:
             raise StageError(f"{path}: {size_text(mask.shape)} pixels, but {paths[0]} has {size_text(union.shape)}.")
         union = mask if union is None else np.maximum(union, mask)
@@ -45,27 +53,53 @@ def load_mask(paths: Sequence[Path], decode: MaskDecoder | None = None) -> NDArr
     return union
 
 
-def bright(path: Path) -> NDArray[np.uint8]:
-    """1 from half of full brightness on, whatever the picture's mode.
+def understood(path: Path, meaning: Meaning = TWO_CLASSES) -> NDArray[np.uint8]:
+    """The class index of each pixel of a picture, by what the catalogue says of its values.
+
+    Where it says nothing, a mask of two classes holds 0 and one other value, the brightest. These two may have been
+    compressed, resampled or drawn with smooth edges (`bright_half`), and so may any two that the catalogue names.
 
     Raises:
-        StageError: if the mask is too dark to be one of 0 and 255.
+        StageError: if the file cannot be read, or holds what nobody explained.
     """
-    values = _grey(path)
-    mask = (values > 127).astype(np.uint8)
-    if values.any() and not mask.any():
-        raise StageError(f"{path}: a mask of 0 and 255 was expected. Found at most {values.max()}. Rescale it.")
-    return mask
+    picture = read_mask_picture(path)
+    if meaning.values is None:
+        return _two(path, picture, meaning)
+    if meaning.by_colour:
+        return meaning.indices(path, picture.codes)
+    if not picture.readings:
+        raise meaning.refusal(path, picture.found, coloured=True)
+    if len(meaning.table) == 2 and picture.numbers is not None:
+        (dark, first), (bright, second) = sorted(meaning.table.items())
+        half = bright_half(picture.numbers, dark, bright, LOSSY if picture.lossy else LOSSLESS)
+        if half is not None:
+            return np.where(half, np.uint8(second), np.uint8(first))
+    fitting = [numbers for numbers in picture.readings if np.isin(numbers, list(meaning.table)).all()]
+    if len(fitting) == 2 and not np.array_equal(fitting[0], fitting[1]):
+        grey, entry = (meaning.listed(np.unique(numbers).tolist()) for numbers in fitting)
+        raise StageError(
+            f"{path}: `values` of the catalogue fit the grey levels of its palette, {grey}, and the numbers of the "
+            f"palette's entries, {entry}. Save it without a palette."
+        )
+    return meaning.indices(path, (fitting or picture.readings)[0])
+
+
+def _two(path: Path, picture: MaskPicture, meaning: Meaning) -> NDArray[np.uint8]:
+    levels, half = picture.levels, None
+    if levels is not None and len(meaning.classes) == 2:
+        top, shades = int(levels.max()), int(levels.min()) < int(levels.max())
+        if not top or (picture.lossy and not shades and top < DIM):
+            return np.zeros(levels.shape, np.uint8)
+        if not picture.lossy or top >= DIM:
+            half = bright_half(levels, 0, top, LOSSY if picture.lossy else LOSSLESS)
+    if half is None:
+        raise meaning.refusal(path, picture.found, coloured=picture.numbers is None, lossy=picture.lossy)
+    return half.astype(np.uint8)
 
 
 def probable(path: Path) -> NDArray[np.uint8]:
     """1 where a map of probabilities, 0 to 255 for 0 to 1, reaches one half; it may nowhere."""
     return (_grey(path) > 127).astype(np.uint8)
-
-
-def nonzero(path: Path) -> NDArray[np.uint8]:
-    """1 where the value is not 0, of whatever label."""
-    return (_grey(path) != 0).astype(np.uint8)
 
 
 def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
@@ -87,7 +121,7 @@ def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
             known = ", ".join(str(colour) for colour in classes)
             raise StageError(
                 f"{path}: unknown colour {tuple(rgb[row, column].tolist())} at row {row}, column {column}. "
-                f"Known: {known}. Recolour or remove it."
+                f"Expected {known}. Recolour it."
             )
         return mask
 

@@ -62,7 +62,7 @@ def read_picai2022(root: Path, labels: Sequence[str]) -> list[Case]:
             if significant.get(study) not in PICAI_LABELS:
                 raise StageError(
                     f"{root / table}: expected YES or NO as case_csPCa of {study}. Found {significant.get(study)!r}. "
-                    "Fetch the data set again."
+                    "Replace the table by the publisher's."
                 )
             others = (_required(root, folder / f"{study}_{kind}.mha") for kind in PICAI_MODALITIES[1:])
             label = PICAI_LABELS[significant[study]]
@@ -72,5 +72,5 @@ def read_picai2022(root: Path, labels: Sequence[str]) -> list[Case]:
 
 def _required(root: Path, path: Path) -> Path:
     if not (root / path).is_file():
-        raise StageError(f"{root / path}: no such file. Fetch the data set again or remove the folder {path.parent}.")
+        raise StageError(f"{root / path}: no such file. Bring it back, or move {path.parent} elsewhere.")
     return path

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -52,7 +52,7 @@ class Patches(StrictModel):
 VolumeCut = Annotated[Slices | Patches, Field(discriminator="cut")]
 
 
-def parts_of(mask: UInt8[np.ndarray, "D H W"], cut: Slices | Patches) -> list[str]:
+def parts_of(mask: Bool[np.ndarray, "D H W"], cut: Slices | Patches) -> list[str]:
     """The parts that `cut` keeps of a volume with this mask, in order."""
     indices: list[tuple[Index, ...]]
     if isinstance(cut, Slices):

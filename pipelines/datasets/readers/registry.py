@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipelines.datasets.readers import beside, cracks, labelled, land_cover, mri, pairs, skin, ultrasound
 from pipelines.datasets.readers.case import Case
-from pipelines.datasets.readers.masks import MaskDecoder, bright, probable
-from pipelines.datasets.readers.volumes import Grid
+from pipelines.datasets.readers.masks import MaskDecoder, probable
+from pipelines.datasets.readers.volumes import Alignment
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,14 @@ class Reader:
 
     Attributes:
         find: `(folder, labels) -> cases`, with paths relative to the folder. It may find more labels than those.
-        decode: From one mask file to class indices; volumes' masks are 1 where they are not 0.
+        decode: From one mask file to class indices, where the publisher's encoding is known. Else the entry's `values`
+            say what is what (`understood`); volumes' masks are 1 where they are not 0 if it has none.
         grid: Whether the modalities of a volume must share their grid or are resampled to the first one's.
     """
 
     find: Callable[[Path, Sequence[str]], list[Case]]
-    decode: MaskDecoder = bright
-    grid: Grid = "same"
+    decode: MaskDecoder | None = None
+    grid: Alignment = "same"
 
 
 READERS: Mapping[str, Reader] = {

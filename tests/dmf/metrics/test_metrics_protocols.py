@@ -121,6 +121,21 @@ def test_a_class_in_neither_mask_scores_zero_in_the_reference_and_is_no_class_in
     assert summarise(counts, "macro")["dice"] == 1
 
 
+def test_a_declared_class_that_never_occurs_is_absent_from_the_mean_instead_of_scoring_one() -> None:
+    """A liver of Dice 0.44 with a tumour that no mask holds is 0.44; it was (0.44 + 1) / 2."""
+    target, prediction = torch.zeros(2, 100, dtype=torch.long), torch.zeros(2, 100, dtype=torch.long)
+    target[:, :50], prediction[:, 28:78] = 1, 1
+    for protocol in ("per_image", "pooled"):
+        three, two = (summarise(confusion_counts(prediction, target, classes), protocol) for classes in (3, 2))
+        assert three["dice"] == two["dice"] == 0.44
+        assert three["specificity"] == two["specificity"]
+
+
+def test_a_class_that_is_invented_or_missed_counts() -> None:
+    target, prediction = torch.tensor([[0, 1, 1, 1], [0, 1, 1, 2]]), torch.tensor([[0, 1, 1, 2], [0, 1, 1, 1]])
+    assert per_image(confusion_counts(prediction, target, 3))["dice"].tolist() == [(4 / 5 + 0) / 2] * 2
+
+
 # --- the reference against the authors' numbers ---
 
 
@@ -196,6 +211,12 @@ def test_a_perfect_prediction_scores_one_throughout(seed: int, classes: int, pix
 # --- agreement with other libraries, where the definitions coincide ---
 
 
+def mean_of_known(scores: torch.Tensor, known: torch.Tensor | None = None) -> torch.Tensor:
+    """Of each image's classes; 1 where there is none."""
+    scores = scores.double() if known is None else scores.double().masked_fill(~known, torch.nan)
+    return scores.nanmean(1).nan_to_num(1.0)
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31), classes=st.integers(2, 4), share=st.sampled_from([0.0, 0.05, 0.5]))
 def test_per_image_agrees_with_monai(seed: int, classes: int, share: float) -> None:
@@ -208,7 +229,8 @@ def test_per_image_agrees_with_monai(seed: int, classes: int, share: float) -> N
     hot = [torch.nn.functional.one_hot(m, classes).movedim(-1, 1) for m in (prediction, target)]
     for name, theirs in (("dice", monai.compute_dice), ("iou", monai.compute_iou)):
         expected = theirs(*hot, include_background=False, ignore_empty=False)
-        torch.testing.assert_close(scores[name], expected.double().mean(1), rtol=1e-6, atol=1e-6)
+        shown = torch.stack(hot).any(0)[:, 1:].flatten(2).any(2)
+        torch.testing.assert_close(scores[name], mean_of_known(expected, shown), rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
@@ -218,10 +240,10 @@ def test_per_image_and_pooled_agree_with_segmentation_models_pytorch(counts: tor
     stats = counts[:, 1:].unbind(-1)
     pooled = [stat.sum(0, keepdim=True) for stat in stats]
     for name, theirs in (("dice", smp.metrics.f1_score), ("iou", smp.metrics.iou_score)):
-        expected = theirs(*stats, reduction=None, zero_division=1.0).double()
-        torch.testing.assert_close(per_image(counts)[name], expected.mean(1), rtol=1e-6, atol=1e-6)
-        expected = theirs(*pooled, reduction=None, zero_division=1.0).double()
-        assert summarise(counts, "pooled")[name] == pytest.approx(expected.mean().item(), abs=1e-6)
+        expected = mean_of_known(theirs(*stats, reduction=None, zero_division=torch.nan))
+        torch.testing.assert_close(per_image(counts)[name], expected, rtol=1e-6, atol=1e-6)
+        expected = mean_of_known(theirs(*pooled, reduction=None, zero_division=torch.nan))
+        assert summarise(counts, "pooled")[name] == pytest.approx(expected.item(), abs=1e-6)
 
 
 @settings(max_examples=25, deadline=None)

@@ -49,3 +49,12 @@ def test_neither_the_order_of_images_nor_the_batch_matters() -> None:
     whole = summarise_soft(soft_sums(logits, target))
     parts = torch.cat([soft_sums(logits[part], target[part]) for part in (slice(4, 7), slice(0, 4))])
     assert summarise_soft(parts) == pytest.approx(whole)
+
+
+def test_what_counts_nowhere_is_in_no_sum() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, target = torch.randn(2, 3, 4, 5, generator=generator), torch.randint(0, 3, (2, 4, 5), generator=generator)
+    target[:, 1:3] = 255
+    kept = [0, 3]
+    expected = soft_sums(logits[:, :, kept], target[:, kept])
+    torch.testing.assert_close(soft_sums(logits, target, ignore_index=255), expected)

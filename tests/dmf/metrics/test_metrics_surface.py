@@ -98,6 +98,15 @@ def test_both_empty_is_perfect_and_one_empty_is_worse_than_anything_found() -> N
         assert surface_dice(*pair).item() == 0
 
 
+def test_a_class_in_neither_is_absent_from_the_mean_of_the_others() -> None:
+    a, b = square(2, 3, 1), square(6, 6, 1)
+    assert hd95(a, b, num_classes=3).item() == hd95(a, b).item() == 5
+    assert surface_dice(a, b, num_classes=3).item() == surface_dice(a, b).item() == 0
+    nothing = torch.zeros_like(a)
+    assert hd95(nothing, nothing, num_classes=3).item() == 0
+    assert surface_dice(nothing, nothing, num_classes=3).item() == 1
+
+
 # --- properties ---
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +90,20 @@ def test_targets_of_arrays_are_looked_at_when_they_are_read() -> None:
     arrays.read(torch.tensor([4]))
     with pytest.raises(ValueError, match="`targets` must be below 2"):
         arrays.read(torch.tensor([4, 5]))
+
+
+@pytest.mark.parametrize("kind", [torch.as_tensor, np.asarray])
+def test_a_target_that_counts_nowhere_is_named(kind: Callable[[object], object]) -> None:
+    data = toy_data()
+    targets = data.targets.clone()
+    targets[:, :3] = 255
+    void = dataclasses.replace(data, targets=kind(targets), images=kind(data.images), ignore_index=255)
+    assert void.read(torch.tensor([0]))[1].unique().tolist() == [0, 1, 255]
+    targets[5] = 2
+    with pytest.raises(ValueError, match=r"must be below 2 \(the classes\), or 255 \(`ignore_index`\)\. Found 2"):
+        dataclasses.replace(void, targets=kind(targets)).read(torch.tensor([5]))
+    with pytest.raises(ValueError, match=r"`ignore_index` must be no class and a byte, from 2 to 255\. Found 1"):
+        dataclasses.replace(data, ignore_index=1)
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -120,6 +120,34 @@ def test_a_trial_measures_in_pixels_of_the_original_where_it_is_told_their_size(
     assert told.test["per_image"]["dice"] == plain.test["per_image"]["dice"]
 
 
+def test_what_counts_nowhere_has_no_part_in_any_score() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 8, 8, generator=generator)
+    target = torch.randint(0, 3, (2, 8, 8), generator=generator, dtype=torch.uint8)
+    target[:, 2:5, 1:6] = 255
+    others = logits.clone()
+    others[:, :, 2:5, 1:6] = torch.randn(2, 3, 3, 5, generator=generator)
+    one, other = (Predictions.of(z, target, 255) for z in (logits, others))
+    assert not torch.equal(one.classes, other.classes)
+    assert one.summary() == other.summary()
+    assert one.confusion().tolist() == other.confusion().tolist()
+    assert one.confusion().sum() == 2 * (64 - 15)
+    spacing = np.full((2, 2), 1.5)
+    for name, values in one.images(spacing).items():
+        assert values.tolist() == other.images(spacing)[name].tolist(), name
+
+
+def test_a_border_that_counts_nowhere_is_neither_trained_on_nor_tested(data) -> None:
+    targets = data.targets.clone()
+    targets[:, :4] = 255
+    void = dataclasses.replace(data, targets=targets, ignore_index=255)
+    result = train(toy_spec(epochs=2), void)
+    assert np.isfinite([values for scores in result.test.values() for values in scores.values()]).all()
+    assert result.confusion.sum() == len(result.rows) * 12 * 16
+    trial = Trial(toy_spec(losses=("cross_entropy", "dice"), auxiliary="cb_dice"), void)
+    assert {loss.ignore_index for loss in trial.fusion.losses.losses} == {255}
+
+
 def test_a_result_tells_how_pixels_were_confused(data) -> None:
     result = train(toy_spec(epochs=1), data)
     truth = data.targets[result.rows].numpy()

@@ -125,7 +125,14 @@ def test_grey_images_that_are_stored_in_colour_are_counted(root: Path) -> None:
 
 def test_what_the_masks_are(summary: Summary) -> None:
     assert summary.mask_modes == {"L": 7, "RGB": 2}
-    assert summary.mask_values == {"0; 255": 6, "0,0,0; 255,255,255": 2, "0": 1}
+    assert summary.mask_values == {"0; 255": 8, "0": 1}
+    assert (summary.bright, summary.mostly, summary.void, summary.ignored, summary.absent) == (
+        {"255": 8},
+        (0, 8),
+        [],
+        0,
+        [],
+    )
     assert short(summary.empty) == ["b3"]
     assert short(summary.multi_part) == short(summary.many_files) == ["b4"]
     assert short(summary.at_border) == ["b4", "m4"]
@@ -239,12 +246,12 @@ def other_size(image: Path, mask: Path) -> str:
     return mask.name
 
 
-def too_dark(image: Path, mask: Path) -> str:
-    save(mask, rectangle((1, 5, 1, 5)) // 255)
+def of_three_values(image: Path, mask: Path) -> str:
+    save(mask, rectangle((1, 5, 1, 5)) // 2 + rectangle((10, 20, 10, 20)))
     return mask.name
 
 
-@pytest.mark.parametrize("breakage", [unreadable, other_size, too_dark])
+@pytest.mark.parametrize("breakage", [unreadable, other_size, of_three_values])
 def test_a_case_that_cannot_be_used_is_listed_with_the_others(
     root: Path, breakage: Callable[[Path, Path], str]
 ) -> None:

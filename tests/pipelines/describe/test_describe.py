@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import yaml
 from PIL import Image
 
@@ -133,6 +134,29 @@ def classes_in_sides(scans: Path) -> None:
         image(scans / side / ("normal" if number % 2 else "lesion") / f"{number}.avif", number, colour=True)
 
 
+def several_classes(scans: Path) -> None:
+    """Labels 0, 1, 2 and a void border of 255, nobody says what of."""
+    labels = np.zeros(SIZE, np.uint8)
+    labels[2:9, 5:9], labels[12:19, 3:20], labels[:, :2] = 1, 2, 255
+    for number in range(PATIENTS):
+        image(scans / f"images/{number}.png", number)
+        (scans / "masks").mkdir(exist_ok=True)
+        Image.fromarray(labels).save(scans / f"masks/{number}.png")
+
+
+def named_classes_in_four_axes(scans: Path) -> None:
+    """As in the decathlon's task 1: modalities along the fourth axis, labels named in a table."""
+    labels = np.zeros((3, *SIZE), np.uint8)
+    labels[1, 5:9, 5:9], labels[1, 12:15, 12:15] = 1, 2
+    for number in range(PATIENTS):
+        stack = [[texture(100 * kind + 10 * number + depth, *SIZE) for depth in range(3)] for kind in range(2)]
+        (scans / "imagesTr").mkdir(parents=True, exist_ok=True)
+        four = sitk.GetImageFromArray(np.array(stack, np.int16), isVector=False)
+        sitk.WriteImage(four, str(scans / f"imagesTr/b_{number:03d}.nii.gz"))
+        volume(scans / f"labelsTr/b_{number:03d}.nii.gz", labels)
+    (scans / "dataset.json").write_text('{"labels": {"0": "background", "1": "edema", "2": "tumour"}}')
+
+
 def accents(scans: Path) -> None:
     """Images came by macOS, masks did not."""
     for number in range(PATIENTS):
@@ -183,6 +207,21 @@ LAYOUTS: dict[Callable[[Path], None], tuple[dict[str, Any], int]] = {
         2 * PATIENTS,
     ),
     accents: ({"layout": None}, PATIENTS),
+    several_classes: (
+        {
+            "classes": ["background", "class_1", "class_2", "class_3"],
+            "values": {0: "background", 1: "class_1", 2: "class_2", 255: "class_3"},
+        },
+        PATIENTS,
+    ),
+    named_classes_in_four_axes: (
+        {
+            "classes": ["background", "edema", "tumour"],
+            "channels": 2,
+            "values": {0: "background", 1: "edema", 2: "tumour"},
+        },
+        PATIENTS,
+    ),
 }  # fmt: skip
 
 
@@ -223,13 +262,13 @@ def test_the_proposal_runs_from_fetch_to_filter(
     (entry,) = yaml.safe_load(text).values()
     assert {key: entry.get(key) for key in expected} == expected
     written = [line for line in text.splitlines() if not line.startswith("#")]
-    assert len(written) <= 11
+    assert len(written) <= 12
     (place / "data/catalogue.yaml").write_text(text)
     for stage, more in (("fetch", ()), ("audit", ()), ("split", ()), ("filter", ("--size", "16"))):
         assert run(stage, "--dataset", "scans", *more, monkeypatch=monkeypatch) == 0, capsys.readouterr().err
     prepared = arrays.load(Path("data"), "scans", 16)
     assert prepared.images.shape == (count, entry["channels"], 16, 16)
-    assert set(np.unique(prepared.targets)) == {0, 1}
+    assert set(np.unique(prepared.targets)) == set(range(len(entry["classes"])))
 
 
 @pytest.mark.slow

@@ -146,7 +146,7 @@ def test_a_file_that_could_not_be_unpacked_is_not_remembered(tmp_path: Path) -> 
     place = tmp_path / "downloads/pictures.zip"
     place.parent.mkdir()
     place.write_text("<html>Please log in</html>")
-    with pytest.raises(StageError, match="not a zip file"):
+    with pytest.raises(StageError, match="no zip or tar archive"):
         fetch(entry(), tmp_path)
     pack(place, a="1")
     assert fetch(entry(), tmp_path).files == 1

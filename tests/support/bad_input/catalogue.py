@@ -25,6 +25,22 @@ ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
     "an expression that is none": ({"patient": "("}, "key `patient`: Value error, not a regular expression"),
     "an expression without a group": ({"patient": "p[0-9]+"}, "one group in parentheses must hold who was imaged"),
     "volumes cut into something unknown": ({"volume": {"cut": "cubes"}}, "key `volume`: Input tag 'cubes' found"),
+    "values that are a list": ({"values": [0, 255]}, "key `values`: Input should be a valid"),
+    "values in words": ({"values": {"white": "nodule"}}, "keys must be whole numbers such as 255, or colours"),
+    "values of both kinds": ({"values": {0: "background", "#ffffff": "nodule"}}, "must be all numbers or all colours"),
+    "a value twice": ({"values": {1: "nodule", "01": "background"}}, "key `values`: Value error, a value is there"),
+    "a value of no class": ({"values": {0: "background", 9: "lesion"}}, "'lesion' is neither one of `classes`"),
+    "a class without a value": ({"values": {0: "background"}}, "no value means nodule, which is one of `classes`"),
+    "values of images to classify": (
+        {"values": {0: "background", 1: "nodule"}, "task": "classification"}, "these images are classified; remove"
+    ),
+    "values that the reader knows": (
+        {"values": {0: "background", 1: "nodule"}, "reader": "crack_forest"}, "knows what its masks hold; remove"
+    ),
+    "a class called ignore": (
+        {"values": {0: "background", 1: "ignore"}, "classes": ["background", "ignore"]},
+        "pixels that count nowhere are called ignore; rename the class",
+    ),
     "no source": ({"sources": []}, "key `sources`: Tuple should have at least 1 item"),
     "a source that is no mapping": ({"sources": ["https://example.org"]}, "key `sources.0`: "),
     "files of an unknown entry": ({"sources_of": "scan"}, "`sources_of`: no such entry. Did you mean `scans`?"),

@@ -85,9 +85,22 @@ def image_of_sixteen_bits(place: Place) -> None:
     Image.fromarray(np.ones((20, 24), np.uint16)).save(place.raw / "images" / FIRST)
 
 
-@bad("filter scans", MASK, "a mask of 0 and 255 was expected. Found at most 1. Rescale it")
-def mask_of_zero_and_one(place: Place) -> None:
-    Image.fromarray(np.ones((20, 24), np.uint8)).save(place.raw / "masks" / FIRST)
+@bad(
+    "audit scans",
+    MASK,
+    "a mask of background (0) and nodule (one other value) was expected. Found 0, 1, 2",
+    "Say in the catalogue what they mean, for instance `values: {0: background, 1: nodule, 2: ignore}`",
+)
+def mask_of_three_values(place: Place) -> None:
+    pixels = np.zeros((20, 24), np.uint8)
+    pixels[2:9, 2:9], pixels[12:18, 12:18] = 1, 2
+    Image.fromarray(pixels).save(place.raw / "masks" / FIRST)
+
+
+@bad("audit scans", MASK, "expected the `values` of the catalogue, 0, 1. Found 255 in", "or correct the mask")
+def mask_of_values_that_the_catalogue_does_not_name(place: Place) -> None:
+    place.describe(scans={"values": {0: "background", 1: "nodule"}})
+    fetch(find_entries(["scans"], place.data)[0], place.data)
 
 
 @bad("filter scans", MASK, "cannot be read as a picture")

@@ -141,7 +141,7 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
         "modality of another size",
         "brats2018",
         lambda root: volume(root / f"LGG/{BRATS}/{BRATS}_t2.nii.gz", np.ones((5, 6, 9), np.int16)),
-        (f"{BRATS}_t2.nii.gz: the modality has 5 x 6 x 9", "Replace the modality, or move the case elsewhere"),
+        (f"{BRATS}_t2.nii.gz: the modality has 5 x 6 x 9", "Resample the modality onto its image"),
     ),
     (
         "volume cut short",
@@ -192,7 +192,7 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
         "unknown colour",
         "deepglobe_water",
         lambda root: picture(root / "train/455_mask.png", size=(90, 1)),
-        ("455_mask.png: unknown colour (", "Known: (0, 0, 0), ", "Recolour or remove it"),
+        ("455_mask.png: unknown colour (", "Expected (0, 0, 0), ", "Recolour it"),
     ),
     ("image deleted", "crack_forest", delete("101.jpg"), ("101.mat: a mask without its image in CrackForest-dataset",)),
     (

@@ -10,13 +10,12 @@ from PIL import Image
 
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.masks import (
-    bright,
     colour_table,
     load_mask,
     matlab_label,
     matlab_size,
-    nonzero,
     probable,
+    understood,
 )
 from tests.support.layouts import matlab
 
@@ -26,19 +25,11 @@ def grey(path: Path, *rows: list[int]) -> Path:
     return path
 
 
-def test_half_of_full_brightness_is_the_border(tmp_path: Path) -> None:
-    assert bright(grey(tmp_path / "m.png", [0, 127, 128, 255])).tolist() == [[0, 0, 1, 1]]
-
-
 def test_a_probability_may_stay_below_one_half_everywhere(tmp_path: Path) -> None:
     path = grey(tmp_path / "m.png", [0, 1, 126, 127])
     assert probable(path).tolist() == [[0, 0, 0, 0]]
-    with pytest.raises(StageError, match=r"m\.png: a mask of 0 and 255 was expected. Found at most 127. Rescale it"):
-        bright(path)
-
-
-def test_any_label_but_zero_counts(tmp_path: Path) -> None:
-    assert nonzero(grey(tmp_path / "m.png", [0, 1, 4, 255])).tolist() == [[0, 1, 1, 1]]
+    with pytest.raises(StageError, match=r"m\.png: a mask of background \(0\) and foreground \(one other value\)"):
+        understood(path)
 
 
 def test_several_files_are_united_by_the_highest_class(tmp_path: Path) -> None:

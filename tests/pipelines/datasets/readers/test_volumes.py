@@ -94,14 +94,6 @@ def test_modalities_of_one_grid_must_have_one_size(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{odd}: the modality has 5 x 6 x 9")
 
 
-def test_a_mask_is_its_image_voxel_for_voxel_wherever_its_header_puts_it(tmp_path: Path) -> None:
-    image = volume(tmp_path / "i.nii.gz", np.ones((2, 3, 4), np.int16))
-    voxels = np.zeros((2, 3, 4), np.uint8)
-    voxels[0, 1, 2] = 2
-    mask = volume(tmp_path / "m.nii.gz", voxels, spacing=(2, 2, 2), origin=(500, 0, 0))
-    assert np.argwhere(load_volume_mask([mask], image, None)).tolist() == [[0, 1, 2]]
-
-
 def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
     entry = build("picai2022", tmp_path)
     mask = tmp_path / read_cases(entry, tmp_path)[0].masks[0]
@@ -168,13 +160,6 @@ def test_a_whole_archive_of_half_a_volume_is_named(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:800]))
     with pytest.raises(StageError, match=r"cannot be read as a volume \(800 bytes of 1,376\)"):
         load_volume([path], "same", None)
-
-
-def test_four_axes_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "v.nii.gz"
-    sitk.WriteImage(sitk.GetImageFromArray(np.ones((2, 2, 2, 2), np.float32), isVector=False), str(path))
-    with pytest.raises(StageError, match=r"expected a volume of 3 axes\. Found 4"):
-        volume_size(path)
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:

@@ -10,18 +10,20 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
+from pipelines.artifacts.manifest import MANIFEST
 from pipelines.core.console import StageError
 from pipelines.core.parallel import threaded
 from pipelines.datasets.cases import case_image, case_mask, case_padding, check_case
 from pipelines.datasets.duplicates import SIDE, thumbnail
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import Case
+from pipelines.datasets.readers.folders import PICTURES, files_in, suffix_of
+from pipelines.datasets.readers.images import stored
 from pipelines.datasets.readers.mask_pictures import MODES, read_mask_picture
 from pipelines.datasets.readers.meaning import VOID, foreground
-from pipelines.datasets.readers.volume_files import stored_checksum
+from pipelines.datasets.readers.volume_files import files_of, stored_checksum
 from pipelines.pages.slices import flat
 
 MANY_VALUES = 8
@@ -73,6 +75,7 @@ class CaseFacts:
         size: Height and width, or depth, height and width.
         channels: After decoding: 1 for grey.
         padding: Share of a volume's values that is no number.
+        repeated: Whether it has several channels, and all of them are the same: a grey image stored in colour.
         mask: None for a case without masks.
     """
 
@@ -83,6 +86,7 @@ class CaseFacts:
     size: tuple[int, ...]
     channels: int
     padding: float
+    repeated: bool
     mask: MaskFacts | None
 
 
@@ -94,11 +98,13 @@ class Looked:
         facts: Of each case that can be used, sorted by name.
         thumbnails: One for each of them.
         problems: What is wrong with the others, by name.
+        unused: Names of files beside the images and masks that no case is made of, by suffix.
     """
 
     facts: Sequence[CaseFacts]
     thumbnails: UInt8[np.ndarray, "N 96 96"]
     problems: dict[str, str]
+    unused: dict[str, list[str]]
 
 
 def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
@@ -127,7 +133,27 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
         facts=[facts for facts in seen if isinstance(facts, CaseFacts)],
         thumbnails=thumbnails if len(good) == len(cases) else thumbnails[good],
         problems={case.name: text for case, text in zip(cases, seen, strict=True) if isinstance(text, str)},
+        unused=unused_files(raw, cases),
     )
+
+
+def unused_files(raw: Path, cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Names of the files in the cases' folders that no case is made of, by suffix, the most frequent first."""
+    used = {path for case in cases for path in (*case.files, *case.masks)}
+    pointed = {file.relative_to(raw) for path in used for file in _files_of(raw / path)}
+    found: dict[str, list[str]] = {}
+    for path in (path for folder in sorted({path.parent for path in used}) for path in files_in(raw, folder, ("",))):
+        if path not in used | pointed and path.name != MANIFEST:
+            found.setdefault(suffix_of(path).lower(), []).append(path.as_posix())
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _files_of(path: Path) -> tuple[Path, ...]:
+    """A header that cannot be read is a problem of its case already."""
+    try:
+        return files_of(path)
+    except StageError:
+        return (path,)
 
 
 def _look_at_case(
@@ -145,6 +171,7 @@ def _look_at_case(
         size=size,
         channels=1 if image.ndim == spatial else image.shape[-1],
         padding=case_padding(entry, raw, case),
+        repeated=image.ndim > spatial and image.shape[-1] > 1 and bool((image == image[..., :1]).all()),
         mask=None if mask is None else _mask_facts([raw / path for path in case.masks], mask, len(entry.classes)),
     )
     return facts, thumbnail(flat(image, spatial))
@@ -169,11 +196,10 @@ def _mask_facts(paths: Sequence[Path], mask: UInt8[np.ndarray, "*spatial"], clas
 
 def _stored(path: Path) -> str:
     """Mode of a picture; other files are the reader's to understand."""
-    try:
-        with Image.open(path) as picture:
-            return picture.mode
-    except UnidentifiedImageError:
+    if not path.name.lower().endswith(PICTURES):
         return "".join(path.suffixes[-2:]).lstrip(".") or "file"
+    with stored(path, MODES) as picture:
+        return str(picture.mode)
 
 
 def _stored_mask(path: Path) -> MaskFile:

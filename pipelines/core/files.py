@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+LEFT_BEHIND = {"thumbs.db", "desktop.ini", "ehthumbs.db", "system volume information", "lost+found"}
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it there: nobody ever sees a half-written file."""
@@ -60,3 +62,8 @@ def flush_to_disk(folder: Path) -> None:
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(flush, folder.iterdir()))
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether systems and not people give a file or folder this name: `.DS_Store`, `__MACOSX`, `@eaDir`."""
+    return name.startswith((".", "@", "#recycle", "$RECYCLE", "__MACOSX")) or name.lower() in LEFT_BEHIND

@@ -17,7 +17,9 @@ from pipelines.core.console import StageError
 from pipelines.core.parallel import threaded
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import FILE_SEPARATOR, Case
+from pipelines.datasets.readers.folders import composed, found_in
 from pipelines.datasets.readers.images import load_image, picture_size, size_text
+from pipelines.datasets.readers.laid_out import read_layout
 from pipelines.datasets.readers.masks import load_mask, matlab_size, understood
 from pipelines.datasets.readers.meaning import foreground
 from pipelines.datasets.readers.parts import cut_out, parts_of
@@ -37,15 +39,18 @@ def find_cases(entry: DatasetEntry, root: Path) -> list[Case]:
     remedy = f"Fetch it with `python -m pipelines.fetch --dataset {entry.name}`."
     if not root.is_dir():
         raise StageError(f"{root}: no such folder. {remedy}")
-    cases = [case for case in READERS[entry.reader].find(root, entry.labels) if case.label in entry.labels]
+    if entry.layout:
+        cases = read_layout(root, entry.labels, entry.layout)
+    else:
+        cases = [case for case in READERS[entry.reader].find(root, entry.labels) if case.label in entry.labels]
     if entry.sides:
         cases = [case for case in cases if case.official_split in entry.sides]
     if entry.at_most:
         cases = _sampled(cases, entry.at_most)
     if not cases:
         raise StageError(
-            f"{root}: no image of {entry.name} in it with the labels {', '.join(entry.labels)}. "
-            f"Remove the folder. {remedy}"
+            f"{root}: no image of {entry.name} in it with the labels {', '.join(entry.labels)}. {found_in(root)} "
+            "Correct `labels` in the catalogue, or bring the images and fetch again."
         )
     if entry.patient:
         cases = [replace(case, patient=_patient(entry.patient, root, case)) for case in cases]
@@ -161,7 +166,7 @@ def check_case(entry: DatasetEntry, root: Path, case: Case) -> None:
         if found != expected and not (free and kind == "modality"):
             raise StageError(
                 f"{root / path}: the {kind} has {size_text(found)} pixels (height x width), its image "
-                f"{case.image.name} {size_text(expected)}. Replace the {kind} or remove the case."
+                f"{case.image.name} {size_text(expected)}. Replace the {kind}, or move the case elsewhere."
             )
 
 
@@ -183,7 +188,7 @@ def _size(path: Path) -> tuple[int, ...]:
 
 
 def _patient(pattern: str, root: Path, case: Case) -> str:
-    found = re.search(pattern, case.image.name)
+    found = re.search(pattern, composed(case.image.name))
     if not found or not found[1]:
         raise StageError(
             f"{root / case.image}: `patient: {pattern}` of the catalogue does not say who was imaged. Rename the file "

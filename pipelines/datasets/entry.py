@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pipelines.datasets.readers.layout import Layout
 from pipelines.datasets.readers.meaning import Meaning, check_names, normalised
 from pipelines.datasets.readers.parts import VolumeCut
 from pipelines.datasets.readers.registry import READERS
@@ -32,6 +33,7 @@ class DatasetEntry(StrictModel):
     channels: int = Field(ge=1, le=8)
     reader: str
     values: Mapping[str, str] | None = None
+    layout: Layout | None = None
     volume: VolumeCut | None = None
     patient: str | None = None
     sides: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1, strict=False)] | None = None

@@ -140,7 +140,7 @@ def _target(entry: DatasetEntry, raw: Path, case: Case, image: np.ndarray) -> UI
 def _check_unchanged(raw: Path, case: Case, sha256: str) -> None:
     path = raw / case.image
     if not path.is_file():
-        raise StageError(f"{path} is missing, but the split lists it. Fetch it again with `dvc repro --force fetch`.")
+        raise StageError(f"{path} is missing, but the split lists it. Bring it back with `dvc repro --force fetch`.")
     stamps = tuple((status.st_mtime_ns, status.st_size) for status in (file.stat() for file in _present(path)))
     if _checksum(path, stamps) != sha256:
         raise StageError(f"{path} has changed since the split was made. Make it again with `dvc repro audit split`.")

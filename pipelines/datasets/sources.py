@@ -58,7 +58,7 @@ class Download(StrictModel):
 
 
 class Archive(Download):
-    """A zip file at a direct address."""
+    """A zip or tar archive at a direct address."""
 
     kind: Literal["archive"]
     url: Url
@@ -110,7 +110,7 @@ class Manual(Download):
 
 
 class Local(StrictModel):
-    """A folder or zip file of the person's own; a relative path starts at the catalogue that names it."""
+    """A folder, or a zip or tar archive, of the person's own; a relative path starts at the catalogue that names it."""
 
     kind: Literal["local"]
     path: Annotated[Path, Field(strict=False)]

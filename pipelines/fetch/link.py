@@ -10,12 +10,13 @@ from pathlib import Path
 
 from pipelines.core.checksums import digest
 from pipelines.core.console import StageError, track
+from pipelines.core.files import is_left_behind
 
 
 def link_folder(source: Path, folder: Path) -> None:
     """Let `folder` hold the files of `source`: hard links where the file system allows them, else copies.
 
-    Hidden files and `__MACOSX` stay behind; symbolic links to files are followed, those to folders are not.
+    Hidden files and what systems leave there are not seen; links to files are followed, those to folders are not.
 
     Raises:
         StageError: if there is no such folder, no file in it, `folder` itself is in it, or a file cannot be read.
@@ -33,7 +34,7 @@ def link_folder(source: Path, folder: Path) -> None:
         try:
             _link(path.resolve(strict=True), target)
         except OSError as error:
-            raise StageError(f"{path}: cannot be read ({error.strerror}). Mend or remove it.") from None
+            raise StageError(f"{path}: cannot be read ({error.strerror}). Mend it or move it elsewhere.") from None
 
 
 def state(path: Path) -> str:
@@ -56,8 +57,8 @@ def folder_digest(folder: Path) -> tuple[str, int]:
 
 def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_left_behind(name))
+        yield from (Path(place, name) for name in sorted(names) if not is_left_behind(name))
 
 
 def _link(path: Path, target: Path) -> None:

@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 
 from pipelines.core.console import StageError, run_stage, say, track
-from pipelines.core.files import write_atomically
+from pipelines.core.files import is_left_behind, write_atomically
+from pipelines.datasets.readers.folders import PICTURES, found_in
 from pipelines.datasets.readers.images import load_image
 from pipelines.predict.drawing import mask_picture, overlay_picture
 from pipelines.predict.trial import Predictor, load_predictor
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 OWN = ("_mask", "_overlay")
 
 
@@ -50,9 +50,9 @@ def find_pictures(given: list[Path]) -> dict[Path, Path]:
     found: list[tuple[Path, Path]] = []
     for path in given:
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if _is_picture(file))
+            inside = sorted(file for file in path.rglob("*") if _is_picture(file.relative_to(path)))
             if not inside:
-                raise StageError(f"{path}: no picture in it ({', '.join(SUFFIXES)}).")
+                raise StageError(f"{path}: no picture in it. {found_in(path)} Expected {', '.join(PICTURES)}.")
             found += [(file.relative_to(path).with_suffix(""), file) for file in inside]
         elif path.is_file():
             found.append((Path(path.stem), path))
@@ -65,8 +65,9 @@ def find_pictures(given: list[Path]) -> dict[Path, Path]:
     return dict(found)
 
 
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not any(own in file.stem for own in OWN)
+def _is_picture(below: Path) -> bool:
+    hidden = any(is_left_behind(part) for part in below.parts)
+    return below.suffix.lower() in PICTURES and not hidden and not any(own in below.stem for own in OWN)
 
 
 def predict(predictor: Predictor, path: Path, target: Path) -> str:

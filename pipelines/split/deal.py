@@ -97,7 +97,7 @@ def _check_labels(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> None
         has = f"{len(cases)} images labelled {', '.join(sorted(found))}" if cases else "no images"
         raise StageError(
             f"{raw}: expected images of each label ({', '.join(entry.labels)}). Found {has}; {', '.join(missing)} "
-            f"missing. Delete {raw} and fetch it again with `dvc repro --force fetch`."
+            "missing. Correct `labels` in the catalogue, or bring the images, then `dvc repro --force fetch`."
         )
 
 

@@ -6,9 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipelines.core.console import StageError
 from pipelines.datasets.readers.case import Case
-from pipelines.datasets.readers.folders import files_in
+from pipelines.datasets.readers.folders import files_in, without_image, without_mask
 
 MASK = re.compile(r"(?P<image>.+)_mask(_\d+)?")
 
@@ -39,12 +38,10 @@ def read_beside(
             if found := MASK.fullmatch(path.stem):
                 image = path.with_stem(found["image"])
                 if image not in masks:
-                    raise StageError(f"{root / path}: a mask without its image {image.name}. Fetch it again.")
+                    raise without_image(root / path, path.parent)
                 masks[image].append(path)
         for image, its_masks in masks.items():
             if not its_masks:
-                raise StageError(
-                    f"{root / image}: an image without {image.stem}_mask.png. Add the mask or remove the image."
-                )
+                raise without_mask(root, image, image.with_name(f"{image.stem}_mask"), [])
             cases.append(Case(image, tuple(its_masks), label, patient(image.stem) if patient else None))
     return cases

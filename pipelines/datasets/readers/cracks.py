@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.core.console import StageError
 from pipelines.datasets.readers.case import Case
-from pipelines.datasets.readers.folders import files_in, the_folder
+from pipelines.datasets.readers.folders import files_in, the_folder, without_image
 from pipelines.datasets.readers.masks import matlab_label
 from pipelines.datasets.readers.parts import part_text, tiles
 
@@ -35,7 +34,7 @@ def read_crack_forest(root: Path, labels: Sequence[str]) -> list[Case]:
     cases = []
     for mask in files_in(root, folder / "groundTruth", (".mat",)):
         if mask.stem not in images:
-            raise StageError(f"{root / mask}: a mask without its image image/{mask.stem}.jpg. Fetch it again.")
+            raise without_image(root / mask, folder / "image")
         cases.append(Case(images[mask.stem], (mask,), "crack"))
     return cases
 

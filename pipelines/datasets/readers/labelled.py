@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.folders import files_in
+from pipelines.datasets.readers.layout import tops
 
 PARTITIONS = {"Training": "train", "Testing": "test"}
 TUMOURS = {"glioma": "tumor", "meningioma": "tumor", "pituitary": "tumor", "notumor": "notumor"}
@@ -46,8 +47,9 @@ def read_tomato_leaf_binary(root: Path, labels: Sequence[str]) -> list[Case]:
 
 
 def read_label_folders(root: Path, labels: Sequence[str]) -> list[Case]:
-    """Anybody's images to classify: `<label>/*.png`, or another picture format."""
-    return read_folders(root, Path(), labels)
+    """Anybody's images to classify: `<label>/*.png`, or another picture format. A lone folder on top is entered."""
+    top = next((top for top in tops(root) if any((top / label).is_dir() for label in labels)), root)
+    return read_folders(root, top.relative_to(root), labels)
 
 
 def read_folders(

@@ -44,7 +44,7 @@ def read_deepglobe(root: Path, labels: Sequence[str]) -> list[Case]:
     )
     if alone := sorted(tiles.keys() ^ masks.keys()):
         lacking, having = ("mask", tiles) if alone[0] in tiles else ("image", masks)
-        raise StageError(f"{root / having[alone[0]]}: no {lacking} of tile {alone[0]}. Add it or remove the file.")
+        raise StageError(f"{root / having[alone[0]]}: no {lacking} of tile {alone[0]}. Add it, or move this elsewhere.")
     return [Case(tiles[name], (masks[name],), "tile") for name in tiles]
 
 

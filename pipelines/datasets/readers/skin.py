@@ -46,7 +46,7 @@ def read_ph2(root: Path, labels: Sequence[str]) -> list[Case]:
         mask = folder / f"{name}_lesion" / f"{name}_lesion.bmp"
         for path in (image, mask):
             if path not in files_in(root, path.parent, (".bmp",), meaning=f"files of case {name}"):
-                raise StageError(f"{root / path}: no such file. Unpack PH2 again or remove the case {folder.name}.")
+                raise StageError(f"{root / path}: no such file. Unpack PH2 again, or move {folder.name} elsewhere.")
         cases.append(Case(image, (mask,), LESION))
     return cases
 

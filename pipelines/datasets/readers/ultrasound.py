@@ -38,7 +38,7 @@ def read_bus_bra(root: Path, labels: Sequence[str]) -> list[Case]:
     cases = []
     for image, mask in pairs:
         if image.stem not in rows:
-            raise StageError(f"{root / table}: no row for {image.name}. Fetch the data set again or remove the image.")
+            raise StageError(f"{root / table}: no row for {image.name}. Add the row, or move the image elsewhere.")
         row = rows[image.stem]
         cases.append(Case(image, (mask,), row["Pathology"], patient=row["Case"]))
     return cases

@@ -125,7 +125,7 @@ def test_own_data_sets_stand_beside_ours(tmp_path: Path) -> None:
     assert list(known_datasets(tmp_path / "elsewhere")) == list(load_catalogue())
 
 
-OPTIONAL = {"reader", "values", "volume", "patient", "sources_of", "citation", "sides", "at_most"}
+OPTIONAL = {"layout", "reader", "values", "volume", "patient", "sources_of", "citation", "sides", "at_most"}
 
 
 @pytest.mark.parametrize("key", sorted(set(DatasetEntry.model_fields) - {"name"} - OPTIONAL))

@@ -37,18 +37,18 @@ def archive_that_a_person_must_get(place: Place) -> None:
     """It was never placed."""
 
 
-@bad("fetch posted", POSTED, "truncated, damaged or not a zip file", "Remove it, fetch again")
+@bad("fetch posted", POSTED, "truncated or damaged", "Put a whole copy in its place")
 def archive_that_is_cut(place: Place) -> None:
     pack(place.posted, place.folder / "scans")
     place.posted.write_bytes(place.posted.read_bytes()[:-30])
 
 
-@bad("fetch posted", POSTED, "not a zip file")
+@bad("fetch posted", POSTED, "no zip or tar archive (it begins with b'<html>Pl')", "Expected a folder, or")
 def archive_that_is_a_login_page(place: Place) -> None:
     place.posted.write_text("<html>Please log in</html>")
 
 
-@bad("fetch posted", POSTED, "not a zip file")
+@bad("fetch posted", POSTED, "the file is empty. Expected a folder, or a zip or tar archive")
 def archive_of_no_bytes(place: Place) -> None:
     place.posted.touch()
 
@@ -191,7 +191,7 @@ def folder_of_ones_own_with_a_link_to_nothing(place: Place) -> None:
     (place.folder / "scans/images/benign/lost.png").symlink_to("nothing.png")
 
 
-@bad("fetch scans", "data/../params.yaml: truncated, damaged or not a zip file")
+@bad("fetch scans", "data/../params.yaml: no zip or tar archive (it begins with b'study: q')")
 def file_of_ones_own_that_is_no_archive(place: Place) -> None:
     place.describe(scans={"sources": [{"kind": "local", "path": "../params.yaml"}]})
 

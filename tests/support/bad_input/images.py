@@ -24,7 +24,11 @@ def data_set_that_was_not_fetched(place: Place) -> None:
     shutil.rmtree(place.raw)
 
 
-@bad("audit scans", "data/raw/scans/images/benign: no such folder; files of the data set were expected")
+@bad(
+    "audit scans",
+    "data/raw/scans/images/benign: no such folder; files of the data set were expected",
+    "Found in data/raw/scans: folders masks",
+)
 def data_set_without_images(place: Place) -> None:
     shutil.rmtree(place.raw / "images")
 
@@ -34,7 +38,12 @@ def label_without_a_folder(place: Place) -> None:
     shutil.rmtree(place.raw / "images/malignant")
 
 
-@bad("audit scans", IMAGE, "an image without its mask masks/benign/b00. Add the mask or remove the image")
+@bad(
+    "audit scans",
+    IMAGE,
+    "an image without its mask masks/benign/b00",
+    "Add or rename the mask",
+)
 def image_without_mask(place: Place) -> None:
     (place.raw / "masks" / FIRST).unlink()
 
@@ -44,7 +53,7 @@ def mask_without_image(place: Place) -> None:
     (place.raw / "images" / FIRST).unlink()
 
 
-@bad("audit scans", "data/raw/scans/masks/benign/b00", "a second mask beside", "Remove one of them")
+@bad("audit scans", "data/raw/scans/masks/benign/b00", "a second mask beside", "Move the one that is not meant")
 def image_with_two_masks(place: Place) -> None:
     mask = place.raw / "masks" / FIRST
     shutil.copy(mask, mask.with_suffix(".bmp"))
@@ -55,7 +64,7 @@ def mask_of_another_size(place: Place) -> None:
     Image.fromarray(np.zeros((9, 7), np.uint8)).save(place.raw / "masks" / FIRST)
 
 
-@bad("audit scans", IMAGE, "cannot be read as a picture", "Replace it or fetch it again")
+@bad("audit scans", IMAGE, "cannot be read as a picture", "Replace it by a copy that a viewer opens")
 def image_that_is_cut(place: Place) -> None:
     path = place.raw / "images" / FIRST
     path.write_bytes(path.read_bytes()[:60])
@@ -71,7 +80,7 @@ def image_of_no_bytes(place: Place) -> None:
     (place.raw / "images" / FIRST).write_bytes(b"")
 
 
-@bad("audit scans", IMAGE, "pictures of mode 'I;16' are not read. Known: 1, L", "Convert it")
+@bad("audit scans", IMAGE, "pictures of mode 'I;16' are not read. Known: 1, L", "Convert it to 8 bits")
 def image_of_sixteen_bits(place: Place) -> None:
     Image.fromarray(np.ones((20, 24), np.uint16)).save(place.raw / "images" / FIRST)
 

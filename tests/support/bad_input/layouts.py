@@ -64,7 +64,7 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
         "image deleted",
         "busc",
         delete("images/benign2.png"),
-        ("masks/benign2.png: a mask without its image", "Fetch it again"),
+        ("masks/benign2.png: a mask without its image", "Add or rename the image"),
     ),
     (
         "name without a label",
@@ -76,9 +76,14 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
         "second mask",
         "busc",
         lambda root: mask(the(root, "masks") / "benign1.bmp"),
-        ("masks/benign1.", "a second mask beside benign1.", "Remove one of them"),
+        ("masks/benign1.", "a second mask beside benign1.", "Move the one that is not meant"),
     ),
-    ("no folder of images", "bus_synthetic", move("images"), ("expected one such folder. Found none. Fetch",)),
+    (
+        "no folder of images",
+        "bus_synthetic",
+        move("images"),
+        ("expected one such folder. Found none. Found in data/raw/bus",),
+    ),
     ("mask deleted", "bus_bra", delete("mask_0001-r.png"), ("bus_0001-r.png: an image without its mask",)),
     ("table deleted", "bus_bra", delete("bus_data.csv"), ("bus_data.csv: no such file. Fetch the data set again",)),
     (
@@ -87,7 +92,7 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
         rewrite("bus_data.csv", "bus_0002-s", "bus_0003-s"),
         ("bus_data.csv: bus_0003-s is listed, but has no image",),
     ),
-    ("image without row", "bus_bra", unlisted, ("bus_data.csv: no row for bus_9-l.png", "remove the image")),
+    ("image without row", "bus_bra", unlisted, ("bus_data.csv: no row for bus_9-l.png", "move the image elsewhere")),
     (
         "table without a column",
         "bus_bra",
@@ -116,13 +121,13 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
         "mask deleted",
         "isic2018",
         delete("ISIC_0012001_segmentation.png"),
-        ("ISIC_0012001.jpg: an image without its mask", "Add the mask or remove the image"),
+        ("ISIC_0012001.jpg: an image without its mask", "Add or rename the mask"),
     ),
     (
         "mask deleted",
         "ph2",
         delete("IMD409_lesion.bmp"),
-        ("IMD409_lesion.bmp: no such file. Unpack PH2 again or remove the case IMD409",),
+        ("IMD409_lesion.bmp: no such file. Unpack PH2 again, or move IMD409 elsewhere",),
     ),
     (
         "folder renamed",
@@ -182,19 +187,19 @@ NOT_WHOLE: list[tuple[str, str, Spoil, tuple[str, ...]]] = [
         ("Tomato___healthy: no such folder; images labelled 'healthy' were expected",),
     ),
     ("mask deleted", "deepglobe", delete("455_mask.png"), ("455_sat.jpg: no mask of tile 455. Add it",)),
-    ("tile deleted", "deepglobe", delete("455_sat.jpg"), ("455_mask.png: no image of tile 455", "remove the file")),
+    ("tile deleted", "deepglobe", delete("455_sat.jpg"), ("455_mask.png: no image of tile 455", "move this elsewhere")),
     (
         "unknown colour",
         "deepglobe_water",
         lambda root: picture(root / "train/455_mask.png", size=(90, 1)),
         ("455_mask.png: unknown colour (", "Known: (0, 0, 0), ", "Recolour or remove it"),
     ),
-    ("image deleted", "crack_forest", delete("101.jpg"), ("101.mat: a mask without its image image/101.jpg",)),
+    ("image deleted", "crack_forest", delete("101.jpg"), ("101.mat: a mask without its image in CrackForest-dataset",)),
     (
         "mask of another size",
         "crack_forest",
         lambda root: matlab(the(root, "101.mat"), np.ones((3, 4))),
-        ("101.mat: the mask has 3 x 4 pixels", "Replace the mask or remove the case"),
+        ("101.mat: the mask has 3 x 4 pixels", "Replace the mask, or move the case elsewhere"),
     ),
     ("mask cut short", "crack_forest_patches", cut("001.mat"), ("001.mat: no MATLAB file with groundTruth", "Replace")),
 ]

@@ -90,7 +90,7 @@ def test_an_empty_folder_is_named(tmp_path: Path, reader: str) -> None:
     with pytest.raises(StageError) as caught:
         read_cases(LAYOUTS[reader].entry, tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}")
-    assert "etch" in str(caught.value)
+    assert "Found" in str(caught.value) or "no such file" in str(caught.value), "what is there instead"
 
 
 @every_reader

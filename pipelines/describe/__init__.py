@@ -1,0 +1,1 @@
+"""What a folder of images holds, and the entry of the catalogue that would read it."""

@@ -135,7 +135,7 @@ def pictures() -> dict[str, tuple[bytes, Shown]]:
     three = [grey(), grey()[::-1], grey()[:, ::-1]]
     first = {"right": np.stack(three), "first page": grey()}
     blended = transparent()[..., :3].copy()
-    blended[:, WIDTH // 2 :] = 255
+    blended[:, WIDTH // 2 :] = 0
     palette = Image.fromarray(colour()).convert("P", palette=Image.Palette.ADAPTIVE)
     packed = io.BytesIO()
     palette.save(packed, "PNG")
@@ -145,7 +145,7 @@ def pictures() -> dict[str, tuple[bytes, Shown]]:
         "PNG, colour": (stored(colour(), "PNG"), {"right": colour()}),
         "PNG, 2 bits": (two_bits, {"right": at_two}),
         "PNG, palette": (packed.getvalue(), {"right": np.asarray(palette.convert("RGB"))}),
-        "PNG, transparent": (stored(transparent(), "PNG"), {"right": blended, "colour beneath": colour()}),
+        "PNG, transparent": (stored(transparent(), "PNG"), {"over black": blended, "colour beneath": colour()}),
         "PNG, grey of 16 bits": (deep(), {"upper byte": grey()}),
         "PNG, colour of 16 bits": (deep(3), {"upper byte": colour()}),
         "PNG, orientation 6 said after the pixels": (

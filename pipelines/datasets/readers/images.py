@@ -48,13 +48,17 @@ Image.MAX_IMAGE_PIXELS = None  # Pillow refuses from 179 million pixels on: `_ch
 
 
 def load_image(path: Path) -> NDArray[np.uint8]:
-    """A picture as viewers show it, (H, W) if it is grey and (H, W, 3) if it is in colour; transparency is dropped.
+    """A picture as viewers show it, (H, W) if it is grey and (H, W, 3) if it is in colour; over black if transparent.
 
     Raises:
         StageError: if the file cannot be read, or is none of one page and a mode that is read.
     """
     with opened(path) as picture:
-        return np.asarray(picture.convert("L" if picture.mode in GREY else "RGB"))
+        kind = "L" if picture.mode in GREY else "RGB"
+        if picture.has_transparency_data:
+            black = Image.new("RGBA", picture.size, "black")
+            picture = Image.alpha_composite(black, picture.convert("RGBA"))
+        return np.asarray(picture.convert(kind))
 
 
 def picture_size(path: Path) -> tuple[int, int]:

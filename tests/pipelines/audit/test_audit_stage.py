@@ -93,7 +93,34 @@ def test_what_is_there(summary: Summary) -> None:
     assert summary.sizes == {"40 x 50": 7, "80 x 100": 1}
     assert summary.modes == {"L": 7, "RGB": 1}
     assert summary.channels == {"1": 7, "3": 1}
+    assert (summary.repeated, summary.unused) == (0, {})
     assert (summary.patients, summary.leaked_test, summary.problems) == (0, None, {})
+
+
+def test_files_that_no_case_is_made_of_are_listed_by_suffix(root: Path) -> None:
+    folder = root / "raw" / "busi" / "Dataset_BUSI_with_GT"
+    for name in ("benign/x.heic", "benign/y.HEIC", "malignant/notes.txt", "malignant/README", "benign/more.jpg"):
+        (folder / name).write_bytes(b"?")
+    for name in ("benign/Thumbs.db", "benign/._x.png", "not used.svg"):  # what systems leave, and what lies elsewhere
+        (folder / name).write_bytes(b"?")
+    found = summarise(audited(root))
+    assert {suffix: [Path(name).name for name in names] for suffix, names in found.unused.items()} == {
+        ".heic": ["x.heic", "y.HEIC"],
+        "": ["README"],
+        ".jpg": ["more.jpg"],
+        ".txt": ["notes.txt"],
+    }
+    (said,) = (text for text in findings(found) if "not used" in text)
+    assert "2 .heic (Dataset_BUSI_with_GT/benign/x.heic), 1 without suffix (" in said
+
+
+def test_grey_images_that_are_stored_in_colour_are_counted(root: Path) -> None:
+    folder = root / "raw" / "busi" / "Dataset_BUSI_with_GT" / "benign"
+    for number in (3, 4):
+        save(folder / f"benign ({number}).png", np.dstack([texture(number, 40, 50)] * 3))
+    found = summarise(audited(root))
+    assert (found.repeated, found.channels) == (2, {"1": 5, "3": 3})
+    assert "2 of 8 images are grey, stored in several equal channels." in " ".join(findings(found))
 
 
 def test_what_the_masks_are(summary: Summary) -> None:

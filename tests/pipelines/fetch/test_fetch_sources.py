@@ -215,7 +215,8 @@ def test_what_a_person_must_get_is_explained_and_taken_as_archive(tmp_path: Path
 def test_what_a_person_unpacked_is_as_good_as_the_archive(tmp_path: Path) -> None:
     folder = tmp_path / "downloads/Pictures"
     (folder / "deep").mkdir(parents=True)
-    for name in ("a.png", "deep/b.png", ".DS_Store"):
+    (folder / "@eaDir").mkdir()
+    for name in ("a.png", "deep/b.png", ".DS_Store", "deep/Thumbs.db", "@eaDir/a.png"):
         (folder / name).write_text(name)
     manifest = fetch(entry(MANUAL), tmp_path)
     assert found(tmp_path) == {"Pictures/a.png", "Pictures/deep/b.png"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import stat
 import tarfile
 import zipfile
@@ -13,6 +14,9 @@ import pytest
 from pipelines.core.console import StageError
 from pipelines.fetch import unpack as unpacking
 from pipelines.fetch.unpack import unpack
+from tests.support.mutations import mutated
+
+MODES = ("w:", "w:gz", "w:bz2", "w:xz")
 
 
 @pytest.fixture
@@ -118,7 +122,7 @@ def tar(path: Path, mode: str = "w:gz", **files: bytes | tarfile.TarInfo) -> Pat
     return path
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("mode", MODES)
 def test_tar_archives_are_unpacked_packed_or_not(tmp_path: Path, folder: Path, mode: str) -> None:
     unpack(tar(tmp_path / "a.bin", mode, **{"./deep/er/benign (1).png": b"\x00\xff", "empty": b""}), folder)
     assert (folder / "deep/er/benign (1).png").read_bytes() == b"\x00\xff"
@@ -176,3 +180,24 @@ def test_an_archive_of_another_kind_is_named(tmp_path: Path, folder: Path, conte
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(StageError, match=rf"a\.zip: it is {said}. Expected a folder, or a zip or tar archive"):
         unpack(tmp_path / "a.zip", folder)
+
+
+def test_five_hundred_damaged_archives_are_unpacked_or_answered_in_one_sentence(tmp_path: Path) -> None:
+    files = {f"images/{number}.png": bytes(value % 251 for value in range(100 * number)) for number in range(5)}
+    whole = [pack(tmp_path / "a.zip", **files), *(tar(tmp_path / f"a.{mode[2:]}", mode, **files) for mode in MODES)]
+    contents, chance = [archive.read_bytes() for archive in whole], random.Random(0)
+    archive, read, answers = tmp_path / "inner" / "b", 0, []
+    for number in range(500):
+        folder = tmp_path / "inner" / str(number)
+        folder.mkdir(parents=True)
+        archive.write_bytes(mutated(contents[number % len(contents)], chance))
+        try:
+            unpack(archive, folder)
+        except StageError as error:
+            answers.append(str(error))
+        else:
+            read += 1
+    inside = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
+    assert inside == {"inner", *(path.name for path in whole)}
+    assert all("\n" not in answer and "inner" in answer for answer in answers)
+    assert min(read, len(answers)) > 50

@@ -35,6 +35,7 @@ from pipelines.predict.trial import find_trial, load_predictor
 from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import record_of, write_trial
+from tests.support import formats
 from tests.support.audited import audit_and_split
 from tests.support.records import begun
 
@@ -94,6 +95,23 @@ def test_test_images_are_segmented_as_the_trial_segmented_them(workplace: Path, 
         assert (found == expected).mean() > 0.995  # a batch of one rounds differently
         assert predictor.probabilities(picture).shape == (2, *picture.shape)
         np.testing.assert_allclose(predictor.probabilities(picture).sum(0), 1, rtol=1e-5)
+
+
+def test_a_picture_on_its_side_is_shown_upright_to_the_network_and_to_the_eye(
+    workplace: Path, predict: Callable[..., str]
+) -> None:
+    """Stored turned, under the orientation that undoes it, in three formats: the same mask, of the upright size."""
+    folder = run_trial(workplace, SEGMENTATION)
+    upright = load_image(workplace / RAW / "benign (2).png")
+    on_side, eighth = upright.T[:, ::-1], 8
+    for format in ("PNG", "TIFF"):
+        (workplace / f"turned.{format}").write_bytes(formats.stored(np.ascontiguousarray(on_side), format, eighth))
+    predict(folder, f"{RAW}/benign (2).png", "turned.PNG", "--out", "a")
+    predict(folder, "turned.TIFF", "--out", "b")
+    expected = np.asarray(Image.open(workplace / "a/benign (2)_mask.png"))
+    for place in ("a", "b"):
+        np.testing.assert_array_equal(np.asarray(Image.open(workplace / place / "turned_mask.png")), expected)
+    assert expected.shape == upright.shape
 
 
 @pytest.mark.slow
@@ -247,7 +265,7 @@ def test_pictures_that_cannot_be_had_are_one_message(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"none\.png: no such file or folder"):
         find_pictures([tmp_path / "none.png"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StageError, match=r"empty: no picture in it \(\.png, "):
+    with pytest.raises(StageError, match=r"empty: no picture in it. Found in .*empty: nothing. Expected \.png, "):
         find_pictures([tmp_path / "empty"])
     for name in ("a.png", "a.jpg"):
         (tmp_path / name).touch()

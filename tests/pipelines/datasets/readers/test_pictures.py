@@ -16,6 +16,7 @@ from pipelines.datasets.readers.folders import PICTURES
 from pipelines.datasets.readers.images import load_image, picture_size
 from tests.support.formats import NEW_SUBFILE_TYPE, colour, grey, pages, pictures, stored, turned
 from tests.support.layouts import make_entry
+from tests.support.mutations import mutated
 
 SEGMENTED = make_entry("image_mask_folders", ["lesion"], ["background", "lesion"], channels=1)
 
@@ -108,6 +109,22 @@ def test_a_page_that_is_a_smaller_copy_is_no_page_but_one_that_is_not_is(tmp_pat
         load_image(tmp_path / "two.tif")
 
 
+@pytest.mark.parametrize(("mode", "expected"), [("LA", 90), ("RGBA", [90, 90, 90])])
+def test_what_is_transparent_is_laid_over_black(tmp_path: Path, mode: str, expected: object) -> None:
+    """By hand: a grey of 180 with alpha 0, 128 and 255; 180 * 128 / 255 = 90."""
+    seen = Image.fromarray(np.full((1, 3), 180, np.uint8)).convert(mode)
+    seen.putalpha(Image.fromarray(np.array([[0, 128, 255]], np.uint8)))
+    seen.save(tmp_path / "a.png")
+    picture = load_image(tmp_path / "a.png")
+    assert picture[0, 1].tolist() == expected
+    assert (picture[0, 0].max(), picture[0, 2].min()) == (0, 180)
+
+
+def test_so_is_a_colour_that_stands_for_nothing(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[7, 8]], np.uint8)).save(tmp_path / "a.png", transparency=7)
+    assert load_image(tmp_path / "a.png").tolist() == [[0, 8]]
+
+
 @pytest.mark.parametrize("suffix", PICTURES)
 def test_files_of_every_suffix_become_cases(tmp_path: Path, suffix: str) -> None:
     """Of 24 pictures none is left out because of what it is called."""
@@ -154,28 +171,6 @@ def test_more_pixels_than_can_be_meant_are_counted_before_they_are_decoded(
     monkeypatch.setattr(images, "MOST_PIXELS", 239)
     with pytest.raises(StageError, match=r"a\.png: 12 x 20 pixels .* at most 239 in all. Cut it"):
         load_image(write(tmp_path / "a.png", stored(grey(), "PNG")))
-
-
-def mutated(content: bytes, chance: random.Random) -> bytes:
-    """A file cut short, with bytes changed, doubled, left out, or with a number of its header made large."""
-    changed = bytearray(content)
-    for _ in range(chance.randint(1, 2)):
-        place = chance.randrange(len(changed)) if chance.random() < 0.5 else chance.randrange(min(64, len(changed)))
-        match chance.randrange(6):
-            case 0:
-                del changed[max(1, place) :]
-            case 1:
-                changed[place] = chance.randrange(256)
-            case 2:
-                changed[place : place + 4] = chance.choice([b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\0\0"])
-            case 3:
-                del changed[place : place + chance.randint(1, 16)]
-                changed = changed or bytearray(1)
-            case 4:
-                changed[place:place] = changed[place : place + chance.randint(1, 32)]
-            case _:
-                changed[place] ^= 1 << chance.randrange(8)
-    return bytes(changed)
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from pipelines.datasets.readers.folders import PICTURES, files_in, suffix_of
 from pipelines.datasets.readers.images import stored
 from pipelines.datasets.readers.mask_pictures import MODES, read_mask_picture
 from pipelines.datasets.readers.meaning import VOID, foreground
-from pipelines.datasets.readers.volume_files import DETACHED, stored_checksum
+from pipelines.datasets.readers.volume_files import files_of, stored_checksum
 from pipelines.pages.slices import flat
 
 MANY_VALUES = 8
@@ -74,8 +74,8 @@ class CaseFacts:
         mode: How the image is stored: the picture's mode, or `file` if it is no picture.
         size: Height and width, or depth, height and width.
         channels: After decoding: 1 for grey.
-        repeated: Whether it has several channels, and all of them are the same: a grey image stored in colour.
         padding: Share of a volume's values that is no number.
+        repeated: Whether it has several channels, and all of them are the same: a grey image stored in colour.
         mask: None for a case without masks.
     """
 
@@ -85,8 +85,8 @@ class CaseFacts:
     mode: str
     size: tuple[int, ...]
     channels: int
-    repeated: bool
     padding: float
+    repeated: bool
     mask: MaskFacts | None
 
 
@@ -140,12 +140,20 @@ def look_at(entry: DatasetEntry, raw: Path, cases: Sequence[Case]) -> Looked:
 def unused_files(raw: Path, cases: Sequence[Case]) -> dict[str, list[str]]:
     """Names of the files in the cases' folders that no case is made of, by suffix, the most frequent first."""
     used = {path for case in cases for path in (*case.files, *case.masks)}
-    headers = {path.with_suffix("") for path in used if path.suffix.lower() in DETACHED}
+    pointed = {file.relative_to(raw) for path in used for file in _files_of(raw / path)}
     found: dict[str, list[str]] = {}
     for path in (path for folder in sorted({path.parent for path in used}) for path in files_in(raw, folder, ("",))):
-        if path not in used and path.with_suffix("") not in headers and path.name != MANIFEST:
+        if path not in used | pointed and path.name != MANIFEST:
             found.setdefault(suffix_of(path).lower(), []).append(path.as_posix())
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _files_of(path: Path) -> tuple[Path, ...]:
+    """A header that cannot be read is a problem of its case already."""
+    try:
+        return files_of(path)
+    except StageError:
+        return (path,)
 
 
 def _look_at_case(
@@ -162,8 +170,8 @@ def _look_at_case(
         mode=_stored(raw / case.image),
         size=size,
         channels=1 if image.ndim == spatial else image.shape[-1],
-        repeated=image.ndim > spatial and image.shape[-1] > 1 and bool((image == image[..., :1]).all()),
         padding=case_padding(entry, raw, case),
+        repeated=image.ndim > spatial and image.shape[-1] > 1 and bool((image == image[..., :1]).all()),
         mask=None if mask is None else _mask_facts([raw / path for path in case.masks], mask, len(entry.classes)),
     )
     return facts, thumbnail(flat(image, spatial))
@@ -191,7 +199,7 @@ def _stored(path: Path) -> str:
     if not path.name.lower().endswith(PICTURES):
         return "".join(path.suffixes[-2:]).lstrip(".") or "file"
     with stored(path, MODES) as picture:
-        return picture.mode
+        return str(picture.mode)
 
 
 def _stored_mask(path: Path) -> MaskFile:

@@ -63,14 +63,6 @@ def findings(summary: Summary) -> list[str]:
     found = []
     if summary.problems:
         found.append(f"{_count(summary.problems, 'case')} cannot be used; the list is below.")
-    if summary.unused:
-        unused = (f"{len(names)} {suffix or 'without suffix'} ({names[0]})" for suffix, names in summary.unused.items())
-        found.append(f"Files beside the images that are not used: {', '.join(unused)}.")
-    if summary.repeated:
-        found.append(
-            f"{summary.repeated} of {summary.images} images are grey, stored in several equal channels. "
-            "`channels: 1` reads them as grey; with 3, the filter takes every step of grey for three times as large."
-        )
     if summary.absent:
         found.append(
             f"No {'image' if summary.task == 'classification' else 'pixel'} is {' or '.join(summary.absent)}, which "
@@ -86,6 +78,14 @@ def findings(summary: Summary) -> list[str]:
         found.append(
             f"{summary.mostly[0]} of {summary.mostly[1]} masks annotate more than half of their image. If they are "
             "inverted, say which value is which class with `values` in the catalogue."
+        )
+    if summary.unused:
+        files = [f"{len(names)} {suffix or 'without suffix'} ({names[0]})" for suffix, names in summary.unused.items()]
+        found.append(f"Files beside the images that are not used: {', '.join(files)}.")
+    if summary.repeated:
+        found.append(
+            f"{summary.repeated} of {summary.images} images are grey, stored in several equal channels. "
+            "`channels: 1` reads them as grey; with 3, the filter takes every step of grey for three times as large."
         )
     if summary.across_labels:
         found.append(
@@ -107,11 +107,13 @@ def findings(summary: Summary) -> list[str]:
         found.append(f"{summary.patients_across_splits} patients are in several of the publisher's splits.")
     if summary.across_patients:
         found.append(f"{_count(summary.across_patients, 'group')} of near duplicates are of several patients.")
-    images, files, pixels = (sum(map(len, found)) for found in (summary.groups, summary.same_file, summary.same_pixels))
+    images, copies, pixels = (
+        sum(map(len, found)) for found in (summary.groups, summary.same_file, summary.same_pixels)
+    )
     found.append(
         f"{images} of {summary.images} images show the same picture as another one at similarity "
         f"{summary.similarity:g}, in {_count(summary.groups, 'group')}; "
-        f"{files} are equal as files, {pixels} in their pixels."
+        f"{copies} are equal as files, {pixels} in their pixels."
     )
     if summary.agreement:
         found.append(

@@ -40,9 +40,9 @@ class Summary:
     Attributes:
         counts: By label, then by the publisher's split (`all` where there is none).
         sizes, modes, channels, mask_modes, mask_values: How often each was found.
+        padded: Files of volumes with values that are no number, and the share of those.
         repeated: Images with several channels that are all the same.
         unused: Names of files beside the images and masks that no case is made of, by suffix.
-        padded: Files of volumes with values that are no number, and the share of those.
         empty, multi_part, at_border, many_files: Names of cases by what is noteworthy about their mask.
         shared_masks: Groups of cases that are no duplicates but have the same mask, pixel by pixel; empty masks aside.
         void: Names of cases without a pixel that counts.
@@ -68,9 +68,9 @@ class Summary:
     channels: Mapping[str, int]
     mask_modes: Mapping[str, int]
     mask_values: Mapping[str, int]
+    padded: Mapping[str, float]
     repeated: int
     unused: Mapping[str, Sequence[str]]
-    padded: Mapping[str, float]
     empty: Sequence[str]
     multi_part: Sequence[str]
     at_border: Sequence[str]
@@ -124,9 +124,9 @@ def summarise(audit: Audit) -> Summary:
         channels=_tally(str(fact.channels) for fact in facts),
         mask_modes=_tally(file.mode for file in files),
         mask_values=_tally("; ".join(file.values) for file in files if file.values),
+        padded={join_paths(fact.case.files): round(fact.padding, 6) for fact in facts if fact.padding},
         repeated=sum(fact.repeated for fact in facts),
         unused=audit.looked.unused,
-        padded={join_paths(fact.case.files): round(fact.padding, 6) for fact in facts if fact.padding},
         empty=[fact.case.name for fact in masked if fact.mask and fact.mask.area == 0],
         multi_part=[fact.case.name for fact in masked if fact.mask and fact.mask.parts > 1],
         at_border=[fact.case.name for fact in masked if fact.mask and fact.mask.at_border],

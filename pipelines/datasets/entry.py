@@ -32,8 +32,8 @@ class DatasetEntry(StrictModel):
     labels: Names
     channels: int = Field(ge=1, le=8)
     reader: str
-    layout: Layout | None = None
     values: Mapping[str, str] | None = None
+    layout: Layout | None = None
     volume: VolumeCut | None = None
     patient: str | None = None
     sides: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1, strict=False)] | None = None

@@ -18,6 +18,8 @@ PICTURES = (
 VOLUMES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr")
 """How the names of files end that are taken for pictures and for volumes."""
 
+DICOM = " DICOM is not read: convert each series to NIfTI, for instance with dcm2niix."
+
 NAMED = 8
 """As many folders or suffixes are named of what was found."""
 
@@ -97,7 +99,8 @@ def found_in(folder: Path) -> str:
     suffixes = Counter(suffix_of(path).lower() or "no suffix" for path in children if path.is_file())
     counted = [f"{count} {suffix}" for suffix, count in suffixes.most_common()]
     parts = [f"folders {listed(folders)}"] * bool(folders) + [f"files {listed(counted)}"] * bool(counted)
-    return f"Found in {folder}: {'; '.join(parts) or 'nothing'}."
+    series = DICOM if next(folder.rglob("*.[dD][cC][mM]"), None) else ""
+    return f"Found in {folder}: {'; '.join(parts) or 'nothing'}.{series}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -309,7 +309,7 @@ def dicom(scans: Path) -> None:
     [
         (flat, "3 pictures or volumes, but neither masks nor folders of labels were made out. Expected masks"),
         (one_class, "3 pictures or volumes, but neither masks nor folders of labels were made out"),
-        (dicom, "scans: no picture or volume in it. Found in scans: files 1 .dcm. Expected .png"),
+        (dicom, "scans: no picture or volume in it. Found in scans: files 1 .dcm. DICOM is not read"),
         (lambda scans: None, "scans: no such folder or archive"),
         (lambda scans: scans.write_bytes(b"Rar!\x1a\7\0"), "scans: it is a RAR archive. Expected a folder"),
     ],

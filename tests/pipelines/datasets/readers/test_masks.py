@@ -52,7 +52,9 @@ def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
     Image.fromarray(np.array([[(0, 0, 0), (0, 0, 0)], [(0, 0, 0), (250, 3, 0)]], np.uint8)).save(path)
     with pytest.raises(StageError) as caught:
         colour_table({(0, 0, 0): 0, (0, 0, 255): 1})(path)
-    assert str(caught.value).startswith(f"{path}: unknown colour (250, 3, 0) at row 1, column 1. Known: (0, 0, 0), (0")
+    assert str(caught.value).startswith(
+        f"{path}: unknown colour (250, 3, 0) at row 1, column 1. Expected (0, 0, 0), (0"
+    )
 
 
 def test_crack_is_label_two_exactly(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pipelines.datasets.readers.blocks import read_voxels
 from pipelines.datasets.readers.folders import VOLUMES
 from pipelines.datasets.readers.volume_files import read_header, stored_checksum
 from pipelines.datasets.readers.volumes import load_volume, load_volume_mask
+from pipelines.describe.proposal import propose
 from tests.support.layouts import LESIONS, make_entry, picture, volume
 from tests.support.volumes import metaimage, nifti, nrrd
 
@@ -239,3 +240,32 @@ def test_what_a_file_is_instead_is_said(tmp_path: Path, name: str, write: Callab
         read_header(path)
     assert "emove" not in str(caught.value)
     assert "etch" not in str(caught.value)
+
+
+def test_a_decathlon_is_read_as_it_comes(tmp_path: Path) -> None:
+    """Four modalities in one file; hidden copies of macOS's tar among them."""
+    for number in range(2):
+        name = f"BRATS_{number:03d}.nii.gz"
+        nifti(tmp_path / "Task01_BrainTumour/imagesTr" / name, np.stack([RAMP + number] * 4), RAS)
+        nifti(tmp_path / "Task01_BrainTumour/labelsTr" / name, np.full((2, 3, 4), 2, np.uint8), RAS)
+        for folder in ("imagesTr", "labelsTr"):
+            (tmp_path / "Task01_BrainTumour" / folder / f"._{name}").write_bytes(b"\0\5\x16\7")
+    entry = make_entry("image_mask_folders", ["glioma"], LESIONS, channels=4, volume={"cut": "slices"})
+    cases = read_cases(entry, tmp_path)
+    assert len(cases) == 4
+    assert case_image(entry, tmp_path, cases[0]).shape == (3, 4, 4)
+    proposed = propose(tmp_path, tmp_path, tmp_path / "data")
+    assert "channels: 4" in proposed
+
+
+def test_a_dicom_series_is_to_be_converted(tmp_path: Path) -> None:
+    for number in range(3):
+        path = tmp_path / "images/patient1" / f"IM{number:04d}.dcm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _bytes(path, bytes(128) + b"DICM" + bytes(99))
+    (tmp_path / "masks").mkdir()
+    entry = make_entry("image_mask_folders", ["lesion"], LESIONS, channels=1, volume={"cut": "slices"})
+    for read in (lambda: read_cases(entry, tmp_path), lambda: propose(tmp_path, tmp_path, tmp_path)):
+        with pytest.raises(StageError, match=r"DICOM is not read: convert each series to NIfTI, .*dcm2niix") as caught:
+            read()
+        assert "emove" not in str(caught.value)

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.folders import listed
 from pipelines.datasets.readers.laid_out import SIDES
@@ -19,6 +21,12 @@ MASK_NAME = re.compile(rf"(?:{MASK}[_\- ].+)|(?:(?:.*[_\- .])?{MASK}(?:[_\- ]?\d
 IMAGE_FOLDER = re.compile(
     r"(?:.*[^a-z])?(?:images?|imgs?|inputs?|pictures?|photos?|originals?)(?:tr|ts)?", re.IGNORECASE
 )
+
+NO_LABEL = re.compile(
+    r"(?:^|[^a-z])(?:images?|imgs?|masks?|labels?|segmentations?|ground[ _-]?truths?)(?:tr|ts)?(?:[^a-z]|$)",
+    re.IGNORECASE,
+)
+"""Folders of such names are no labels, even where masks could not be paired with images."""
 
 MOST_LABELS = 20
 """Folders are labels of images if there are no more, and every one holds `FILES_OF_A_LABEL` or more on average."""
@@ -102,7 +110,9 @@ def _paired(images: Sequence[Parts], masks: Sequence[Parts], doubts: Sequence[st
         image_names, mask_name, count = _named(list(stems.values()))
     if 2 * count < len(images) / len(image_names):
         return None
-    layout = Layout(image=tuple(f"{folders[0]}{name}" for name in image_names), mask=f"{folders[1]}{mask_name}")
+    layout = _layout([f"{folders[0]}{name}" for name in image_names], f"{folders[1]}{mask_name}")
+    if layout is None:
+        return None
     alone = len(images) // len(image_names) - count
     more = [f"{alone} images have no mask by this layout; the audit names the first."] if alone else []
     return Guess(layout, _labels(images, fields), count, [*doubts, *more])
@@ -128,8 +138,10 @@ def _classified(files: Sequence[Parts]) -> Iterator[Guess]:
         return
     fields = {**fields, varied[0]: "label", **dict.fromkeys(varied[1:2], "patient")}
     labels = _labels(files, fields)
-    if len(labels) <= MOST_LABELS and len(files) >= FILES_OF_A_LABEL * len(labels):
-        yield Guess(Layout(image=(f"{_folder_pattern(files, fields)}{{name}}",)), labels, len(files), [])
+    few = len(labels) <= MOST_LABELS and len(files) >= FILES_OF_A_LABEL * len(labels)
+    layout = _layout([f"{_folder_pattern(files, fields)}{{name}}"])
+    if few and layout and not any(NO_LABEL.search(label) for label in labels):
+        yield Guess(layout, labels, len(files), [])
 
 
 def _fields(files: Sequence[Parts]) -> dict[int, str]:
@@ -164,6 +176,14 @@ def _folder_pattern(files: Sequence[Parts], fields: Mapping[int, str]) -> str | 
             return None
         parts.append(f"{{{fields[level]}}}/" if len(names) > 1 else f"{names.pop()}/")
     return "".join(parts)
+
+
+def _layout(images: Sequence[str], mask: str | None = None) -> Layout | None:
+    """The layout of these patterns; None if names hold braces, which patterns cannot say."""
+    try:
+        return Layout(image=tuple(images), mask=mask)
+    except ValidationError:
+        return None
 
 
 def _labels(files: Iterable[Parts], fields: Mapping[int, str]) -> list[str]:

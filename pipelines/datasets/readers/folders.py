@@ -86,7 +86,7 @@ def existing(root: Path, folder: Path, meaning: str) -> Path:
         if not same:
             raise StageError(
                 f"{root / folder}: no such folder; {meaning} were expected. {found_in(root / place)} Bring or rename "
-                "the folder, or describe another layout in the catalogue."
+                "the folder, or give `layout` in the catalogue: `python -m pipelines.describe FOLDER` proposes one."
             )
         place /= same[0].name
     return place

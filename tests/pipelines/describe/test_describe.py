@@ -299,6 +299,18 @@ def one_class(scans: Path) -> None:
         image(scans / f"cats/{number}.png", number)
 
 
+def braces(scans: Path) -> None:
+    for number in range(3):
+        image(scans / f"images }}{{/{number}.png", number)
+        mask(scans / f"masks }}{{/{number}.png")
+
+
+def masks_of_other_images(scans: Path) -> None:
+    for number in range(6):
+        image(scans / f"images/{'abcdef'[number]}.png", number)
+        mask(scans / f"masks/{'uvwxyz'[number]}.png")
+
+
 def dicom(scans: Path) -> None:
     scans.mkdir()
     (scans / "IM0001.dcm").write_bytes(bytes(128) + b"DICM")
@@ -309,6 +321,8 @@ def dicom(scans: Path) -> None:
     [
         (flat, "3 pictures or volumes, but neither masks nor folders of labels were made out. Expected masks"),
         (one_class, "3 pictures or volumes, but neither masks nor folders of labels were made out"),
+        (masks_of_other_images, "12 pictures or volumes, but neither masks nor folders of labels were made out"),
+        (braces, "6 pictures or volumes, but neither masks nor folders of labels were made out"),
         (dicom, "scans: no picture or volume in it. Found in scans: files 1 .dcm. DICOM is not read"),
         (lambda scans: None, "scans: no such folder or archive"),
         (lambda scans: scans.write_bytes(b"Rar!\x1a\7\0"), "scans: it is a RAR archive. Expected a folder"),

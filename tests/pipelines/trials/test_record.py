@@ -155,7 +155,7 @@ class TestEnvironment:
         spec = toy_spec(model="timm:test_vit", model_params={}, losses=("cross_entropy",), auxiliary=None)
         found = Environment.of(Trial(spec, toy_labels(images=8)))
         assert found.libraries.keys() == {"numpy", "timm"}
-        assert found.digits["timm"] == f"timm {found.libraries['timm']}"
+        assert found.digits("fp32")["timm"] == f"timm {found.libraries['timm']}"
 
     @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_precision_is_the_one_that_was_used(self, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:

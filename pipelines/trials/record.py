@@ -28,6 +28,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.artifacts.arrays import Preparation
 from pipelines.core.files import flush_to_disk, replaced
 from pipelines.trials.columns import EpochColumns, HistoryColumns, ImageColumns
+from pipelines.trials.digests import Digests
 from pipelines.trials.environment import Environment
 from pipelines.trials.stored import Stored, Strict, damaged, read_stored
 
@@ -89,6 +90,7 @@ class TrialRecord(Description, Stored):
         test, validation: Protocol to metric to value (fractions), by the weights of `best_epoch`.
         confusion: (C, C), test pixels, or images, of class i (row) that were taken for class j (column).
         diagnostics: What was found in the course of the training.
+        digests: By which another run of it can be compared with this one.
     """
 
     folder: Path = Field(exclude=True)
@@ -102,6 +104,7 @@ class TrialRecord(Description, Stored):
     validation: Scores
     confusion: tuple[tuple[int, ...], ...]
     diagnostics: tuple[Finding, ...]
+    digests: Digests
 
     @property
     def started(self) -> str:
@@ -166,6 +169,7 @@ def record_of(
     description: Description,
     attempts: Sequence[Start],
     result: TrialResult,
+    digests: Digests,
     *,
     seconds: float,
     steps_per_epoch: int,
@@ -183,6 +187,7 @@ def record_of(
         validation=result.validation,
         confusion=tuple(map(tuple, result.confusion.tolist())),
         diagnostics=tuple(result.findings),
+        digests=digests,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ from pipelines.trials.columns import EpochColumns, HistoryColumns, ImageColumns
 from pipelines.trials.digests import PAIRED, predictions_digest, steps_digest
 from pipelines.trials.environment import Environment
 from pipelines.trials.identity import identifier
-from pipelines.trials.record import TrialRecord
+from pipelines.trials.record import Scores, TrialRecord
 from pipelines.verify.rerun import Rerun
 
 TOLERANCES = {"fp32": 1e-3, "bf16": 0.05}
@@ -173,16 +173,14 @@ def _predictions(record: TrialRecord, rows: np.ndarray, classes: np.ndarray, *, 
     yield Difference("predictions", where, f"{whole} pixels", f"{off[first]} of them others", serious=alike)
 
 
-def _scores(
-    told: Mapping[str, Mapping[str, float]], now: Mapping[str, Mapping[str, float]], *, alike: bool
-) -> Iterator[Difference]:
+def _scores(told: Scores, now: Scores, *, alike: bool) -> Iterator[Difference]:
     pairs = [(f"{p}/{m}", value, now[p][m]) for p, metrics in told.items() for m, value in metrics.items()]
-    off = [(abs(one - other), name, one, other) for name, one, other in pairs if not _same(one, other)]
-    if off:
-        fractions = [size for size, name, *_ in off if not _is_distance(name)]
-        size, name, one, other = max(off, key=lambda found: (not _is_distance(found[1]), found[0]))
-        serious = alike or max(fractions, default=0.0) > SCORES
-        yield Difference("test scores", f"{len(off)} of {len(pairs)}, most {name}", repr(one), repr(other), serious)
+    off = [pair for pair in pairs if not _same(*pair[1:])]
+    if not off:
+        return
+    name, one, other = max(off, key=lambda pair: (not _is_distance(pair[0]), abs(pair[1] - pair[2])))
+    serious = alike or (not _is_distance(name) and not abs(one - other) <= SCORES)
+    yield Difference("test scores", f"{len(off)} of {len(pairs)}, most {name}", repr(one), repr(other), serious)
 
 
 def _same(one: float, other: float) -> bool:

@@ -21,8 +21,8 @@ def require_intact(prepared: PreparedData) -> None:
         told, found = prepared.meta.sha256[name], file_checksum(prepared.directory / name)
         if told != found:
             raise StageError(
-                f"{prepared.directory / name}: found SHA-256 {found[:16]}, expected {told[:16]} (meta.json). Prepare it "
-                "again with `dvc repro --force filter`."
+                f"{prepared.directory / name}: found SHA-256 {found[:16]}, expected {told[:16]} (meta.json). Prepare "
+                "it again with `dvc repro --force filter`."
             )
 
 
@@ -45,9 +45,6 @@ def data_differences(record: TrialRecord, data: Path, report: Path) -> list[str]
     for name in ARRAYS:
         other = found[IMAGE][(told[name] != found[name]).to_numpy()].to_list()
         if other:
-            sentences.append(
-                f"{name}.npy: {len(other)} of {len(found)} images differ, first {', '.join(other[:SHOWN])}"
-            )
-    return sentences or [
-        f"the rows of the split {spec.split!r}, the classes or the size of pixels; every image is equal"
-    ]
+            shown = ", ".join(other[:SHOWN])
+            sentences.append(f"{name}.npy: {len(other)} of {len(found)} images differ, first {shown}")
+    return sentences or [f"every image is equal; the rows of split {spec.split!r}, the classes or pixel sizes differ"]

@@ -16,9 +16,10 @@ from pipelines.trials.identity import identifier
 from pipelines.trials.record import Scores, TrialRecord
 from pipelines.verify.rerun import Rerun
 
-TOLERANCES = {"fp32": 1e-3, "bf16": 0.05}
-"""Largest relative difference of a loss or weight in the first `HELD` steps, by the precision that was used, where
-hardware, precision or versions differ. Rounding grows from step to step, so later ones say less about the code."""
+TOLERANCES = {"fp32": 5e-3, "bf16": 0.05}
+"""Largest relative difference of a loss or weight in the first `HELD` steps where hardware, precision or versions
+differ, by the coarser precision: three times what AVX2 in the place of AVX-512 was seen to do to the quickstart (1.5e-3
+and 1.5e-2). Rounding grows from step to step, so later ones say less about the code."""
 
 HELD = 10
 SCORES = 0.1
@@ -81,7 +82,7 @@ def compare(record: TrialRecord, found: Rerun) -> Comparison:
     differences = (
         *self_consistency(record),
         *_inputs(record, found),
-        *_steps(record, found.history, alike=alike),
+        *_steps(record, found, alike=alike),
         *_epochs(record, found.epochs, alike=alike),
         *_result(record, found, alike=alike),
     )
@@ -118,10 +119,10 @@ def _inputs(record: TrialRecord, found: Rerun) -> Iterator[Difference]:
             yield Difference("digest", name.replace("_", " "), told, found.digests[name], serious=True)
 
 
-def _steps(record: TrialRecord, found: pd.DataFrame, *, alike: bool) -> Iterator[Difference]:
-    recorded = record.history.iloc[: len(found)]
+def _steps(record: TrialRecord, found: Rerun, *, alike: bool) -> Iterator[Difference]:
+    recorded = record.history.iloc[: len(found.history)]
     names = HistoryColumns.of(record.spec.losses)
-    told, now = (frame[[*names]].to_numpy(np.float32) for frame in (recorded, found))
+    told, now = (frame[[*names]].to_numpy(np.float32) for frame in (recorded, found.history))
     if told.shape != now.shape:
         yield Difference("steps", "their number", str(len(told)), str(len(now)), serious=True)
         return
@@ -132,7 +133,7 @@ def _steps(record: TrialRecord, found: pd.DataFrame, *, alike: bool) -> Iterator
     step, epoch = (int(recorded[name].iloc[row]) for name in (HistoryColumns.step, HistoryColumns.epoch))
     held = slice(None) if alike else slice(HELD)
     largest = float(np.nanmax(_relative(told[held], now[held]), initial=0.0))
-    limit = 0.0 if alike else max(_tolerance(record.environment), TOLERANCES["fp32"])
+    limit = 0.0 if alike else max(map(_tolerance, (record.environment, found.environment)))
     size = f"{_relative(told[row, column], now[row, column]):.1e} of it"
     where = f"first at epoch {epoch}, step {step}, {names[column]} ({size})"
     serious = largest > limit or not np.isfinite(largest)

@@ -78,6 +78,22 @@ class Start(Strict):
     environment: Environment
 
 
+class Adoption(Strict):
+    """How a record came to stand for a trial of other code (`pipelines.adopt`).
+
+    Attributes:
+        was: The identifier under which it was trained.
+        by, at, why: Who said so, when, and for what reason.
+        sample: Identifiers of the trials that were trained again by then, and came out bit for bit.
+    """
+
+    was: str
+    by: str
+    at: str
+    why: str
+    sample: tuple[str, ...]
+
+
 class TrialRecord(Description, Stored):
     """A finished trial: what its trial.json says, and its tables, which are read when asked for.
 
@@ -91,6 +107,7 @@ class TrialRecord(Description, Stored):
         confusion: (C, C), test pixels, or images, of class i (row) that were taken for class j (column).
         diagnostics: What was found in the course of the training.
         digests: By which another run of it can be compared with this one.
+        adopted: Every change of code that it was carried over.
     """
 
     folder: Path = Field(exclude=True)
@@ -105,6 +122,7 @@ class TrialRecord(Description, Stored):
     confusion: tuple[tuple[int, ...], ...]
     diagnostics: tuple[Finding, ...]
     digests: Digests
+    adopted: tuple[Adoption, ...] = ()
 
     @property
     def started(self) -> str:

@@ -12,16 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from pipelines.core.console import StageError, bar, run_stage, say
-from pipelines.grid.inputs import load_inputs
+from pipelines.core.console import StageError, run_stage, say
 from pipelines.trials.bundle import read_bundle
 from pipelines.trials.record import TrialRecord
-from pipelines.verify.compare import Comparison, Outcome, compare
+from pipelines.verify.compare import Outcome
 from pipelines.verify.data import data_differences
 from pipelines.verify.page import write_verdict
-from pipelines.verify.rerun import Rerun, rerun, rerun_steps
+from pipelines.verify.trial import tell, verify
 
 
 def main() -> None:
@@ -81,35 +78,6 @@ def require_data(records: Sequence[TrialRecord], data: Path, report: Path) -> No
                 "Nothing was trained. Fetch, split and filter by the record's parameters (its `preparation`)."
             )
         seen.add(key)
-
-
-def verify(record: TrialRecord, data: Path, steps: int | None) -> Comparison:
-    """Train a trial again, with as many threads, on a GPU if it was trained on one and there is one."""
-    spec = record.spec
-    torch.set_num_threads(record.environment.threads)
-    device = torch.device("cuda" if record.environment.device != "CPU" and torch.cuda.is_available() else "cpu")
-    images = load_inputs(data, spec).trial_data(spec.split)
-    title = f"{record.configuration} · {spec.dataset} · seed {spec.seed}"
-    with bar(unit="epochs") as progress:
-        task = progress.add_task(title, total=spec.epochs)
-        found: Rerun = (
-            rerun(spec, images, device, lambda done: progress.update(task, completed=done))
-            if steps is None
-            else rerun_steps(spec, images, device, steps)
-        )
-    return compare(record, found)
-
-
-def tell(comparison: Comparison) -> None:
-    """A few lines about a trial."""
-    record = comparison.record
-    extent = "whole training and test" if comparison.whole else f"first {comparison.steps} steps"
-    say(f"{record.identifier}  {record.configuration} · {record.spec.dataset} · seed {record.spec.seed} ({extent})")
-    for difference in comparison.surroundings:
-        say(f"  {difference.sentence}")
-    say(f"  {comparison.outcome}")
-    for difference in comparison.differences:
-        say(f"  {difference.sentence}")
 
 
 if __name__ == "__main__":

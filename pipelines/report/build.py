@@ -15,6 +15,7 @@ from pipelines.papers.evidence import Evidence, Truth
 from pipelines.papers.verdict import Verdict, judge
 from pipelines.report.claims import write_claims
 from pipelines.report.confusion import draw_confusion, draw_gallery
+from pipelines.report.crate import write_crate
 from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
 from pipelines.report.forest import draw_forest
@@ -41,7 +42,9 @@ def build_report(
     reports: Path,
     images: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Path:
-    """Write `reports`/<study>/: index.html, tables/, figures/, records/. The same trials give the same bytes.
+    """Write `reports`/<study>/: index.html, tables/, figures/, records/, and a crate that lists them.
+
+    The same trials give the same bytes.
 
     Args:
         planned: exactly the trials that the study enumerates.
@@ -68,6 +71,7 @@ def build_report(
         write_bundle(records, images, partial)
         page = render_page(study, layout, facts, tables, sheets, comparisons, pictures, verdicts)
         (partial / "index.html").write_text(page)
+        write_crate(partial, study.title, records)
     return target / "index.html"
 
 

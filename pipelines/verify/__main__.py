@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.core.console import StageError, run_stage, say
+from pipelines.report.crate import broken_files
 from pipelines.trials.bundle import read_bundle
 from pipelines.trials.record import TrialRecord
 from pipelines.verify.compare import Outcome
@@ -39,12 +40,15 @@ def main() -> None:
         raise StageError(f"--steps is {options.steps}, expected at least 1.")
     report = options.reports / options.study
     records = choose(read_bundle(report), options)
+    broken = broken_files(report)
+    for file in broken:
+        say(f"{report} is not as it was made: {file}")
     require_data(records, options.data, report)
     found = [verify(record, options.data, options.steps) for record in records]
     for comparison in found:
         tell(comparison)
     say(f"verify: {write_verdict(found, options.study, options.reports)}")
-    sys.exit(any(one.outcome is Outcome.DIFFERENT for one in found))
+    sys.exit(bool(broken) or any(one.outcome is Outcome.DIFFERENT for one in found))
 
 
 def choose(records: Sequence[TrialRecord], options: argparse.Namespace) -> list[TrialRecord]:

@@ -21,6 +21,7 @@ from pipelines.core import console
 from pipelines.core.checksums import file_checksum, joint_checksum
 from pipelines.core.console import run_stage
 from pipelines.grid.inputs import load_inputs
+from pipelines.report.crate import write_crate
 from pipelines.trials.bundle import image_table, read_bundle, table_name, write_bundle
 from pipelines.trials.plan import plan
 from pipelines.trials.record import TrialRecord, read_trial
@@ -74,7 +75,9 @@ def written(tmp_path_factory: pytest.TempPathFactory, prepared_phantom: Path) ->
     planned = plan(tiny(folder, seeds=1, trial=TRIAL), prepared_phantom, folder / "trials")
     records = [record_trial(trial, prepared_phantom) for trial in planned]
     tables = {table_name("phantom", 16): image_table(arrays.load(prepared_phantom, "phantom", 16))}
-    write_bundle(records, tables, folder / "reports" / "tiny")
+    report = folder / "reports" / "tiny"
+    write_bundle(records, tables, report)
+    write_crate(report, "Tiny", records)
     return folder / "reports"
 
 
@@ -143,6 +146,7 @@ def test_a_flipped_bit_in_a_stored_history_is_found_and_located(place: Place) ->
     done = place.verify(place.record.identifier)
     assert done.returncode == 1
     assert "\n  different\n" in done.stdout
+    assert f"is not as it was made: records/{place.record.identifier}/history.parquet: changed since" in done.stdout
     assert "record, digest of the stored steps: recorded" in done.stdout
     assert f"steps, first at epoch 1, step {step}, loss/dice (" in done.stdout
 

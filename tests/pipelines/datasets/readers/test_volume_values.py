@@ -7,18 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.artifacts import arrays
 from pipelines.audit.audit import audit_dataset
 from pipelines.audit.page import findings
 from pipelines.audit.summary import summarise
 from pipelines.core.console import StageError
 from pipelines.datasets.cases import case_mask
 from pipelines.datasets.entry import DatasetEntry
+from pipelines.datasets.params import Params
 from pipelines.datasets.readers.case import Case
 from pipelines.datasets.readers.intensities import as_bytes
 from pipelines.datasets.readers.meaning import VOID, Meaning
 from pipelines.datasets.readers.parts import Patches
 from pipelines.datasets.readers.volumes import load_volume, load_volume_mask, volume_padding
+from pipelines.filter.prepare import prepare
+from tests.support.audited import audit_and_split, place_manifest
 from tests.support.layouts import LESIONS, make_entry, volume
+from tests.support.pictures import texture
 from tests.support.volumes import metaimage, nifti
 
 RAS = np.eye(4)
@@ -185,3 +190,23 @@ def test_the_ignored_stay_so_where_patches_are_resampled(tmp_path: Path) -> None
     assert found.shape == (4, 8, 8)
     assert (found[:, :4] == 1).all()
     assert (found[:, 4:] == VOID).all()
+
+
+def test_classes_and_the_ignored_reach_the_arrays(tmp_path: Path) -> None:
+    meant = {"0": "background", "1": "liver", "2": "tumour", "9": "ignore"}
+    more = {"channels": 1, "classes": THREE, "values": meant}
+    entry = make_entry("image_mask_folders", ["a", "b"], volume={"cut": "slices"}, **more)
+    labels = np.zeros((2, 24, 20), np.uint8)
+    labels[:, 2:8], labels[:, 8:12], labels[:, 12:14] = 1, 2, 9
+    for number in range(8):
+        name = f"{'ab'[number % 2]}/{number}.nii.gz"
+        voxels = np.stack([texture(10 * number + depth, 24, 20) for depth in range(2)]).astype(np.int16)
+        volume(tmp_path / "raw" / entry.name / "images" / name, voxels)
+        volume(tmp_path / "raw" / entry.name / "masks" / name, labels)
+    place_manifest(tmp_path, entry)
+    audit_and_split(tmp_path, entry)
+    prepare(entry, tmp_path, 24, Params(study="quickstart"))
+    targets = arrays.load(tmp_path, entry.name, 24).targets
+    assert targets.shape == (16, 24, 24)
+    assert np.unique(targets[:, 2:14]).tolist() == [1, 2, VOID]
+    np.testing.assert_array_equal(targets[3, 2:14, 0], [1] * 6 + [2] * 4 + [VOID] * 2)

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.halves import LOSSLESS, LOSSY, bright_half
 from pipelines.datasets.readers.images import COLOUR, opened, size_text
 from pipelines.datasets.readers.mask_pictures import MaskPicture, read_mask_picture
+from pipelines.datasets.readers.matlab import MatlabFile
 from pipelines.datasets.readers.meaning import Meaning
 
 MaskDecoder = Callable[[Path], NDArray[np.uint8]]
@@ -27,9 +26,6 @@ TWO_CLASSES = Meaning()
 
 DIM = 128
 """A lossy format keeps no mask whose brightest value is less; it makes 1 of 0, too."""
-
-DAMAGED = (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
-"""What SciPy raises on files that are no MATLAB files, or half of one."""
 
 
 def load_mask(paths: Sequence[Path], decode: MaskDecoder | None = None) -> NDArray[np.uint8]:
@@ -148,17 +144,16 @@ def _grey(path: Path) -> NDArray[np.uint8]:
         return np.asarray((picture.convert("RGB") if picture.mode in COLOUR else picture).convert("L"))
 
 
-def _segmentation(path: Path) -> NDArray[np.uint8]:
+def _segmentation(path: Path) -> NDArray[np.number]:
     if not path.is_file():
         raise StageError(f"{path}: no such file. Fetch the data set again.")
     try:
-        segmentation = loadmat(path)["groundTruth"]["Segmentation"][0, 0]
-    except DAMAGED as error:
+        segmentation = MatlabFile(path).table("groundTruth", "Segmentation")
+    except (ValueError, OSError, zlib.error) as error:
         raise StageError(
-            f"{path}: no MATLAB file with groundTruth.Segmentation ({type(error).__name__}: {error}). "
-            "Replace it or fetch it again."
+            f"{path}: no MATLAB file with groundTruth.Segmentation ({error}). Replace it or fetch it again."
         ) from None
-    if not isinstance(segmentation, np.ndarray) or segmentation.ndim != 2:
+    if segmentation.ndim != 2:
         raise StageError(f"{path}: groundTruth.Segmentation is not a table of pixels. Fetch it again.")
     return segmentation
 

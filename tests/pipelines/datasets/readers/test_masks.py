@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import loadmat, savemat
 
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.masks import (
@@ -17,6 +19,7 @@ from pipelines.datasets.readers.masks import (
     probable,
     understood,
 )
+from pipelines.datasets.readers.matlab import MatlabFile
 from tests.support.layouts import matlab
 
 
@@ -83,3 +86,29 @@ def test_a_segmentation_that_is_no_table_is_named(tmp_path: Path) -> None:
     path = matlab(tmp_path / "m.mat", np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(StageError, match=r"m\.mat: groundTruth\.Segmentation is not a table of pixels"):
         matlab_label(2)(path)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", "?"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_matlab_tables_are_what_scipy_reads(tmp_path: Path, dtype: str, compressed: bool) -> None:
+    path, table = tmp_path / "m.mat", np.random.default_rng(0).integers(0, 2, (5, 3)).astype(dtype)
+    other = {"Boundaries": np.eye(4), "Segmentation": table, "Names": np.array(["a", "b"], object), "x": 7}
+    savemat(path, {"before": np.arange(3), "groundTruth": other, "after": "text"}, do_compression=compressed)
+    expected = loadmat(path)["groundTruth"]["Segmentation"][0, 0]
+    np.testing.assert_array_equal(MatlabFile(path).table("groundTruth", "Segmentation"), expected)
+    for variable, field in (("before", "x"), ("groundTruth", "Names"), ("groundTruth", "y"), ("nothing", "x")):
+        with pytest.raises(ValueError, match=r"no structure|no numbers|no field"):
+            MatlabFile(path).table(variable, field)
+
+
+def test_a_matlab_file_that_ends_scipys_process_is_named(tmp_path: Path) -> None:
+    """A type of 99, which SciPy looks up without asking, in the place of any word of the file."""
+    path = matlab(tmp_path / "m.mat", np.ones((9, 9), np.uint8))
+    content, refused = path.read_bytes(), 0
+    for place in range(128, len(content) - 4, 4):
+        path.write_bytes(content[:place] + (99).to_bytes(4, "little") + content[place + 4 :])
+        with suppress(StageError):
+            assert matlab_label(2)(path).dtype == np.uint8
+            continue
+        refused += 1
+    assert refused > 10

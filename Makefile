@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(abspath $(VENV))/bin
+STUDY  ?= $(shell sed -n 's/^study: *\([a-z0-9_]*\).*/\1/p' params.yaml)
 STAMP  := $(VENV)/.installed
 PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -10,7 +11,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup repro test test-fast lint format lock ui clean
+.PHONY: help setup repro verify test test-fast lint format lock ui clean
 .DEFAULT_GOAL := help
 
 help:  ## Show these lines
@@ -34,6 +35,10 @@ test: setup  ## Run the tests
 
 test-fast: setup  ## Run the tests that take no seconds each and start no cluster: two minutes on two cores
 	@$(PYTEST) -m "not slow and not cluster"
+
+verify: setup  ## Train one recorded trial of the study in params.yaml again and compare: bit for bit?
+	@dvc repro filter
+	@python -m pipelines.verify --study $(STUDY)
 
 lint: setup  ## Check style, types and who may import whom
 	@ruff check .

@@ -60,7 +60,7 @@ class Server:
         self.folder = folder
         self.uri = f"http://127.0.0.1:{self.port}"
         self._start()
-        wait_for(self.answers)
+        wait_for(self.answers, self._process)
 
     def _start(self) -> None:
         places = ["--backend-store-uri", store(self.folder), "--artifacts-destination", str(self.folder / "artifacts")]
@@ -134,12 +134,12 @@ def disturb(
     driver = start(data, folder, server.uri)
     for number, victim in enumerate(victims):
         due = trials * number // (kills + 1)
-        wait_for(lambda: workers_of(driver) and len(finished(folder)) >= due)  # noqa: B023
+        wait_for(lambda: workers_of(driver) and len(finished(folder)) >= due, driver)  # noqa: B023
         time.sleep(chance.uniform(*pause))
         chaos.look(folder)
         done = len(chaos.written)
         if victim == "worker":
-            wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]])  # noqa: B023
+            wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]], driver)  # noqa: B023
         elif victim == "driver":
             driver.kill()
             driver.wait()

@@ -48,7 +48,7 @@ class StackedTrials:
         """One step of each trial, on its own rows."""
         images, targets = zip(*(t.batch(r) for t, r in zip(self.trials, rows, strict=True)), strict=True)
         first = self.trials[0]
-        with torch.autocast(first.device.type, torch.bfloat16, enabled=first.spec.precision == "bf16"):
+        with torch.autocast(first.device.type, torch.bfloat16, enabled=first.training_step.precision == "bf16"):
             logits = vmap(self._forward)(self._parameters, self._buffers, torch.stack(images))
         outs = [t.fusion(z, y.long()) for t, z, y in zip(self.trials, logits, targets, strict=True)]
         for trial in self.trials:

@@ -73,7 +73,7 @@ def run_script(size: str, seeds: range, data: TrialData) -> list[dict[str, float
         return json.loads((folder / "scores.json").read_text())
 
 
-def run_platform(size: str, seeds: int, data: Path, precision: str = "bf16") -> dict[str, Any]:
+def run_platform(size: str, seeds: int, data: Path, precision: str = "auto") -> dict[str, Any]:
     """Seconds a training once both workers are busy, those until the first epoch could begin, and test scores."""
     study = Study(
         name="throughput",

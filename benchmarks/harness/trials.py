@@ -37,7 +37,7 @@ class Size:
     image_size: int = option(DEFAULT["image_size"], "side of an image")
     base_filters: int = option(DEFAULT["base_filters"], "of the U-Net")
     batch_size: int = option(DEFAULT["batch_size"], "images of a step")
-    precision: str = option("bf16", "of the network", PRECISIONS)
+    precision: str = option("auto", "of the network", PRECISIONS)
 
     def data(self) -> TrialData:
         return draw(self.images, self.image_size)

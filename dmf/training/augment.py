@@ -132,8 +132,7 @@ class Augmenter:
         settings = self.settings
         if settings == Augmentation():
             return as_float(images), targets
-        drawn = draws.uniform(self._seed, rows[:, None], torch.arange(len(_DRAWN), device=rows.device))
-        even = {name: drawn[:, column] for column, name in enumerate(_DRAWN)}
+        even = dict(zip(_DRAWN, self.drawn(rows).unbind(1), strict=True))
         mirrored: Mirrored = {
             axis: even[name] < probability for name, axis in _FLIPS.items() if (probability := getattr(settings, name))
         }
@@ -149,6 +148,10 @@ class Augmenter:
         if settings.noise:
             pictures = add_noise(pictures, (settings.noise * even["noise"]).float(), self._seed, rows)
         return pictures, targets
+
+    def drawn(self, rows: Int[Tensor, " b"]) -> Float[Tensor, "b n"]:
+        """What decides about images in this epoch: float64 in (0, 1), a column for each thing that may be done."""
+        return draws.uniform(self._seed, rows[:, None], torch.arange(len(_DRAWN), device=rows.device))
 
     def _intensities(self, images: Images, even: dict[str, Tensor]) -> Float[Tensor, "b C *spatial"]:
         """Contrast, brightness and gamma by a table of 256 intensities for each image."""

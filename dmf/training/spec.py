@@ -15,7 +15,7 @@ from dmf.training.augment import Augmentation
 from dmf.training.selection import LAST
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("constant", "poly")
 SELECTIONS = (LAST, *METRICS)
 SPLIT = r"[a-z]\w*(:[\w.-]+)*"
@@ -52,7 +52,8 @@ class TrialSpec:
         schedule, schedule_power: "constant", or "poly" for `learning_rate * (1 - step / steps)^schedule_power` at each
             step of the whole training, as in the Adapt Exp paper.
         augmentation: Arguments of `dmf.training.augment.Augmentation`; training images stay as they are without any.
-        precision: "fp32", or "bf16" for autocast in the network; losses are always summed in float32.
+        precision: Of the network: "fp32", "bf16" by autocast, or "auto", which is bf16 where the device computes it
+            itself and else fp32 (`used_precision`). Losses are always summed in float32.
         selection: Validation metric whose best epoch is tested, or "last"; by the protocol `reference` in segmentation
             and `macro` in classification.
         test_noise: Standard deviations of Gaussian noise, in units of the intensities' range, with which test images

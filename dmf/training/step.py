@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.training.data import channels_last
 from dmf.training.optimizers import LearningRate, build_optimizer
+from dmf.training.precision import used_precision
 from dmf.training.recorder import StepRecorder
 from dmf.training.spec import TrialSpec
 
@@ -33,6 +34,7 @@ class TrainingStep:
         optimizer: Of the parameters of both.
         rate: The learning rate that it moves by.
         recorder: The history of the steps.
+        precision: "bf16" or "fp32", as the network works here.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class TrainingStep:
         self.optimizer = build_optimizer(spec, [*model.parameters(), *fusion.parameters()], device)
         self.rate = LearningRate(self.optimizer, spec, spec.epochs * steps_per_epoch, device)
         self.recorder = StepRecorder(fusion.loss_names, steps_per_epoch, device)
-        self._half = spec.precision == "bf16"
+        self.precision = used_precision(spec.precision, device)
 
     def __call__(self, images: Float[Tensor, "b C *spatial"], target: UInt8[Tensor, " b *spatial"]) -> None:
         """One step on images in [0, 1]."""
@@ -59,7 +61,7 @@ class TrainingStep:
 
     def logits(self, images: Float[Tensor, "b C *spatial"]) -> Float[Tensor, "b K *spatial"]:
         """What the network says, in the trial's precision."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._half):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             return self.model(channels_last(images))
 
     def apply(self, out: FusionOutput) -> None:

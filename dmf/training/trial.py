@@ -49,6 +49,7 @@ class Trial:
         training_step: What is done with a batch.
         selector: Which epoch's weights are tested.
         take_step: `step`; for a data set that lies on a GPU, its CUDA graph.
+        batches: Row numbers of the batches of the epoch that was begun last, in order; of none before the first.
     """
 
     def __init__(self, spec: TrialSpec, data: TrialData, *, device: str | torch.device = "cpu") -> None:
@@ -59,6 +60,7 @@ class Trial:
         self.augment = Augmenter(Augmentation.parse(spec.augmentation), self.device)
         self.epochs_done = 0
         self.findings: list[Finding] = []
+        self.batches: list[Int[Tensor, " b"]] = []
         channels, classes = self.data.images.shape[1], len(self.data.classes)
         with reproducible(trial_seed(spec, "weights")):
             self.model = build_network(spec, channels, classes)
@@ -118,9 +120,9 @@ class Trial:
         self.training_step.rate.seek(self.epochs_done * self.steps_per_epoch)
         self.augment.begin(trial_seed(self.spec, f"augmentation {self.epochs_done}"))
         rows, order = self.data.rows["train"], trial_seed(self.spec, "order")
-        batches = epoch_order(rows, self.spec.batch_size, order, self.epochs_done)
-        self.loader.prefetch(batches)
-        return batches
+        self.batches = epoch_order(rows, self.spec.batch_size, order, self.epochs_done)
+        self.loader.prefetch(self.batches)
+        return self.batches
 
     def validate(self) -> None:
         """Predict the validation split, for `close_epoch` to score."""

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from pipelines.core.console import StageError, run_stage, say, show
-from pipelines.grid.estimate import from_finished, from_timing, spell_seconds
+from pipelines.grid.estimate import from_finished, from_timing, slow_precision, spell_seconds
 from pipelines.grid.status import grid_status
 from pipelines.trials.plan import PlannedTrial, plan
 from tune_spaces import Study, load_study
@@ -23,6 +23,8 @@ def main() -> None:
     arguments = parser.parse_args()
     study = load_study(arguments.study)
     planned = plan(study, arguments.data, arguments.trials)
+    if not study.resources.gpus and (advice := slow_precision(planned, _threads(study))):
+        say(advice)
     if arguments.dry_run:
         _dry_run(study, planned, arguments)
         return
@@ -47,9 +49,14 @@ def _places(study: Study) -> int:
     return max(1, int((os.cpu_count() or 1) / study.resources.cpus))
 
 
+def _threads(study: Study) -> int:
+    """Of a trial."""
+    return max(1, int(study.resources.cpus))
+
+
 def _dry_run(study: Study, planned: list[PlannedTrial], arguments: argparse.Namespace) -> None:
     """Each trial and whether it is done, then what those that are left will take."""
-    workers, threads = arguments.workers or _places(study), max(1, int(study.resources.cpus))
+    workers, threads = arguments.workers or _places(study), _threads(study)
     finished = grid_status(planned).done
     done = [trial for trial in planned if trial.identifier in finished]
     left = [trial for trial in planned if trial.identifier not in finished]

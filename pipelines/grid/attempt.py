@@ -20,6 +20,7 @@ from dmf.training.data import TrialData
 from dmf.training.results import EpochReport, TrainingDiverged
 from dmf.training.trial import Trial
 from pipelines.trials.columns import HistoryColumns
+from pipelines.trials.digests import digests_of, epoch_digests, weights_digest
 from pipelines.trials.environment import Environment
 from pipelines.trials.failure import Failure, FailureKind, clear_failure, write_failure
 from pipelines.trials.identity import OtherCode, require_planned_code
@@ -75,6 +76,7 @@ class Attempt:
         self._lock = ExitStack()
         self._number = 1
         self._progress = Progress()
+        self._initial_weights = ""
         self._history: list[pd.DataFrame] = []
         self._epochs: list[dict[str, Any]] = []
         self._saved_at = time.time()
@@ -102,7 +104,7 @@ class Attempt:
         with self._ends_by_failing(), _recording():
             trial = self.training
             self._history.append(step_rows(report, report.epoch * trial.steps_per_epoch))
-            self._epochs.append(epoch_row(report))
+            self._epochs.append(epoch_row(report) | epoch_digests(trial))
             self._progress.score = _score(trial, report)
             if (time.time() - self._saved_at) * SHARE >= self._save_cost:
                 self._save(trial)
@@ -112,15 +114,16 @@ class Attempt:
         with self._ends_by_failing():
             result = self.training.finish()
             with _recording():
+                history, epochs = pd.concat(self._history, ignore_index=True), pd.DataFrame(self._epochs)
                 record = record_of(
                     self.planned.folder,
                     self._description,
                     self._progress.attempts,
                     result,
+                    digests_of(self._initial_weights, result, history, epochs),
                     seconds=self._progress.seconds + time.time() - self._saved_at,
                     steps_per_epoch=self.training.steps_per_epoch,
                 )
-                history, epochs = pd.concat(self._history, ignore_index=True), pd.DataFrame(self._epochs)
                 write_trial(record, result, history, epochs, self._setting.cases(self.planned))
                 self._end()
 
@@ -165,7 +168,9 @@ class Attempt:
             self.fail(error)
 
     def _new_trial(self) -> Trial:
-        return Trial(self.planned.spec, self._setting.data(self.planned), device=self._setting.device)
+        trial = Trial(self.planned.spec, self._setting.data(self.planned), device=self._setting.device)
+        self._initial_weights = weights_digest(trial.model.state_dict())
+        return trial
 
     @property
     def _description(self) -> Description:

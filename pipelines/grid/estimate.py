@@ -14,6 +14,7 @@ import torch
 
 from dmf.training.build import build_network
 from dmf.training.data import channels_last, count_batches
+from dmf.training.precision import bf16_speed, computes_bf16, used_precision
 from dmf.training.spec import TrialSpec
 from pipelines.artifacts import arrays
 from pipelines.artifacts.arrays import PreparedData
@@ -91,10 +92,10 @@ def _time(spec: TrialSpec, prepared: PreparedData) -> Cost:
     meta, count = prepared.meta, {side: len(rows) for side, rows in prepared.rows(spec.split).items()}
     network = build_network(spec, meta.channels, len(meta.classes))
     images = channels_last(torch.rand(TIMED, meta.channels, *meta.spatial))
-    passes = []
+    half, passes = used_precision(spec.precision, "cpu") == "bf16", []
     for _ in range(2):  # the first one also allocates
         begun = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bf16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
             logits = network(images)
         logits.float().square().mean().backward()
         passes.append(time.perf_counter() - begun)
@@ -104,6 +105,21 @@ def _time(spec: TrialSpec, prepared: PreparedData) -> Cost:
     predictions = count["test"] * spec.image_size**2 / 8
     history = 4 * (4 + 2 * len(spec.losses)) * steps
     return Cost(count["train"] * trained + count["val"] * validated, weights + history + predictions)
+
+
+def slow_precision(planned: Sequence[PlannedTrial], threads: int) -> str:
+    """One sentence where trials that would train on this CPU ask for a bf16 which it does not compute itself."""
+    asking = sum(trial.spec.precision == "bf16" for trial in planned)
+    if not asking or computes_bf16("cpu"):
+        return ""
+    torch.set_num_threads(threads)
+    times = 1 / bf16_speed("cpu")
+    if times <= 1:
+        return ""
+    return (
+        f"warning: {asking} of {len(planned)} trials ask for precision bf16, which this CPU does not compute itself: a "
+        f"small network takes {times:.1f} times as long as in fp32 here. `precision: auto` takes what a device has."
+    )
 
 
 def _mean(costs: list[Cost]) -> Cost:

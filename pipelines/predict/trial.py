@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from dmf.training.build import build_network
 from dmf.training.data import channels_last
+from dmf.training.precision import used_precision
 from dmf.training.spec import TrialSpec
 from pipelines.artifacts.arrays import Preparation
 from pipelines.core.console import StageError
@@ -52,7 +53,8 @@ class Predictor:
         size bilinearly.
         """
         images = self.prepared(picture).float().div(255)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bf16"):
+        half = used_precision(self.spec.precision, self.device) == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             logits = self.network(channels_last(images))
         probabilities = logits.float().softmax(1)
         if self.preparation.task == "segmentation":

@@ -11,6 +11,7 @@ from pipelines.papers.claim import claims_of
 from pipelines.report.build import build_report
 from pipelines.report.data import describe_data
 from pipelines.report.page import StudyFacts
+from pipelines.trials.bundle import image_table, table_name
 from pipelines.trials.plan import plan
 from tune_spaces import load_study
 from tune_spaces.expand import expand
@@ -47,6 +48,11 @@ def main() -> None:
         expansion.baseline,
         facts,
         arguments.reports,
+        {
+            table_name(name, size): image_table(arrays.load(arguments.data, name, size))
+            for name in study.datasets
+            for size in study.image_sizes(name)
+        },
     )
     say(f"report: {page}")
 

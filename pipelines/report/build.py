@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
 
 from pipelines.core.console import track
 from pipelines.core.files import replaced
@@ -12,6 +15,7 @@ from pipelines.papers.evidence import Evidence, Truth
 from pipelines.papers.verdict import Verdict, judge
 from pipelines.report.claims import write_claims
 from pipelines.report.confusion import draw_confusion, draw_gallery
+from pipelines.report.crate import write_crate
 from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
 from pipelines.report.forest import draw_forest
@@ -25,6 +29,7 @@ from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, compare, comparison_table
 from pipelines.report.tables import Table, build_tables, score_table, summary_table
 from pipelines.report.writers import to_latex, to_latex_document, to_markdown, write_csv
+from pipelines.trials.bundle import write_bundle
 from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import PlannedTrial
 
@@ -35,13 +40,17 @@ def build_report(
     baseline: str,
     facts: Mapping[str, DataFacts],
     reports: Path,
+    images: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Path:
-    """Write `reports`/<study>/: index.html, tables/, figures/. The same trials give the same bytes.
+    """Write `reports`/<study>/: index.html, tables/, figures/, records/, and a crate that lists them.
+
+    The same trials give the same bytes.
 
     Args:
         planned: exactly the trials that the study enumerates.
         baseline: configuration that the others are compared with.
         facts: by data set name.
+        images: tables of the prepared images, for the records that the report carries (`pipelines.trials.bundle`).
 
     Raises:
         StageError: if a trial is missing or a file damaged; the earlier report is left as it was.
@@ -59,8 +68,10 @@ def build_report(
             dataset: _draw(layout, facts[dataset], comparisons, partial / "figures")
             for dataset in track(layout.datasets, "drawing", unit="data sets")
         }
+        write_bundle(records, images, partial)
         page = render_page(study, layout, facts, tables, sheets, comparisons, pictures, verdicts)
         (partial / "index.html").write_text(page)
+        write_crate(partial, study.title, records)
     return target / "index.html"
 
 

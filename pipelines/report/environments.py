@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -61,18 +62,23 @@ def pairs_across(row: Row, baseline: Row) -> int:
     return sum(bool(other and _differing((one, other))) for one, other in pairs)
 
 
+def _digits(record: TrialRecord) -> list[dict[str, str]]:
+    """What each attempt's environment says about last digits."""
+    return [environment.digits(record.spec.precision) for environment in record.environments]
+
+
 def _all_of(records: Iterable[TrialRecord]) -> list[Environment]:
     return [environment for record in records for environment in record.environments]
 
 
 def _differing(records: Iterable[TrialRecord]) -> list[str]:
     said: dict[str, set[str]] = {}
-    for environment in _all_of(records):
-        for name, words in environment.digits.items():
+    for digits in itertools.chain.from_iterable(map(_digits, records)):
+        for name, words in digits.items():
             said.setdefault(name, set()).add(words)
     return [name for name, words in said.items() if len(words) > 1]
 
 
 def _words(record: TrialRecord, names: Sequence[str]) -> str:
-    used = [", ".join(one.digits[name] for name in names if name in one.digits) for one in record.environments]
+    used = [", ".join(digits[name] for name in names if name in digits) for digits in _digits(record)]
     return " then ".join(dict.fromkeys(used))

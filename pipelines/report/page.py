@@ -16,7 +16,7 @@ from pipelines.pages.html import new_environment
 from pipelines.papers.claim import Claim
 from pipelines.papers.verdict import Verdict
 from pipelines.papers.wording import row_of
-from pipelines.report import environments
+from pipelines.report import environments, pairing
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
@@ -106,6 +106,7 @@ def render_page(
         summary=_summary(records, layout),
         findings=_findings(records),
         environments=environments.warning(records),
+        unpaired=pairing.warning(records),
         twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
         records=records,
         headline_columns=[
@@ -173,6 +174,10 @@ def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
         shared[f"{printed(axis)}, in common"] = [", ".join(f"{name}={value}" for name, value in parameters.items())]
     shared["Code version"] = [record.code_version for record in records]
     shared |= environments.methods(records)
+    if adopted := sum(bool(record.adopted) for record in records):
+        shared["Carried over a change of code"] = [
+            f"{adopted} trials, by `pipelines.adopt`: their records say by which sample"
+        ]
     return {
         "Trials": f"{len(records)} trials finished, all that the study asks for: {datasets} × "
         f"{len(layout.rows[layout.datasets[0]])} configurations × {repeats}",
@@ -184,7 +189,8 @@ def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
             if any(repeat_of(record.spec)[1] for record in records)
             else "the split is the same in all trials of a configuration, so the spread does not tell how much another "
             "split would change"
-        ),
+        )
+        + "".join(f"; {said}" for said in [pairing.sentence(records)] if said),
         **{name: "; ".join(dict.fromkeys(values)) for name, values in shared.items()},
     }
 

@@ -25,6 +25,11 @@ class EpochColumns:
         """The column of a validation metric after the epoch."""
         return f"val/{metric}"
 
+    @staticmethod
+    def digest(name: str) -> str:
+        """The column of a digest of the epoch, see `pipelines.trials.digests`."""
+        return f"digest/{name}"
+
 
 class ImageColumns:
     """images.parquet: one row a test image; the other columns are the values of `Predictions.images`."""

@@ -51,15 +51,14 @@ class Environment(Strict):
             device=torch.cuda.get_device_name(trial.device) if on_gpu else "CPU",
             instruction_set=torch.backends.cpu.get_cpu_capability(),
             threads=torch.get_num_threads(),
-            precision=_precision(trial.spec.precision, on_gpu),
+            precision=_precision(trial.training_step.precision, on_gpu),
         )
 
-    @property
-    def digits(self) -> dict[str, str]:
+    def digits(self, asked: str) -> dict[str, str]:
         """What decides the last digits of a result, each in words, by what it is about.
 
         Two environments may give other digits if they say different things about one of them. Node and Python change
-        none; of two precisions that were asked for, each is a matter of its own.
+        none; of two precisions that were `asked` for by specs, each is a matter of its own.
         """
         words = {"torch": f"PyTorch {self.torch}", "device": self.device, "platform": self.platform}
         if self.device == "CPU":
@@ -67,7 +66,7 @@ class Environment(Strict):
                 "instruction_set": self.instruction_set,
                 "threads": f"{self.threads} thread{'s' * (self.threads > 1)}",
             }
-        words |= {self.precision.partition(" ")[0]: self.precision}
+        words |= {f"precision {asked}": self.precision}
         return words | {name: f"{name} {number}" for name, number in self.libraries.items()}
 
 
@@ -83,12 +82,12 @@ def _version(package: str) -> str:
         return ""
 
 
-def _precision(asked: str, on_gpu: bool) -> str:
+def _precision(used: str, on_gpu: bool) -> str:
     backends = {
         "convolutions": torch.backends.cudnn.conv,  # type: ignore[attr-defined]
         "matrix products": torch.backends.cuda.matmul,
     }
-    if asked != "fp32" or not on_gpu or not torch.cuda.is_tf32_supported():
-        return asked
+    if used != "fp32" or not on_gpu or not torch.cuda.is_tf32_supported():
+        return used
     short = [name for name, backend in backends.items() if backend.fp32_precision == "tf32"]  # type: ignore[attr-defined]
-    return f"{asked} with TF32 in {' and '.join(short)}" if short else asked
+    return f"{used} with TF32 in {' and '.join(short)}" if short else used

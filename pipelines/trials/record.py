@@ -28,6 +28,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.artifacts.arrays import Preparation
 from pipelines.core.files import flush_to_disk, replaced
 from pipelines.trials.columns import EpochColumns, HistoryColumns, ImageColumns
+from pipelines.trials.digests import Digests
 from pipelines.trials.environment import Environment
 from pipelines.trials.stored import Stored, Strict, damaged, read_stored
 
@@ -77,6 +78,22 @@ class Start(Strict):
     environment: Environment
 
 
+class Adoption(Strict):
+    """How a record came to stand for a trial of other code (`pipelines.adopt`).
+
+    Attributes:
+        was: The identifier under which it was trained.
+        by, at, why: Who said so, when, and for what reason.
+        sample: Identifiers of the trials that were trained again by then, and came out bit for bit.
+    """
+
+    was: str
+    by: str
+    at: str
+    why: str
+    sample: tuple[str, ...]
+
+
 class TrialRecord(Description, Stored):
     """A finished trial: what its trial.json says, and its tables, which are read when asked for.
 
@@ -89,6 +106,8 @@ class TrialRecord(Description, Stored):
         test, validation: Protocol to metric to value (fractions), by the weights of `best_epoch`.
         confusion: (C, C), test pixels, or images, of class i (row) that were taken for class j (column).
         diagnostics: What was found in the course of the training.
+        digests: By which another run of it can be compared with this one.
+        adopted: Every change of code that it was carried over.
     """
 
     folder: Path = Field(exclude=True)
@@ -102,6 +121,8 @@ class TrialRecord(Description, Stored):
     validation: Scores
     confusion: tuple[tuple[int, ...], ...]
     diagnostics: tuple[Finding, ...]
+    digests: Digests
+    adopted: tuple[Adoption, ...] = ()
 
     @property
     def started(self) -> str:
@@ -166,6 +187,7 @@ def record_of(
     description: Description,
     attempts: Sequence[Start],
     result: TrialResult,
+    digests: Digests,
     *,
     seconds: float,
     steps_per_epoch: int,
@@ -183,6 +205,7 @@ def record_of(
         validation=result.validation,
         confusion=tuple(map(tuple, result.confusion.tolist())),
         diagnostics=tuple(result.findings),
+        digests=digests,
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.core.console import StageError
 
-VERSION = 1
+VERSION = 2
 """Of all records that a trial leaves. Raise it whenever one of them gains, loses or renames a field."""
 
 RERUN = "Delete that folder and run the grid again: finished trials are kept."

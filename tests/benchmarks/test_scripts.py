@@ -51,7 +51,7 @@ ON_DATA = ("duplicates", "throughput", "chaos")
 PARTS = ("documents", "filter_stage", "leakage", "obvious_script", "stacked")
 """Tested below, beside another, or by another."""
 
-pytestmark = pytest.mark.timeout(900)  # grids, killed and started again: minutes on a busy machine
+pytestmark = pytest.mark.timeout(1800)  # grids, killed and started again: minutes on a busy machine
 
 
 @pytest.fixture(scope="session")

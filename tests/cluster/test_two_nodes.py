@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,7 @@ class Cluster:
         if not token:
             del environment["RAY_AUTH_TOKEN"]
         submit = [*self.head.prefix, str(BIN / "ray"), "job", "submit", "--address", self.dashboard, "--", *command]
-        return subprocess.run(submit, env=environment, capture_output=True, text=True, timeout=280)
+        return subprocess.run(submit, env=environment, capture_output=True, text=True)
 
 
 def free_port() -> int:
@@ -105,6 +104,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "OMP_NUM_THREADS": "1",
     }
     # Ray's sockets have names that must stay short.
+    processes: list[subprocess.Popen[bytes]] = []
     with namespaces() as hosts, contextlib.ExitStack() as started:
 
         def start(host: Host, *options: str) -> None:
@@ -115,6 +115,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             process = subprocess.Popen(
                 [*host.prefix, *command], env=environment, stdout=log, stderr=log, start_new_session=True
             )
+            processes.append(process)
             started.callback(shutil.rmtree, temporary, ignore_errors=True)
             started.callback(process.wait)
             started.callback(os.killpg, process.pid, signal.SIGTERM)
@@ -130,9 +131,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             return len(json.loads(told.stdout)) if told.stdout.startswith("[") else 0
 
         def wait_for(nodes: int) -> None:
-            deadline = time.monotonic() + 120
             while alive() < nodes:
-                assert time.monotonic() < deadline, "\n".join(path.read_text() for path in logs.iterdir())
+                ended = any(process.poll() is not None for process in processes)
+                assert not ended, "\n".join(path.read_text() for path in logs.iterdir())
 
         start(hosts[0], "--head", "--num-cpus", "0", "--port", str(port), "--dashboard-host", hosts[0].address,
               "--dashboard-port", str(dashboard))  # fmt: skip
@@ -167,7 +168,6 @@ def test_without_the_token_nothing_can_be_submitted(cluster: Cluster) -> None:
     assert "authenticat" in (refused.stdout + refused.stderr).lower()
 
 
-@pytest.mark.timeout(400)
 def test_a_submitted_study_is_trained_by_the_other_node_and_dvc_knows_its_results(
     cluster: Cluster, checkout: Path
 ) -> None:

@@ -16,7 +16,10 @@ from pipelines.artifacts.split_table import read_table, table_path
 from tests.pipelines.test_own_data import ENTRY, draw
 from tests.support.places import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # all stages but the report, in processes of their own, twice
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+]  # all stages but the report, twice
 
 STUDY = """
 title: Mine

@@ -111,8 +111,9 @@ def mirrored(uri: str) -> Counter[tuple[str, str]]:
     )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 200) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:
+    """However long it takes on a busy machine, but no longer than the process lives that should bring it about."""
     while not condition():
-        assert time.monotonic() < deadline, "nothing happened"
+        ended = process is not None and process.poll() is not None
+        assert not ended or condition(), "the process ended before it happened"
         time.sleep(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.trials.digests import Digests
 from pipelines.trials.environment import Environment
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import Start, TrialRecord
@@ -12,6 +13,10 @@ HERE = Environment(
     node="here", python="3.12.1", platform="Linux x86_64", torch="2.15.0", libraries={"numpy": "2.4.0"}, device="CPU",
     instruction_set="AVX2", threads=1, precision="fp32",
 )  # fmt: skip
+
+
+NO_DIGESTS = Digests(**dict.fromkeys(Digests.model_fields, "0" * 32))
+"""Of a trial that nobody trained."""
 
 
 def environment(**changes: Any) -> Environment:
@@ -35,6 +40,7 @@ def record_of_planned(planned: PlannedTrial, **outcome: Any) -> TrialRecord:
         "validation": {},
         "confusion": (),
         "diagnostics": (),
+        "digests": NO_DIGESTS,
     }
     described = dict(planned.describe(planned.folder.parent.name, "abc123"))
     return TrialRecord(**described, folder=planned.folder, **plain | outcome)

@@ -48,7 +48,7 @@ def _by_split(table: PrintedTable, trials: Trials) -> Sheet | Unmade:
         name = _label(table, dataset)
         if place.stands_in:
             notes.append(stands_in(facts, name))
-        lines.append(Line((f"{printed(facts.name)} for {name}" if place.stands_in else name,), cells))
+        lines.append(Line((f"{facts.name} for {name}" if place.stands_in else name,), cells))
     if not lines:
         return Unmade(table.name, table.number, f"no trials on one split of {', '.join(missing)}.")
     if missing:

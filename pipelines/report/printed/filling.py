@@ -126,7 +126,7 @@ class Filling:
         text = self.table.labels.get(value, printed(value))
         if name == "dataset":
             place = self.place({"dataset": value})
-            return f"{printed(place.ours or '')} for {text}" if place.stands_in else text
+            return f"{place.ours} for {text}" if place.stands_in else text
         return text
 
 

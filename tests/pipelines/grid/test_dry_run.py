@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.grid import estimate
-from pipelines.grid.estimate import from_timing, kind
+from pipelines.grid.estimate import from_timing, kind, slow_precision
 from pipelines.trials.plan import plan
 from tests.support.grids import tiny
 from tests.support.places import ROOT
@@ -59,3 +60,34 @@ def test_kinds_that_were_not_timed_count_as_the_others(
     found = from_timing([first, other], prepared_phantom, threads=1)
     assert found.costs.keys() == {kind(first.spec)}
     assert found.seconds(other) == found.seconds(first)
+
+
+@pytest.mark.parametrize(
+    ("asked", "native", "speed", "said"),
+    [
+        (
+            "bf16",
+            False,
+            0.2,
+            "warning: [0-9]+ of [0-9]+ trials ask for .* bf16, .* 5.0 times as long as in fp32",
+        ),
+        ("bf16", None, 0.5, " 2.0 times as long"),
+        ("bf16", None, 1.5, "^$"),
+        ("bf16", True, 0.2, "^$"),
+        ("auto", False, 0.2, "^$"),
+    ],
+)
+def test_a_precision_that_this_cpu_only_imitates_is_warned_of(
+    asked: str,
+    native: bool | None,
+    speed: float,
+    said: str,
+    tmp_path: Path,
+    prepared_phantom: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(estimate, "computes_bf16", lambda device: native)
+    monkeypatch.setattr(estimate, "bf16_speed", lambda device: speed)
+    planned = plan(tiny(tmp_path, seeds=3), prepared_phantom, tmp_path)
+    asking = [replace(trial, spec=replace(trial.spec, precision=asked)) for trial in planned]
+    assert re.search(said, slow_precision(asking, threads=1))

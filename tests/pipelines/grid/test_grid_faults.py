@@ -32,7 +32,7 @@ from tests.support.grids import LONG, finished, run, start, store, tiny, wait_fo
 EPOCHS = 6
 
 # Real clusters, killed and started again: minutes on a busy machine.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_lost_node_loses_nothing(prepared_phantom: Path, tmp_path: Path) -> No
         environment = {**os.environ, "RAY_ADDRESS": cluster.address}
         driver = start(prepared_phantom, tmp_path, env=environment, workers=0)
         room = tmp_path / "trials" / ".unfinished" / "tiny"
-        wait_for(lambda: len([*room.glob("*/checkpoint.pt")]) == 2)
+        wait_for(lambda: len([*room.glob("*/checkpoint.pt")]) == 2, driver)
         cluster.remove_node(second, allow_graceful=False)
         assert driver.wait() == 0
     finally:

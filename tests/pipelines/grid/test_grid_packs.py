@@ -14,7 +14,7 @@ from tests.support.grids import LONG, finished, mirrored, run, start, store, tin
 MEASURED = ["seconds"]
 
 # Real clusters, killed and started again: minutes on a busy machine.
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
 def assert_same_records(one: Path, other: Path) -> None:
@@ -39,9 +39,9 @@ def test_a_pack_whose_worker_is_killed_ends_with_the_records_of_single_trials(
     tiny(packed, trial={"epochs": LONG}, resources={"pack": 2})
     driver = start(prepared_phantom, packed)
     wait_for(
-        lambda: list(packed.glob("trials/.unfinished/tiny/*/checkpoint.pt"))
+        lambda: list(packed.glob("trials/.unfinished/tiny/*/checkpoint.pt")), driver
     )  # a state is saved: a pack is in the middle of its training
-    wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]])
+    wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]], driver)
     assert driver.wait() == 0
     assert finished(packed).keys() == finished(alone).keys()
     assert mirrored(store(packed)) == mirrored(store(alone))

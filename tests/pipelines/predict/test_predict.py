@@ -36,7 +36,7 @@ from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import record_of, write_trial
 from tests.support.audited import audit_and_split
-from tests.support.records import begun
+from tests.support.records import NO_DIGESTS, begun
 
 BUSI = load_catalogue()["busi"]
 LABELLED = BUSI.model_copy(update={"task": "classification", "classes": ("benign", "malignant")})
@@ -61,7 +61,7 @@ def run_trial(workplace: Path, spec: TrialSpec, entry: DatasetEntry = BUSI) -> P
     folder = workplace / "trials" / "tiny" / name
     planned = PlannedTrial(name, "alone", spec, "data", "code", folder, data.meta.preparation)
     description = planned.describe("tiny", "abc123")
-    record = record_of(folder, description, [begun()], result, seconds=1.0, steps_per_epoch=1)
+    record = record_of(folder, description, [begun()], result, NO_DIGESTS, seconds=1.0, steps_per_epoch=1)
     write_trial(record, result, pd.DataFrame(), pd.DataFrame(), data.cases)
     return folder
 

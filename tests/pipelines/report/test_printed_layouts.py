@@ -80,7 +80,7 @@ class TestLayouts:
                    weighting="fixed", auxiliary=None) for seed in (0, 1)
         ]  # fmt: skip
         sheet = made("adaptexp-8", trials)
-        found = cell(sheet, ("Phantom for ISIC 2018", "Dice"), "IoU")
+        found = cell(sheet, ("phantom for ISIC 2018", "Dice"), "IoU")
         assert (found.ours, found.theirs) == ("60.00 ± 0.00", "83.47")
         assert math.isnan(found.difference)
         text = " ".join(sheet.notes)

@@ -99,8 +99,15 @@ def test_a_library_that_only_some_networks_use_is_no_difference_but_two_versions
     assert kinds(records(tmp_path / "two", (plain,), (older,), (newer,))) == {"": 1, "timm 1.0.1": 1, "timm 1.0.2": 1}
 
 
-def test_a_precision_that_was_asked_for_is_no_difference(tmp_path: Path) -> None:
-    assert kinds(records(tmp_path, (begun(precision="fp32"),), (begun(precision="bf16"),))) == {"": 2}
+@pytest.mark.parametrize(
+    ("asked", "counted"), [(("fp32", "bf16"), {"": 2}), (("auto", "auto"), {"fp32": 1, "bf16": 1})]
+)
+def test_a_precision_that_was_asked_for_is_no_difference_but_one_that_was_not_is(
+    asked: tuple[str, str], counted: dict[str, int], tmp_path: Path
+) -> None:
+    found = records(tmp_path, (begun(precision="fp32"),), (begun(precision="bf16"),))
+    specs = [dataclasses.replace(one.spec, precision=name) for one, name in zip(found, asked, strict=True)]
+    assert kinds([one.model_copy(update={"spec": spec}) for one, spec in zip(found, specs, strict=True)]) == counted
 
 
 def test_a_trial_that_went_on_elsewhere_is_of_both_kinds(tmp_path: Path) -> None:

@@ -131,7 +131,8 @@ class TestDeterminism:
         first = build_three()
         (tmp_path / "reports" / "s" / "figures" / "stale.png").touch()
         assert build_three() == first
-        assert {Path(name).suffix for name in first} == {".html", ".png", ".pdf", ".tex", ".md", ".csv"}
+        readable = {".html", ".png", ".pdf", ".tex", ".md", ".csv"}
+        assert {Path(name).suffix for name in first} == readable | {".json", ".parquet", ".npz"}
         assert [path.name for path in (tmp_path / "reports").iterdir()] == ["s"]
 
 

@@ -15,6 +15,7 @@ import torch
 
 from dmf.training.trial import Trial
 from pipelines.core.console import StageError
+from pipelines.trials.digests import digests_of, epoch_digests, weights_digest
 from pipelines.trials.environment import Environment
 from pipelines.trials.failure import Failure, read_failure, write_failure
 from pipelines.trials.plan import PlannedTrial
@@ -32,13 +33,14 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> PlannedTrial:
     spec = toy_spec(epochs=1, model_params={"base_filters": 2}, loss_params={"focal": {}}, auxiliary="focal")
     planned = planned_trial("a1b2", "mine", spec, tmp_path_factory.mktemp("trials") / "study")
     trial = Trial(spec, toy_data(images=8))
+    initial = weights_digest(trial.model.state_dict())
     report = trial.epoch()
+    history, epochs = step_rows(report, 0), pd.DataFrame([epoch_row(report) | epoch_digests(trial)])
     result = dataclasses.replace(trial.finish(), validation={"reference": {"dice": math.nan, "hd95": math.inf}})
-    record = record_of(
-        planned.folder, planned.describe("study", "abc"), [begun()], result, seconds=1.0, steps_per_epoch=1
-    )
+    described, digests = planned.describe("study", "abc"), digests_of(initial, result, history, epochs)
+    record = record_of(planned.folder, described, [begun()], result, digests, seconds=1.0, steps_per_epoch=1)
     cases = pd.DataFrame({"image": [f"{number}.png" for number in range(8)], "label": "square"})
-    write_trial(record, result, step_rows(report, 0), pd.DataFrame([epoch_row(report)]), cases)
+    write_trial(record, result, history, epochs, cases)
     return planned
 
 
@@ -155,7 +157,7 @@ class TestEnvironment:
         spec = toy_spec(model="timm:test_vit", model_params={}, losses=("cross_entropy",), auxiliary=None)
         found = Environment.of(Trial(spec, toy_labels(images=8)))
         assert found.libraries.keys() == {"numpy", "timm"}
-        assert found.digits["timm"] == f"timm {found.libraries['timm']}"
+        assert found.digits("fp32")["timm"] == f"timm {found.libraries['timm']}"
 
     @pytest.mark.parametrize("precision", ["fp32", "bf16"])
     def test_precision_is_the_one_that_was_used(self, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,146 @@
+"""Carry finished trials over a change of code: `python -m pipelines.adopt --study NAME --why "moved a helper"`.
+
+A trial's identifier covers the code that it runs, so a change of that code makes its trials unfinished, even one that
+changes no number. This command trains a sample of them again with today's code. If all come out bit for bit, the others
+are taken over under today's identifiers, and each record says who did that, when, why, and by which sample. Otherwise
+it says where they part, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import random
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.artifacts import arrays
+from pipelines.core.console import StageError, run_stage, say
+from pipelines.core.files import flush_to_disk, replaced
+from pipelines.trials.plan import PlannedTrial, plan
+from pipelines.trials.record import DONE, Adoption, TrialRecord, now, read_trial
+from pipelines.trials.unfinished import Unfinished, unfinished_folder
+from pipelines.verify.compare import Outcome
+from pipelines.verify.data import require_intact
+from pipelines.verify.trial import tell, verify
+from tune_spaces import load_study
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finished trial of other code, and the trial of today that it could stand for."""
+
+    record: TrialRecord
+    planned: PlannedTrial
+
+    @property
+    def change(self) -> tuple[str, str]:
+        """From which code to which."""
+        return self.record.code_fingerprint, self.planned.code_fingerprint
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pipelines.adopt", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--study", required=True, help="name of a file in tune_spaces/, without .yaml")
+    parser.add_argument("--why", required=True, help="what was changed, for the record")
+    parser.add_argument("--sample", type=int, default=1, metavar="N", help="trained again, of each change (default: 1)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
+    parser.add_argument("--trials", type=Path, default=Path("trials"), help="folder of <study>/ (default: trials)")
+    options = parser.parse_args()
+    if options.sample < 1:
+        raise StageError(f"--sample is {options.sample}, expected at least 1: nothing is taken over unseen.")
+    planned = plan(load_study(options.study), options.data, options.trials)
+    found = candidates(planned, finished_elsewhere(options.trials / options.study, planned))
+    if not found:
+        say(f"{options.study}: no finished trial differs from a missing one in its code alone. Nothing to do.")
+        return
+    sample = draw(found, options.sample)
+    say(f"{len(found)} trials of other code; {len(sample)} of them are trained again")
+    for candidate in sample:
+        require_same(candidate, options.data)
+    trained = tuple(candidate.record.identifier for candidate in sample)
+    said = {"by": getpass.getuser(), "at": now(), "why": options.why, "sample": trained}
+    for candidate in found:
+        take_over(candidate, Adoption(was=candidate.record.identifier, **said))
+    say(f"{len(found)} trials taken over under today's identifiers, in {options.trials / options.study}")
+
+
+def finished_elsewhere(folder: Path, planned: Iterable[PlannedTrial]) -> list[TrialRecord]:
+    """Records of finished trials that are none of the planned."""
+    known = {trial.identifier for trial in planned}
+    paths = sorted(path.parent for path in folder.glob(f"*/{DONE}") if path.parent.name not in known)
+    records = []
+    for path in paths:
+        try:
+            records.append(read_trial(path))
+        except StageError as error:
+            say(f"left alone: {error}")
+    return records
+
+
+def candidates(planned: Sequence[PlannedTrial], records: Iterable[TrialRecord]) -> list[Candidate]:
+    """For each planned trial that is not done, the newest record of the same spec on the same data."""
+    newest: dict[tuple[str, str], TrialRecord] = {}
+    for record in sorted(records, key=lambda one: one.started):
+        newest[str(record.spec), record.data_checksum] = record
+    missing = [trial for trial in planned if not trial.done]
+    pairs = [(newest.get((str(trial.spec), trial.data_checksum)), trial) for trial in missing]
+    return [Candidate(record, trial) for record, trial in pairs if record is not None]
+
+
+def draw(found: Sequence[Candidate], size: int) -> list[Candidate]:
+    """So many of each change of code, the same ones at every call."""
+    chance = random.Random(0)
+    groups: dict[tuple[str, str], list[Candidate]] = {}
+    for candidate in found:
+        groups.setdefault(candidate.change, []).append(candidate)
+    return [one for group in groups.values() for one in chance.sample(group, min(size, len(group)))]
+
+
+def require_same(candidate: Candidate, data: Path) -> None:
+    """Train a trial again. Raises StageError unless it is the record bit for bit, in the same environment."""
+    spec = candidate.record.spec
+    require_intact(arrays.load(data, spec.dataset, spec.image_size))
+    comparison = verify(candidate.record, data, None)
+    tell(comparison)
+    if comparison.outcome is not Outcome.IDENTICAL:
+        raise StageError(
+            f"Trial {candidate.record.identifier} does not come out the same with today's code, as the lines above "
+            "say. Nothing was taken over. Run the grid: it trains these trials anew."
+        )
+
+
+def take_over(candidate: Candidate, adoption: Adoption) -> None:
+    """Put a copy of the record in the place of the planned trial; its files are linked where the disk can."""
+    record, planned = candidate.record, candidate.planned
+    adopted = record.model_copy(
+        update={
+            "identifier": planned.identifier,
+            "configuration": planned.configuration,
+            "code_fingerprint": planned.code_fingerprint,
+            "adopted": (*record.adopted, adoption),
+        }
+    )
+    unfinished = Unfinished(unfinished_folder(planned.folder))
+    with unfinished.lock():
+        with replaced(planned.folder, beside=planned.folder.parent.parent) as partial:
+            for file in record.folder.iterdir():
+                if file.name != DONE:
+                    _link(file, partial / file.name)
+            (partial / DONE).write_text(adopted.to_json())
+            flush_to_disk(partial)
+        unfinished.remove()
+
+
+def _link(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copyfile(file, target)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,127 @@
+"""Where a number comes from, and the commands that give it again: `python -m pipelines.provenance --study NAME ...`.
+
+Name trials, or a cell of a table by its configuration, protocol and metric; everything is read from the committed
+report (reports/<study>) and from the record of the fetch, where the data are at hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pandas as pd
+
+from pipelines.artifacts.manifest import read_manifest
+from pipelines.core.checksums import file_checksum
+from pipelines.core.console import StageError, run_stage, say
+from pipelines.datasets.catalogue import known_datasets
+from pipelines.trials.bundle import read_bundle
+from pipelines.trials.record import TrialRecord
+
+LOCK = Path("requirements.lock")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pipelines.provenance", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("trials", nargs="*", metavar="TRIAL", help="identifiers or their beginnings")
+    parser.add_argument("--study", required=True, help="whose report it is: reports/<study>")
+    parser.add_argument("--cell", metavar="CONFIGURATION", help="of the tables, such as 'variance · cb_dice'")
+    parser.add_argument("--dataset", help="of the cell (default: the only one)")
+    parser.add_argument("--protocol", default="per_image", help="of the cell (default: per_image)")
+    parser.add_argument("--metric", default="dice", help="of the cell (default: dice)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with fetched data (default: data)")
+    parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of reports (default: reports)")
+    options = parser.parse_args()
+    report = options.reports / options.study
+    records = {record.identifier: record for record in read_bundle(report)}
+    if options.cell:
+        scores = cell(report, options)
+        say(spell_cell(scores))
+        chosen = [records[name] for name in scores["identifier"]]
+    else:
+        chosen = [record for record in records.values() if record.identifier.startswith(tuple(options.trials))]
+        if not chosen or not options.trials:
+            raise StageError(f"{report}: name a trial or --cell; the {len(records)} trials are {_some(records)}.")
+    for line in (*trial_lines(chosen), *data_lines(chosen, options.data), *commands(chosen, options.study)):
+        say(line)
+
+
+def cell(report: Path, options: argparse.Namespace) -> pd.DataFrame:
+    """The test scores behind one cell, a row a trial. Raises StageError if the report has no such cell."""
+    scores = pd.read_csv(report / "tables" / "scores.csv", keep_default_na=False)
+    scores = scores[scores["split"] == "test"]
+    wanted = {"configuration": options.cell, "protocol": options.protocol, "metric": options.metric}
+    for column, value in (wanted | ({"dataset": options.dataset} if options.dataset else {})).items():
+        known = scores[column].unique()
+        scores = scores[scores[column] == value]
+        if scores.empty:
+            raise StageError(f"{report}: no {column} {value!r}; there is {_some(known)}.")
+    if len(datasets := scores["dataset"].unique()) > 1:
+        raise StageError(f"--dataset is missing: the cell is there for {_some(datasets)}.")
+    return scores
+
+
+def spell_cell(scores: pd.DataFrame) -> str:
+    """The number as a table prints it, and its parts."""
+    values = scores["value"].astype(float).tolist()
+    spread = f" ± {stdev(values):.6f}" if len(values) > 1 else ""
+    first = scores.iloc[0]
+    parts = "\n".join(f"  {row.identifier}  seed {row.seed}  {row.value}" for row in scores.itertuples())
+    return (
+        f"{first['metric']} ({first['protocol']}) of {first['configuration']} on {first['dataset']}: "
+        f"{fmean(values):.6f}{spread} over {len(values)} trials\n{parts}"
+    )
+
+
+def trial_lines(records: Sequence[TrialRecord]) -> Iterable[str]:
+    """What each trial was: code, data, place."""
+    for record in records:
+        ran = record.environment
+        yield f"trial {record.identifier}: {record.configuration} · {record.spec.dataset} · seed {record.spec.seed}"
+        yield f"  code: commit {record.code_version}, definitions {record.code_fingerprint}"
+        yield f"  data: {record.spec.split} split, images and rows {record.data_checksum}"
+        yield (
+            f"  ran on: {ran.device}, {ran.instruction_set}, {ran.threads} threads, {ran.precision}, "
+            f"torch {ran.torch}, Python {ran.python}, {ran.platform}; from {record.started}, {record.seconds:.0f} s"
+        )
+        for adopted in record.adopted:
+            yield f"  carried over from {adopted.was} by {adopted.by} at {adopted.at}: {adopted.why}"
+
+
+def data_lines(records: Sequence[TrialRecord], data: Path) -> Iterable[str]:
+    """Sources, checksums, terms and citation of the data sets."""
+    for name, record in {record.spec.dataset: record for record in records}.items():
+        made = record.preparation
+        yield f"data set {name}: {made.title}. {made.terms} {made.citation}".rstrip()
+        yield f"  split by {made.split.model_dump(mode='json')}, filtered by {made.filter.model_dump(mode='json')}"
+        if made.reduced:
+            yield f"  reduced: {made.reduced}"
+        try:
+            for source in read_manifest(data, name).sources:
+                yield f"  source: {source.file} from {source.address}, SHA-256 {source.sha256}"
+        except StageError:
+            for declared in known_datasets(data)[name].sources if name in known_datasets(data) else ():
+                yield f"  source, not fetched here: {declared.model_dump(mode='json', exclude_none=True)}"
+
+
+def commands(records: Sequence[TrialRecord], study: str) -> Iterable[str]:
+    """What to type on another machine."""
+    commits = list(dict.fromkeys(record.code_version.partition(" ")[0] for record in records))
+    if LOCK.is_file():
+        yield f"packages: {LOCK}, SHA-256 {file_checksum(LOCK)} in this checkout"
+    yield "to give it again:"
+    for commit in commits:
+        mine = [r.identifier for r in records if r.code_version.partition(" ")[0] == commit]
+        yield f"  git checkout {commit} && make setup && dvc repro filter"
+        yield f"  python -m pipelines.verify --study {study} {' '.join(mine)}"
+
+
+def _some(values: Iterable[object]) -> str:
+    listed = [str(value) for value in values]
+    return ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,47 @@
+"""Trials on record without Ray: planned, trained and written by the code that a worker of the grid runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from dmf.training.packed import train_epoch
+from pipelines.grid.attempt import Attempt, Setting
+from pipelines.grid.inputs import load_inputs
+from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import TrialRecord, read_trial
+
+
+def attempt_of(planned: PlannedTrial, data: Path) -> Attempt:
+    """An open attempt at a trial."""
+    inputs = load_inputs(data, planned.spec)
+    setting = Setting(
+        planned.folder.parent.name,
+        "code",
+        torch.device("cpu"),
+        lambda trial: inputs.trial_data(trial.spec.split),
+        lambda _: inputs.cases,
+    )
+    attempt = Attempt(planned, setting)
+    attempt.open()
+    return attempt
+
+
+def train_side_by_side(attempts: Sequence[Attempt], epochs: int | None = None) -> None:
+    """So many epochs of each, or all that are left and the test."""
+    for _ in range(epochs or attempts[0].training.spec.epochs - attempts[0].training.epochs_done):
+        for attempt, report in zip(attempts, train_epoch([one.training for one in attempts]), strict=True):
+            assert not isinstance(report, Exception), report
+            attempt.record(report)
+    if epochs is None:
+        for attempt in attempts:
+            attempt.finish()
+            assert attempt.failure is None, attempt.failure
+
+
+def record_trial(planned: PlannedTrial, data: Path) -> TrialRecord:
+    """A trial from its first epoch to its record."""
+    train_side_by_side([attempt_of(planned, data)])
+    return read_trial(planned.folder)

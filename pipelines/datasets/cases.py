@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from pipelines.core.console import StageError
 from pipelines.core.parallel import threaded
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import FILE_SEPARATOR, Case
-from pipelines.datasets.readers.images import load_image, picture_size, size_text
+from pipelines.datasets.readers.images import COLOUR, GREY, load_image, picture_size, size_text
+from pipelines.datasets.readers.mask_pictures import MODES
 from pipelines.datasets.readers.masks import load_mask, matlab_size, understood
 from pipelines.datasets.readers.meaning import foreground
 from pipelines.datasets.readers.parts import cut_out, parts_of
@@ -137,10 +138,10 @@ def check_case(entry: DatasetEntry, root: Path, case: Case) -> None:
     for path in (*case.files, *case.masks):
         if FILE_SEPARATOR in path.as_posix():
             raise StageError(f"{root / path}: names with {FILE_SEPARATOR!r} are not read. Rename the file.")
-    expected = _size(root / case.image)
+    expected = _size(root / case.image, GREY | COLOUR)
     free = READERS[entry.reader].grid == "first"
     for path, kind in [(path, "modality") for path in case.modalities] + [(path, "mask") for path in case.masks]:
-        found = _size(root / path)
+        found = _size(root / path, MODES if kind == "mask" else GREY | COLOUR)
         if found != expected and not (free and kind == "modality"):
             raise StageError(
                 f"{root / path}: the {kind} has {size_text(found)} pixels (height x width), its image "
@@ -159,10 +160,10 @@ def _sampled(cases: Sequence[Case], at_most: int) -> list[Case]:
     return kept
 
 
-def _size(path: Path) -> tuple[int, ...]:
+def _size(path: Path, modes: Collection[str]) -> tuple[int, ...]:
     if is_volume(path):
         return volume_size(path)
-    return matlab_size(path) if path.suffix.lower() == ".mat" else picture_size(path)
+    return matlab_size(path) if path.suffix.lower() == ".mat" else picture_size(path, modes)
 
 
 def _patient(pattern: str, root: Path, case: Case) -> str:

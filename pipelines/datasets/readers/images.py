@@ -26,9 +26,9 @@ def load_image(path: Path) -> NDArray[np.uint8]:
         return np.asarray(picture.convert("L" if picture.mode in GREY else "RGB"))
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width, from the header. Raises StageError if that cannot be read."""
-    with opened(path) as picture:
+def picture_size(path: Path, modes: Collection[str] = GREY | COLOUR) -> tuple[int, int]:
+    """Height and width, from the header. Raises StageError if that cannot be read, or the mode is none of these."""
+    with opened(path, modes) as picture:
         return picture.height, picture.width
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.halves import LOSSLESS, LOSSY, bright_half
-from pipelines.datasets.readers.images import COLOUR, opened, size_text
-from pipelines.datasets.readers.mask_pictures import MaskPicture, read_mask_picture
+from pipelines.datasets.readers.images import size_text
+from pipelines.datasets.readers.mask_pictures import DEEP, MaskPicture, read_mask_picture
 from pipelines.datasets.readers.matlab import MatlabFile
 from pipelines.datasets.readers.meaning import Meaning
 
@@ -95,7 +95,12 @@ def _two(path: Path, picture: MaskPicture, meaning: Meaning) -> NDArray[np.uint8
 
 def probable(path: Path) -> NDArray[np.uint8]:
     """1 where a map of probabilities, 0 to 255 for 0 to 1, reaches one half; it may nowhere."""
-    return (_grey(path) > 127).astype(np.uint8)
+    picture = read_mask_picture(path)
+    if picture.numbers is None or picture.mode in DEEP:
+        raise StageError(
+            f"{path}: probabilities were expected, grey of 8 bits from 0 to 255. Found mode {picture.mode}. Convert it."
+        )
+    return (picture.numbers > 127).astype(np.uint8)
 
 
 def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
@@ -109,8 +114,10 @@ def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
         lookup[_code(np.array(colour, np.uint8))] = index
 
     def decode(path: Path) -> NDArray[np.uint8]:
-        with opened(path) as picture:
-            rgb = np.asarray(picture.convert("RGB"))
+        picture = read_mask_picture(path)
+        if picture.mode in DEEP:
+            raise StageError(f"{path}: colours were expected. Found mode {picture.mode}. Convert it to RGB.")
+        rgb = np.stack([picture.codes >> bits & 0xFF for bits in (16, 8, 0)], axis=-1)
         mask = lookup[_code(rgb)]
         if (mask == 255).any():
             row, column = np.argwhere(mask == 255)[0].tolist()
@@ -133,15 +140,10 @@ def matlab_label(value: int) -> MaskDecoder:
     return decode
 
 
-def _code(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _code(rgb: NDArray[np.integer]) -> NDArray[np.integer]:
     """Red, green and blue as the three bits of a number."""
     red, green, blue = np.moveaxis(rgb >> 7, -1, 0)
     return red << 2 | green << 1 | blue
-
-
-def _grey(path: Path) -> NDArray[np.uint8]:
-    with opened(path) as picture:
-        return np.asarray((picture.convert("RGB") if picture.mode in COLOUR else picture).convert("L"))
 
 
 def _segmentation(path: Path) -> NDArray[np.number]:

@@ -12,6 +12,7 @@ from scipy.io import loadmat, savemat
 
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.masks import (
+    MaskDecoder,
     colour_table,
     load_mask,
     matlab_label,
@@ -56,6 +57,21 @@ def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(StageError) as caught:
         colour_table({(0, 0, 0): 0, (0, 0, 255): 1})(path)
     assert str(caught.value).startswith(f"{path}: unknown colour (250, 3, 0) at row 1, column 1. Known: (0, 0, 0), (0")
+
+
+def test_what_is_transparent_is_black_and_improbable_for_publishers_too(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "m.png", np.full((2, 2, 4), 255, np.uint8)
+    pixels[0] = (0, 0, 255, 0), (0, 0, 0, 255)
+    Image.fromarray(pixels).save(path)
+    assert colour_table({(0, 0, 0): 0, (0, 0, 255): 1, (255, 255, 255): 2})(path).tolist() == [[0, 0], [2, 2]]
+    assert probable(path).tolist() == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("decode", [probable, colour_table({(0, 0, 0): 0})])
+def test_publishers_masks_are_of_eight_bits(tmp_path: Path, decode: MaskDecoder) -> None:
+    Image.fromarray(np.ones((3, 3), np.uint16)).save(tmp_path / "m.png")
+    with pytest.raises(StageError, match=r"m\.png: .* expected.*\. Found mode I;16\. Convert it"):
+        decode(tmp_path / "m.png")
 
 
 def test_crack_is_label_two_exactly(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class DynamicMemoryFusion(nn.Module):
         weighting: Name in `dmf.weightings.WEIGHTINGS`, or a module for as many losses.
         auxiliary: The auxiliary loss, a name or a module, or None.
         num_classes: C; default 2.
+        ignore_index: Label of pixels that count nowhere, for losses that are given by name; None if there is none.
         fidelity: "paper", "reference" or "stable", for everything that is given by name.
         weighting_params: Hyperparameters of a weighting given by name, among them `scale`.
         gamma0, tau, tick, total_steps: See `dmf.schedule.AuxiliarySchedule`.
@@ -74,6 +75,7 @@ class DynamicMemoryFusion(nn.Module):
         auxiliary: str | Loss | None = None,
         num_classes: int = 2,
         *,
+        ignore_index: int | None = None,
         fidelity: str = "paper",
         weighting_params: Mapping[str, Any] | None = None,
         gamma0: float = 5.0,
@@ -86,7 +88,9 @@ class DynamicMemoryFusion(nn.Module):
         require(several, "losses", losses, "a sequence of at least one loss")
 
         def resolve(loss: str | Loss) -> Loss:
-            return build_loss(loss, num_classes, fidelity=fidelity) if isinstance(loss, str) else loss
+            if not isinstance(loss, str):
+                return loss
+            return build_loss(loss, num_classes, fidelity=fidelity, ignore_index=ignore_index)
 
         base = [resolve(loss) for loss in losses]
         self.loss_names = _distinct([loss.name for loss in base])

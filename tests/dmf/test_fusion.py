@@ -194,3 +194,18 @@ def test_weights_of_two_losses_are_recorded_in_the_order_given() -> None:
         fusion = DynamicMemoryFusion(list(order), "fixed", weighting_params={"weights": [3, 2, 1]})
         assert fusion.loss_names == order
         assert fusion(*batches()[0]).weights.tolist() == [3.0, 2.0, 1.0]
+
+
+def test_pixels_that_count_nowhere_change_neither_losses_nor_gradients() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, target = torch.randn(2, 3, 6, 5, generator=generator), torch.randint(0, 3, (2, 6, 5), generator=generator)
+    names = ["cross_entropy", "dice", "focal"]
+    expected = DynamicMemoryFusion(names, auxiliary="cb_dice", num_classes=3)(logits[:, :, :4], target[:, :4])
+    target[:, 4:] = 255
+    logits.requires_grad_()
+    found = DynamicMemoryFusion(names, auxiliary="cb_dice", num_classes=3, ignore_index=255)(logits, target)
+    found.total.backward()
+    torch.testing.assert_close(found.total, expected.total)
+    assert logits.grad is not None
+    assert not logits.grad[:, :, 4:].any()
+    assert logits.grad[:, :, :4].any()

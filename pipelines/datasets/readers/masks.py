@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.halves import LOSSLESS, LOSSY, bright_half
-from pipelines.datasets.readers.images import COLOUR, opened, size_text
-from pipelines.datasets.readers.mask_pictures import MaskPicture, read_mask_picture
+from pipelines.datasets.readers.images import size_text
+from pipelines.datasets.readers.mask_pictures import DEEP, MaskPicture, read_mask_picture
+from pipelines.datasets.readers.matlab import MatlabFile
 from pipelines.datasets.readers.meaning import Meaning
 
 MaskDecoder = Callable[[Path], NDArray[np.uint8]]
@@ -27,9 +26,6 @@ TWO_CLASSES = Meaning()
 
 DIM = 128
 """A lossy format keeps no mask whose brightest value is less; it makes 1 of 0, too."""
-
-DAMAGED = (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
-"""What SciPy raises on files that are no MATLAB files, or half of one."""
 
 
 def load_mask(paths: Sequence[Path], decode: MaskDecoder | None = None) -> NDArray[np.uint8]:
@@ -99,7 +95,12 @@ def _two(path: Path, picture: MaskPicture, meaning: Meaning) -> NDArray[np.uint8
 
 def probable(path: Path) -> NDArray[np.uint8]:
     """1 where a map of probabilities, 0 to 255 for 0 to 1, reaches one half; it may nowhere."""
-    return (_grey(path) > 127).astype(np.uint8)
+    picture = read_mask_picture(path)
+    if picture.numbers is None or picture.mode in DEEP:
+        raise StageError(
+            f"{path}: probabilities were expected, grey of 8 bits from 0 to 255. Found mode {picture.mode}. Convert it."
+        )
+    return (picture.numbers > 127).astype(np.uint8)
 
 
 def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
@@ -113,8 +114,10 @@ def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
         lookup[_code(np.array(colour, np.uint8))] = index
 
     def decode(path: Path) -> NDArray[np.uint8]:
-        with opened(path) as picture:
-            rgb = np.asarray(picture.convert("RGB"))
+        picture = read_mask_picture(path)
+        if picture.mode in DEEP:
+            raise StageError(f"{path}: colours were expected. Found mode {picture.mode}. Convert it to RGB.")
+        rgb = np.stack([picture.codes >> bits & 0xFF for bits in (16, 8, 0)], axis=-1)
         mask = lookup[_code(rgb)]
         if (mask == 255).any():
             row, column = np.argwhere(mask == 255)[0].tolist()
@@ -137,28 +140,22 @@ def matlab_label(value: int) -> MaskDecoder:
     return decode
 
 
-def _code(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _code(rgb: NDArray[np.integer]) -> NDArray[np.integer]:
     """Red, green and blue as the three bits of a number."""
     red, green, blue = np.moveaxis(rgb >> 7, -1, 0)
     return red << 2 | green << 1 | blue
 
 
-def _grey(path: Path) -> NDArray[np.uint8]:
-    with opened(path) as picture:
-        return np.asarray((picture.convert("RGB") if picture.mode in COLOUR else picture).convert("L"))
-
-
-def _segmentation(path: Path) -> NDArray[np.uint8]:
+def _segmentation(path: Path) -> NDArray[np.number]:
     if not path.is_file():
         raise StageError(f"{path}: no such file. Fetch the data set again.")
     try:
-        segmentation = loadmat(path)["groundTruth"]["Segmentation"][0, 0]
-    except DAMAGED as error:
+        segmentation = MatlabFile(path).table("groundTruth", "Segmentation")
+    except (ValueError, OSError, zlib.error) as error:
         raise StageError(
-            f"{path}: no MATLAB file with groundTruth.Segmentation ({type(error).__name__}: {error}). "
-            "Replace it or fetch it again."
+            f"{path}: no MATLAB file with groundTruth.Segmentation ({error}). Replace it or fetch it again."
         ) from None
-    if not isinstance(segmentation, np.ndarray) or segmentation.ndim != 2:
+    if segmentation.ndim != 2:
         raise StageError(f"{path}: groundTruth.Segmentation is not a table of pixels. Fetch it again.")
     return segmentation
 

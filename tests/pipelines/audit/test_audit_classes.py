@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipelines.audit.audit import audit_dataset
 from pipelines.audit.page import findings, write_reports
@@ -54,6 +55,14 @@ def test_shares_are_of_the_pixels_that_count(tmp_path: Path) -> None:
     assert found.areas["scan"][0] == 0.1
     assert found.areas["scan"][-1] == 9 / 40
     assert found.mask_values == {"0; 1; 2; 255": 1, "0; 1": 1}
+
+
+def test_masks_of_sixteen_bits_go_all_the_way(tmp_path: Path) -> None:
+    root = placed(tmp_path, [mask((1, slice(0, 4)), (2, slice(4, 8)))])
+    Image.fromarray(mask((1, slice(0, 4)), (2, slice(4, 8))).astype(np.uint16)).save(root / "raw/organs/masks/0.png")
+    found = summary(root)
+    assert (found.problems, found.mask_modes, found.mask_values) == ({}, {"I;16": 1}, {"0; 1; 2": 1})
+    assert found.classes == pytest.approx({"background": 0.8, "liver": 0.1, "tumour": 0.1})
 
 
 def test_void_is_no_annotation(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import loadmat, savemat
 
 from pipelines.core.console import StageError
 from pipelines.datasets.readers.masks import (
+    MaskDecoder,
     colour_table,
     load_mask,
     matlab_label,
@@ -17,6 +20,7 @@ from pipelines.datasets.readers.masks import (
     probable,
     understood,
 )
+from pipelines.datasets.readers.matlab import MatlabFile
 from tests.support.layouts import matlab
 
 
@@ -57,6 +61,21 @@ def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_transparent_is_black_and_improbable_for_publishers_too(tmp_path: Path) -> None:
+    path, pixels = tmp_path / "m.png", np.full((2, 2, 4), 255, np.uint8)
+    pixels[0] = (0, 0, 255, 0), (0, 0, 0, 255)
+    Image.fromarray(pixels).save(path)
+    assert colour_table({(0, 0, 0): 0, (0, 0, 255): 1, (255, 255, 255): 2})(path).tolist() == [[0, 0], [2, 2]]
+    assert probable(path).tolist() == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("decode", [probable, colour_table({(0, 0, 0): 0})])
+def test_publishers_masks_are_of_eight_bits(tmp_path: Path, decode: MaskDecoder) -> None:
+    Image.fromarray(np.ones((3, 3), np.uint16)).save(tmp_path / "m.png")
+    with pytest.raises(StageError, match=r"m\.png: .* expected.*\. Found mode I;16\. Convert it"):
+        decode(tmp_path / "m.png")
+
+
 def test_crack_is_label_two_exactly(tmp_path: Path) -> None:
     path = matlab(tmp_path / "m.mat", np.array([[1, 2, 3, 4], [2, 2, 1, 1]], np.uint8))
     assert matlab_label(2)(path).tolist() == [[0, 1, 0, 0], [1, 1, 0, 0]]
@@ -85,3 +104,29 @@ def test_a_segmentation_that_is_no_table_is_named(tmp_path: Path) -> None:
     path = matlab(tmp_path / "m.mat", np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(StageError, match=r"m\.mat: groundTruth\.Segmentation is not a table of pixels"):
         matlab_label(2)(path)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", "?"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_matlab_tables_are_what_scipy_reads(tmp_path: Path, dtype: str, compressed: bool) -> None:
+    path, table = tmp_path / "m.mat", np.random.default_rng(0).integers(0, 2, (5, 3)).astype(dtype)
+    other = {"Boundaries": np.eye(4), "Segmentation": table, "Names": np.array(["a", "b"], object), "x": 7}
+    savemat(path, {"before": np.arange(3), "groundTruth": other, "after": "text"}, do_compression=compressed)
+    expected = loadmat(path)["groundTruth"]["Segmentation"][0, 0]
+    np.testing.assert_array_equal(MatlabFile(path).table("groundTruth", "Segmentation"), expected)
+    for variable, field in (("before", "x"), ("groundTruth", "Names"), ("groundTruth", "y"), ("nothing", "x")):
+        with pytest.raises(ValueError, match=r"no structure|no numbers|no field"):
+            MatlabFile(path).table(variable, field)
+
+
+def test_a_matlab_file_that_ends_scipys_process_is_named(tmp_path: Path) -> None:
+    """A type of 99, which SciPy looks up without asking, in the place of any word of the file."""
+    path = matlab(tmp_path / "m.mat", np.ones((9, 9), np.uint8))
+    content, refused = path.read_bytes(), 0
+    for place in range(128, len(content) - 4, 4):
+        path.write_bytes(content[:place] + (99).to_bytes(4, "little") + content[place + 4 :])
+        with suppress(StageError):
+            assert matlab_label(2)(path).dtype == np.uint8
+            continue
+        refused += 1
+    assert refused > 10

@@ -26,7 +26,7 @@ from dmf.training.results import EpochReport
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial
 from pipelines.grid.attempt import SHARE
-from pipelines.trials.columns import HistoryColumns
+from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.mirror import BATCH, Mirror
 from pipelines.trials.record import epoch_row, step_rows
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
@@ -77,7 +77,8 @@ def rows_of(report: EpochReport, first: int, number: int) -> tuple[pd.DataFrame,
     """Per-step and per-epoch rows of so many epochs like this one."""
     epochs, steps = range(first, first + number), len(report.steps[HistoryColumns.total])
     history = pd.concat([step_rows(report, epoch * steps).assign(epoch=epoch) for epoch in epochs])
-    return history, pd.concat([pd.DataFrame([epoch_row(report)]).assign(epoch=epoch) for epoch in epochs])
+    row = epoch_row(report) | dict.fromkeys(EpochColumns.digests, "0" * 32)
+    return history, pd.concat([pd.DataFrame([row]).assign(epoch=epoch) for epoch in epochs])
 
 
 def seconds_on_disk(trial: Trial, report: EpochReport, folder: Path, turns: int) -> float:

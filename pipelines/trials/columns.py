@@ -25,10 +25,8 @@ class EpochColumns:
         """The column of a validation metric after the epoch."""
         return f"val/{metric}"
 
-    @staticmethod
-    def digest(name: str) -> str:
-        """The column of a digest of the epoch, see `pipelines.trials.digests`."""
-        return f"digest/{name}"
+    digests = "digest/order", "digest/augmentation", "digest/weights"
+    """What identifies an epoch, see `pipelines.trials.digests`."""
 
 
 class ImageColumns:

@@ -20,6 +20,7 @@ from dmf.training.trial import Trial
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.stored import Strict
 
+ORDER, AUGMENTATION, WEIGHTS = EpochColumns.digests
 PAIRED = ("initial_weights", "order", "augmentation")
 """What runs have in common that differ in losses and weighting alone."""
 
@@ -48,8 +49,8 @@ def digests_of(initial_weights: str, result: TrialResult, history: pd.DataFrame,
     """Those of a trial that has just been tested, with the rows that go on record."""
     return Digests(
         initial_weights=initial_weights,
-        order=_joined(epochs[EpochColumns.digest("order")]),
-        augmentation=_joined(epochs[EpochColumns.digest("augmentation")]),
+        order=_joined(epochs[ORDER]),
+        augmentation=_joined(epochs[AUGMENTATION]),
         steps=steps_digest(history),
         weights=weights_digest(result.weights),
         predictions=predictions_digest(result.rows, result.predictions),
@@ -61,9 +62,9 @@ def epoch_digests(trial: Trial) -> dict[str, str]:
     rows, settings = torch.cat(trial.batches), repr(trial.augment.settings)
     sizes = torch.tensor([len(batch) for batch in trial.batches])
     return {
-        EpochColumns.digest("order"): _digest({"rows": rows, "sizes": sizes}),
-        EpochColumns.digest("augmentation"): _digest({settings: trial.augment.drawn(rows)}),
-        EpochColumns.digest("weights"): weights_digest(trial.model.state_dict()),
+        ORDER: _digest({"rows": rows, "sizes": sizes}),
+        AUGMENTATION: _digest({settings: trial.augment.drawn(rows)}),
+        WEIGHTS: weights_digest(trial.model.state_dict()),
     }
 
 

@@ -184,9 +184,10 @@ class Mirror:
     def send_rows(
         self, run: _Run, history: pd.DataFrame, epochs: pd.DataFrame, more: Iterable[tuple[str, float, int]] = ()
     ) -> None:
-        """Every recorded value; those of an epoch at the step that ended it, so that all curves share one axis."""
+        """Every recorded number; those of an epoch at the step that ended it, so that all curves share one axis."""
         steps = _columns(history.drop(columns=[HistoryColumns.step, EPOCH]), history[HistoryColumns.step])
-        ends = _columns(epochs.drop(columns=[EPOCH]), (epochs[EPOCH] + 1) * run.steps_per_epoch - 1)
+        numbers = epochs.drop(columns=[EPOCH, *EpochColumns.digests])
+        ends = _columns(numbers, (epochs[EPOCH] + 1) * run.steps_per_epoch - 1)
         self._send(run, [*steps, *ends, *more])
         run.epochs += len(epochs)
         run.sent_at = time.monotonic()

@@ -9,8 +9,8 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from pipelines.trials.columns import EpochColumns, HistoryColumns, ImageColumns
-from pipelines.trials.digests import PAIRED, predictions_digest, steps_digest
+from pipelines.trials.columns import HistoryColumns, ImageColumns
+from pipelines.trials.digests import PAIRED, WEIGHTS, predictions_digest, steps_digest
 from pipelines.trials.environment import Environment
 from pipelines.trials.identity import identifier
 from pipelines.trials.record import Scores, TrialRecord
@@ -141,10 +141,9 @@ def _steps(record: TrialRecord, found: Rerun, *, alike: bool) -> Iterator[Differ
 
 
 def _epochs(record: TrialRecord, found: pd.DataFrame, *, alike: bool) -> Iterator[Difference]:
-    column = EpochColumns.digest("weights")
     if found.empty:
         return
-    told, now = record.epoch_table[column].to_list(), found[column].to_list()
+    told, now = record.epoch_table[WEIGHTS].to_list(), found[WEIGHTS].to_list()
     for epoch, (one, other) in enumerate(zip(told, now, strict=False)):
         if one != other:
             yield Difference("network", f"first after epoch {epoch}", one, other, serious=alike)

@@ -13,6 +13,7 @@ import pandas as pd
 from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
 from pipelines.report.data import DataFacts
+from pipelines.trials.columns import EpochColumns
 from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import DONE, Start
@@ -193,6 +194,7 @@ def _epochs(spec: TrialSpec, dice: float, rng: np.random.Generator) -> pd.DataFr
     epoch = np.arange(spec.epochs)
     score = (1 + dice) / 2 * (1 - 0.5 * np.exp(-epoch / spec.epochs * 5)) + rng.normal(0, 0.004, spec.epochs)
     columns = {"epoch": epoch, "train_total": 1 / (epoch + 1), "seconds": 2.0, "learning_rate": 1e-3}
+    columns |= dict.fromkeys(EpochColumns.digests, "0" * 32)
     return pd.DataFrame(columns | {"val/dice": score, "val/cb_dice": score - 0.01, "val/images": 5.0})
 
 

@@ -16,7 +16,9 @@ import ray
 import torch
 from ray.cluster_utils import Cluster
 
-from benchmarks.chaos import differences, disturb, find, server_at
+from benchmarks import chaos
+from benchmarks.chaos import differences
+from benchmarks.harness.script import RESULTS, read
 from pipelines.core.console import StageError
 from pipelines.grid import attempt as attempts
 from pipelines.grid.attempt import Attempt, Setting
@@ -235,14 +237,12 @@ def test_a_lost_node_loses_nothing(prepared_phantom: Path, tmp_path: Path) -> No
 
 
 def test_chaos_loses_nothing_doubles_nothing_and_changes_nothing(prepared_phantom: Path, tmp_path: Path) -> None:
-    calm, wild = tmp_path / "calm", tmp_path / "wild"
-    for folder in (calm, wild):
-        folder.mkdir()
-        study = tiny(folder, seeds=3, trial={"epochs": LONG})
-    assert run(study, prepared_phantom, calm) == {}
-    with server_at(wild) as server:
-        chaos = disturb(wild, prepared_phantom, server, trials=6, kills=3, pause=(0, 1), seed=1)
-        found = find(wild, calm, chaos, server.uri)
+    words = f"--data {prepared_phantom} --seeds 3 --kills 3 --pause 1 --out {tmp_path}"
+    chaos.main(words.split())
+    results, kept = (read(folder / "chaos.json") for folder in (tmp_path, RESULTS))
+    assert results["found"].keys() == kept["found"].keys()
+    found = dict(results["found"])
     assert found.pop("trials") == 6
     del found["resumed from an epoch"]  # how many depends on when the kills hit
     assert set(found.values()) == {0}, found
+    assert sorted(kill["victim"] for kill in results["kills"]) == ["driver", "server", "worker"]

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
 from pipelines.sync import bring_level
-from pipelines.trials.columns import HistoryColumns
+from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
 from pipelines.trials.mirror import BATCH, Mirror, tracking_uri
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
@@ -38,6 +38,7 @@ def trial(tmp_path: Path) -> Path:
     history |= dict.fromkeys(HistoryColumns.of(SPEC.losses)[1:], 5.0)
     pd.DataFrame(history).to_parquet(folder / "history.parquet", index=False)
     epochs = {"epoch": range(EPOCHS), "train_total": 1.0, "val/dice": [0.1, 0.2, 0.4, 0.3]}
+    epochs |= dict.fromkeys(EpochColumns.digests, "0" * 32)
     pd.DataFrame(epochs).to_parquet(folder / "epochs.parquet", index=False)
     record = record_of_planned(
         PLANNED,

@@ -117,7 +117,8 @@ def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
         picture = read_mask_picture(path)
         if picture.mode in DEEP:
             raise StageError(f"{path}: colours were expected. Found mode {picture.mode}. Convert it to RGB.")
-        rgb = np.stack([picture.codes >> bits & 0xFF for bits in (16, 8, 0)], axis=-1)
+        rgb = picture.colours if picture.numbers is None else np.repeat(picture.numbers[..., None], 3, axis=-1)
+        assert rgb is not None
         mask = lookup[_code(rgb)]
         if (mask == 255).any():
             row, column = np.argwhere(mask == 255)[0].tolist()

@@ -132,7 +132,7 @@ def check_names(values: Mapping[str, str], classes: Sequence[str]) -> None:
 
 
 def _advice(lossy: bool) -> str:
-    return "JPEG does not keep labels: save it as PNG. " if lossy else ""
+    return "Lossy formats such as JPEG keep no labels: save it as PNG. " if lossy else ""
 
 
 def _hex(colour: int) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 
 from pipelines.audit.agreement import Agreement, mask_agreement
 from pipelines.audit.audit import Audit
-from pipelines.audit.look import CaseFacts
+from pipelines.audit.look import CaseFacts, MaskFile
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.readers.case import join_paths
+from pipelines.datasets.readers.registry import READERS
 
 LADDER = (0.95, 0.96, 0.97, 0.98, 0.99, 0.999)
 """Similarities at which pairs are counted, as far as they were searched for."""
@@ -134,7 +135,7 @@ def summarise(audit: Audit) -> Summary:
         shared_masks=shared_masks(audit),
         void=[fact.case.name for fact in masked if fact.mask and fact.mask.void == 1],
         mostly=(sum(fact.mask.area > 0.5 for fact in masked if fact.mask), len(masked)),
-        bright={} if audit.entry.values else _tally(file.values[1] for file in files if len(file.values) == 2),
+        bright=_bright(files, audit.entry),
         areas=_areas(masked),
         classes=_class_shares(masked, audit.entry.classes),
         ignored=round(float(np.mean([fact.mask.void for fact in masked if fact.mask] or [0])), 6),
@@ -206,6 +207,13 @@ def _class_shares(masked: Sequence[CaseFacts], classes: Sequence[str]) -> dict[s
         return {}
     shares = np.mean([fact.mask.classes[: len(classes)] for fact in masked if fact.mask], axis=0)
     return dict(zip(classes, shares.round(6).tolist(), strict=True))
+
+
+def _bright(files: Sequence[MaskFile], entry: DatasetEntry) -> dict[str, int]:
+    """Brightest values of two-valued masks, where neither the catalogue nor a reader says what values mean."""
+    if entry.values or READERS[entry.reader].decode:
+        return {}
+    return _tally(file.values[1] for file in files if len(file.values) == 2 and file.values[0] == "0")
 
 
 def _absent(facts: Sequence[CaseFacts], entry: DatasetEntry) -> list[str]:

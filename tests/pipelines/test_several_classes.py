@@ -93,6 +93,8 @@ def test_from_masks_to_a_report_and_a_prediction(tmp_path: Path) -> None:
     page = (tmp_path / "reports/organs/index.html").read_text()
     assert "Pixels of no known class count nowhere, neither in losses nor in scores." in page
     assert "and what counts nowhere in grey" in page
+    assert "missed the liver or the tumour or the vessel (scored 0)" in page
+    assert "(scored 1, or left out beside others)" in page
 
     picture = "scans/images/00.png"
     done = run_module("pipelines.predict", "--trial", folders[0].name, picture, "--out", "found", cwd=tmp_path)

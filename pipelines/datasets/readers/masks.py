@@ -62,7 +62,7 @@ def understood(path: Path, meaning: Meaning = TWO_CLASSES) -> NDArray[np.uint8]:
     if meaning.values is None:
         return _two(path, picture, meaning)
     if meaning.by_colour:
-        return meaning.indices(path, picture.codes)
+        return meaning.indices(path, picture.codes, lossy=picture.lossy)
     if not picture.readings:
         raise meaning.refusal(path, picture.found, coloured=True)
     if len(meaning.table) == 2 and picture.numbers is not None:
@@ -77,7 +77,7 @@ def understood(path: Path, meaning: Meaning = TWO_CLASSES) -> NDArray[np.uint8]:
             f"{path}: `values` of the catalogue fit the grey levels of its palette, {grey}, and the numbers of the "
             f"palette's entries, {entry}. Save it without a palette."
         )
-    return meaning.indices(path, (fitting or picture.readings)[0])
+    return meaning.indices(path, (fitting or picture.readings)[0], lossy=picture.lossy)
 
 
 def _two(path: Path, picture: MaskPicture, meaning: Meaning) -> NDArray[np.uint8]:
@@ -117,7 +117,8 @@ def colour_table(classes: Mapping[Colour, int]) -> MaskDecoder:
         picture = read_mask_picture(path)
         if picture.mode in DEEP:
             raise StageError(f"{path}: colours were expected. Found mode {picture.mode}. Convert it to RGB.")
-        rgb = np.stack([picture.codes >> bits & 0xFF for bits in (16, 8, 0)], axis=-1)
+        rgb = picture.colours if picture.numbers is None else np.repeat(picture.numbers[..., None], 3, axis=-1)
+        assert rgb is not None
         mask = lookup[_code(rgb)]
         if (mask == 255).any():
             row, column = np.argwhere(mask == 255)[0].tolist()

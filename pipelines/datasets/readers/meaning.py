@@ -57,7 +57,7 @@ class Meaning:
         """Whether pixels may be of no class."""
         return IGNORE in (self.values or {}).values()
 
-    def indices(self, path: Path, stored: Values) -> UInt8[np.ndarray, "*spatial"]:
+    def indices(self, path: Path, stored: Values, *, lossy: bool = False) -> UInt8[np.ndarray, "*spatial"]:
         """The class index of each pixel or voxel, by `table`.
 
         Raises:
@@ -70,7 +70,8 @@ class Meaning:
             raise StageError(
                 f"{path}: expected the `values` of the catalogue, {self.listed(list(self.table))}. Found "
                 f"{self.listed(unlisted)} in {np.count_nonzero(np.isin(stored, unlisted)):,} pixels, the first at "
-                f"({place}). Add what is found to `values`, as a class or as {IGNORE}, or correct the mask."
+                f"({place}). {_advice(lossy)}Add what is found to `values`, as a class or as {IGNORE}, or correct the "
+                "mask."
             )
         return np.array([self.table[value] for value in found.tolist()], np.uint8)[places].reshape(stored.shape)
 
@@ -84,10 +85,9 @@ class Meaning:
             if len(self.classes) == 2
             else f"a mask of {', '.join(self.classes)} was expected"
         )
-        advice = "JPEG does not keep labels: save it as PNG. " if lossy else ""
         return StageError(
-            f"{path}: {expected}. Found {_several(keys)}. {advice}Say in the catalogue what they mean, for instance "
-            f"`values: {{{example}}}`, {IGNORE} for pixels that shall count nowhere."
+            f"{path}: {expected}. Found {_several(keys)}. {_advice(lossy)}Say in the catalogue what they mean, for "
+            f"instance `values: {{{example}}}`, {IGNORE} for pixels that shall count nowhere."
         )
 
     def text(self, value: int) -> str:
@@ -129,6 +129,10 @@ def check_names(values: Mapping[str, str], classes: Sequence[str]) -> None:
         raise ValueError(f"{unknown[0]!r} is neither one of `classes`, {', '.join(classes)}, nor {IGNORE}; correct it")
     if absent := [name for name in classes if name not in values.values()]:
         raise ValueError(f"no value means {absent[0]}, which is one of `classes`; add one")
+
+
+def _advice(lossy: bool) -> str:
+    return "Lossy formats such as JPEG keep no labels: save it as PNG. " if lossy else ""
 
 
 def _hex(colour: int) -> str:

@@ -235,8 +235,10 @@ def test_more_than_two_values_are_asked_about(tmp_path: Path, pixels: np.ndarray
 
 
 def test_a_trimap_in_jpeg_is_asked_about_and_told_that_jpeg_keeps_no_labels(tmp_path: Path) -> None:
-    text = refused(stored(tmp_path / "m.jpg", trimap(128), quality=90))
-    assert "JPEG does not keep labels: save it as PNG" in text
+    text = refused(stored(tmp_path / "m.jpg", trimap(100), quality=90))
+    assert "Lossy formats such as JPEG keep no labels: save it as PNG" in text
+    named = Meaning(TUMOUR.classes, {"0": "background", "128": "liver", "255": "tumour"})
+    assert "Lossy formats such as JPEG keep no labels: save it as PNG" in refused(tmp_path / "m.jpg", named)
 
 
 def test_labels_in_jpeg_are_too_dark_to_be_told_apart(tmp_path: Path) -> None:

@@ -10,16 +10,17 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from dmf.checks import require, require_choice, require_within
 from dmf.fidelity import FIDELITIES
 from dmf.losses.families import Probability, Region, TrueClass
 from dmf.losses.fused import evaluate
+from dmf.precision import Precise
 from dmf.registry import Registry
 
 
-class Loss(nn.Module):
+class Loss(Precise):
     """A scalar training loss on logits and integer labels.
 
     Args:

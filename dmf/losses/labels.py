@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dmf.checks import invalid, require_shape
+from dmf.checks import invalid, require, require_shape, require_tensor
 
 
 class Labels:
@@ -104,11 +104,15 @@ def prepare(
     """Logits in the type and shape of the computation, and their labels.
 
     Raises:
-        ValueError: if the shapes do not belong together or the labels are not integers.
+        ValueError: if one is no tensor, the shapes do not belong together, there is no pixel, or the labels are not
+            integers.
     """
+    require_tensor("logits", logits, f"a tensor (B, {classes}, *spatial)")
+    require_tensor("target", target, "a tensor of integer labels (B, *spatial)")
     if logits.ndim < 2 or logits.shape[1] != classes:
         raise invalid("logits", tuple(logits.shape), f"(B, {classes}, *spatial)")
     require_shape("target", target.shape, (logits.shape[0], *logits.shape[2:]))
+    require(target.numel() > 0, "logits", tuple(logits.shape), "of at least one image and pixel, to have a mean")
     if target.is_floating_point() or target.is_complex():
         raise ValueError(f"Parameter `target` must hold integer labels. Found {target.dtype}; convert with `.long()`.")
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32

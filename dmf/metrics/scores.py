@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
-from dmf.metrics.counts import FN, FP, TP
+from dmf.metrics.counts import FN, FP, TP, require_complete
 
 Scores = dict[str, Tensor]
 
@@ -89,11 +89,15 @@ def per_image(counts: Int[Tensor, " B C 4"]) -> dict[str, Float[Tensor, " B"]]:
     Returns:
         Float64 tensors of shape (B,), under the names in `METRICS`.
 
+    Raises:
+        ValueError: where prediction or target held a class index outside 0 .. C-1.
+
     >>> from dmf.metrics import confusion_counts
     >>> prediction, target = torch.tensor([[1, 1], [0, 0]]), torch.tensor([[1, 0], [0, 0]])
     >>> per_image(confusion_counts(prediction, target, 2))["iou"].tolist()  # 1 / 2; nothing there and nothing found
     [0.5, 1.0]
     """
+    require_complete(counts)
     means = {name: values.mean(-1) for name, values in class_scores(counts[:, 1:]).items()}
     return means | {"accuracy": pixel_accuracy(counts), "cb_dice": cb_dice(counts)}
 
@@ -102,13 +106,14 @@ def empty_masks(counts: Int[Tensor, " B C 4"]) -> dict[str, Tensor]:
     """Images (times foreground classes) that the rules for empty masks decided.
 
     `both_empty`: nothing there and nothing predicted, scored 1. `missed`: something there, nothing predicted;
-    `invented`: nothing there, something predicted; both scored 0.
+    `invented`: nothing there, something predicted; both scored 0. Raises ValueError as `per_image` does.
 
     >>> from dmf.metrics import confusion_counts
     >>> prediction, target = torch.tensor([[0, 0], [0, 1], [0, 0]]), torch.tensor([[0, 1], [0, 0], [0, 0]])
     >>> {name: int(number) for name, number in empty_masks(confusion_counts(prediction, target, 2)).items()}
     {'both_empty': 1, 'missed': 1, 'invented': 1}
     """
+    require_complete(counts)
     foreground = counts[:, 1:]
     there = foreground[..., TP] + foreground[..., FN] > 0
     predicted = foreground[..., TP] + foreground[..., FP] > 0

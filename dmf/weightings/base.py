@@ -9,9 +9,10 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from dmf.checks import require, require_at_least, require_choice, require_shape
+from dmf.precision import Precise
 from dmf.registry import Registry
 
 SCALES = ("own", "sum1")
@@ -29,13 +30,14 @@ class Combination(NamedTuple):
     weights: Float[Tensor, " N"]
 
 
-class Weighting(nn.Module, ABC):
+class Weighting(Precise, ABC):
     """Losses (N,) in, weights (N,) out; one call is one training step.
 
     `forward` first takes note of the losses, then answers with the weights for this same step. `combine` makes the
     total of them. Everything that is remembered lies in buffers, so that `state_dict`, `.to(device)`, `torch.compile`
     and CUDA graphs need no special care, and nothing in a step waits for the device. Buffers are float64, since
     the statistics of losses from 1e-12 to 1e12 do not fit float32; on a device without float64 call `.float()` first.
+    `.half()` and `.bfloat16()` leave them as they are.
 
     Under `torch.distributed` the losses are averaged over the ranks before they are remembered, so that all ranks
     agree on the weights; each rank's total still holds its own losses.

@@ -48,5 +48,5 @@ class Uncertainty(CarryingWeighting):
     def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
         learned = self(losses)
         weights = learned.detach()
-        for_s = (learned - weights) * self.last + 0.5 * self.log_variance
+        for_s = (learned - weights) * self.last.clone() + 0.5 * self.log_variance
         return Combination((weights * losses).sum() + for_s.sum().to(losses.dtype), weights)

@@ -7,11 +7,12 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.losses import LOSSES, REFERENCE, VARIANTS, build_loss
@@ -194,3 +195,30 @@ def test_weights_of_two_losses_are_recorded_in_the_order_given() -> None:
         fusion = DynamicMemoryFusion(list(order), "fixed", weighting_params={"weights": [3, 2, 1]})
         assert fusion.loss_names == order
         assert fusion(*batches()[0]).weights.tolist() == [3.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize("convert", [nn.Module.half, nn.Module.bfloat16])
+def test_a_half_model_that_holds_its_fusion_trains_as_before(convert: Callable[[nn.Module], nn.Module]) -> None:
+    """Losses, memory and schedule of `nn.Sequential(model, fusion).half()`, on the same half-precision logits."""
+
+    def build() -> DynamicMemoryFusion:
+        params = {"history_size": 3, "history_size_max": 6}
+        return DynamicMemoryFusion(["cross_entropy", "dice"], "mad", "cb_dice", weighting_params=params, tick=1)
+
+    plain, changed = build(), convert(nn.Sequential(nn.Conv2d(1, 2, 1), build()))[1]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(300):
+        logits = torch.randn(2, 2, 4, 4, generator=generator).half()
+        target = torch.randint(0, 2, (2, 4, 4), generator=generator)
+        assert all(torch.equal(a, b) for a, b in zip(plain(logits, target), changed(logits, target), strict=True))
+    assert changed.schedule.step.item() == changed.weighting.memory.step.item() == 300
+
+
+@pytest.mark.parametrize("fidelity", ["paper", "reference", "stable"])
+@pytest.mark.parametrize("weighting", ["uncertainty", "mad", "relobralo"])
+def test_two_batches_share_one_backward_pass(weighting: str, fidelity: str) -> None:
+    fusion = DynamicMemoryFusion(["cross_entropy", "dice"], weighting, "cb_dice", fidelity=fidelity, total_steps=9)
+    logits = torch.randn(2, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    target = torch.zeros(2, 4, 4, dtype=torch.int64)
+    (fusion(logits, target).total + fusion(logits.flip(0), target).total).backward()
+    assert logits.grad.isfinite().all()

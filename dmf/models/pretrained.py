@@ -50,6 +50,7 @@ def with_pretrained(
         name: Of the model.
         pretrained: Whether to begin from the weights; `IF_AVAILABLE` to do so where they can be had, and where they
             cannot, from the random ones that False would give.
+        stacklevel: Of the warning, so that it names the line that builds the model.
 
     Raises:
         ValueError: for parameters that the model does not take, weights that it does not have, or that cannot be had.

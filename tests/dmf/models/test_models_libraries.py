@@ -147,9 +147,7 @@ def test_unfetched_parameters_ask_for_nothing() -> None:
 def test_images_too_small_for_a_network_are_said_to_be(name: str, side: int, device: str) -> None:
     with torch.device(device), torch.no_grad():
         model = build_model(name, 1, 2, image_size=side)
-        with pytest.raises(
-            ValueError, match=rf"Model {name} needs larger images: .* of {side} x {side} pixels\. Raise"
-        ):
+        with pytest.raises(ValueError, match=rf"{name} needs larger images: .* of {side} x {side} pixels\. Raise"):
             model(torch.zeros(2, 1, side, side))
 
 

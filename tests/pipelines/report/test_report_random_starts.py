@@ -16,12 +16,10 @@ CAPTION = "Pretrained weights were asked for if available; 1 of all 4 trials cou
 
 def report(folder: Path, without: int) -> Path:
     """Two seeds of a configuration and the baseline; `without` is the seed that could not have its weights."""
-    wished = {"model_params": {**BASE.model_params, "pretrained": IF_AVAILABLE}}
-    changes = [
-        {"weighting": "variance", "auxiliary": None, **wished},
-        {"weighting": "fixed", "auxiliary": None, **wished},
+    base = dataclasses.replace(BASE, auxiliary=None, model_params={**BASE.model_params, "pretrained": IF_AVAILABLE})
+    specs = [
+        dataclasses.replace(base, seed=seed, weighting=name) for name in ("variance", "fixed") for seed in range(2)
     ]
-    specs = [dataclasses.replace(BASE, seed=seed, **change) for change in changes for seed in range(2)]
     planned = plan_trials(folder / "trials", specs)
     write_trials(planned, FACTS, random_start=lambda spec: (spec.weighting, spec.seed) == ("variance", without))
     study = StudyFacts("s", "A study", [])

@@ -84,6 +84,11 @@ def require_tensor(name: str, found: object, expected: str) -> None:
     raise ValueError(f"Parameter `{name}` must be {expected}. Found {kind}.")
 
 
+def capturing(tensor: torch.Tensor) -> bool:
+    """Whether work on the tensor's device is being captured into a CUDA graph, where no value can be looked at."""
+    return tensor.is_cuda and torch.cuda.is_current_stream_capturing()
+
+
 def require_shape(name: str, found: Sequence[int], expected: Sequence[int]) -> None:
     """Raise a ValueError unless a tensor has the expected shape."""
     if tuple(found) != tuple(expected):

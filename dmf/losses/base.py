@@ -29,13 +29,14 @@ class Loss(Precise):
 
     Shape: logits `(B, C, *spatial)` with labels `(B, *spatial)`, or `(B, C)` with `(B,)`, where the batch takes the
     place of the image. The value is float32 (float64 for float64 logits): half precision is accumulated in float32.
-    A label that is neither a class nor `ignore_index` makes the value NaN.
+    A label that is neither a class nor `ignore_index` is an error on the CPU. Elsewhere that would mean to wait for the
+    device at every step: `DynamicMemoryFusion` and `FusedLosses` look at the first one, and the value is NaN.
 
     Attributes:
         name: The one under which its class is registered, in whatever fidelity; that of the class if it is not.
 
     Raises:
-        ValueError: if a parameter or a shape does not fit.
+        ValueError: if a parameter, a shape or a label does not fit.
     """
 
     name: ClassVar[str]

@@ -23,7 +23,7 @@ def confusion_counts(
 
     Each class is judged against all others. In classification, prediction and target have shape (B,): an image is one
     pixel. Works on any device without waiting for it; for the same reason class indices outside 0 .. num_classes - 1
-    are found by what reads the counts (`summarise`, `per_image`) and not here.
+    are found here on the CPU only, elsewhere by what reads the counts (`summarise`, `per_image`).
 
     Args:
         prediction: predicted class indices, for example `logits.argmax(1)`.
@@ -35,13 +35,16 @@ def confusion_counts(
         int64 counts of shape (B, C, 4) in the order tp, fp, fn, tn; the four add up to the pixels of the image.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, and on the CPU for what is no class index.
 
     >>> prediction, target = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[0, 1, 0, 1]])
     >>> confusion_counts(prediction, target, 2)[0, 1].tolist()  # of class 1: tp, fp, fn, tn
     [1, 1, 1, 1]
     """
     require_same_shape(prediction, target)
+    if target.device.type == "cpu" and type(target) is Tensor and target.numel():
+        judged = slice(None) if ignore_index is None else target != ignore_index
+        require_label_maps(prediction[judged], target[judged], num_classes)
     prediction, target = prediction.reshape(len(prediction), -1), target.reshape(len(target), -1)
     valid = None if ignore_index is None else target != ignore_index
     pixels = target.shape[1] if valid is None else _number(valid)
@@ -100,6 +103,10 @@ def require_same_shape(prediction: Tensor, target: Tensor) -> None:
 def require_label_maps(prediction: Tensor, target: Tensor, num_classes: int) -> None:
     """Raise a ValueError unless both hold class indices 0 .. num_classes - 1 and nothing else; waits for the device."""
     for side, found in (("prediction", prediction), ("target", target)):
+        if not found.is_floating_point() and found.numel():
+            least, most = found.aminmax()
+            if least >= 0 and most < num_classes:
+                continue
         stray = (found != found.long()) | (found < 0) | (found >= num_classes)
         if number := int(stray.sum()):
             raise _no_label_map(side, num_classes, number, f", {found[stray][0].item():g} among them")

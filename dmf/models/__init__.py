@@ -2,7 +2,7 @@
 
 from dmf.models.attention_unet import AttentionUNet
 from dmf.models.libraries import Classifier, SegmentationModel
-from dmf.models.pretrained import IF_AVAILABLE, PretrainedWeightsMissing, asks_for_pretrained, unfetched
+from dmf.models.pretrained import IF_AVAILABLE, PretrainedWeightsMissing, unfetched
 from dmf.models.registry import MODELS, build_model
 from dmf.models.rfe_unet import RFEUNet
 from dmf.models.small_cnn import SmallCNN
@@ -28,7 +28,6 @@ __all__ = [
     "UNet",
     "UNet3D",
     "UNetClassifier",
-    "asks_for_pretrained",
     "build_model",
     "unfetched",
 ]

@@ -34,11 +34,6 @@ def unfetched(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _NOWHERE.get(name, value) for name, value in params.items()}
 
 
-def asks_for_pretrained(params: Mapping[str, Any]) -> bool:
-    """Whether a model with these parameters is to begin from pretrained weights."""
-    return bool(params.get("encoder_weights") if "encoder_weights" in params else params.get("pretrained"))
-
-
 def with_pretrained(
     build: Callable[[str | None], Network], weights: str, name: str, pretrained: bool | str, *, stacklevel: int = 4
 ) -> tuple[Network, bool]:

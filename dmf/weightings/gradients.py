@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dmf.checks import invalid, require_choice
-from dmf.weightings.base import Combination, Weighting, mean_across_ranks
+from dmf.weightings.base import Combination, Shared, Weighting, mean_across_ranks
 
 SUFFIX = "Weighting"
 
@@ -37,7 +37,7 @@ class TorchJDWeighting(Weighting):
     solvers run on the CPU, so a step waits for the device, and it is not for CUDA graphs. What draws at random (PCGrad)
     draws from torch's generator. Nash-MTL weighs no Gramian and TorchJD has no GradNorm, so neither is here; those of
     `REFUSED` need what a step does not have. What a method remembers from step to step (GradVac, PCD, CRMOGM) is in
-    `state_dict`, which TorchJD's own is not able to load.
+    `state_dict`, which TorchJD's own is not able to load. In evaluation mode the weights are those of the last step.
 
     Args:
         num_losses: N.
@@ -51,10 +51,13 @@ class TorchJDWeighting(Weighting):
             take.
     """
 
+    latest: Float[Tensor, " N"]
+
     def __init__(self, num_losses: int, *, method: str, scale: str = "own", **params: Any) -> None:
         super().__init__(num_losses, scale=scale)
         self.method = method
         self.solver = _solver(method, params)
+        self.register_buffer("latest", torch.full((num_losses,), 1 / num_losses, dtype=torch.float64))
         for module in self.solver.modules():
             for name, value in list(vars(module)["_buffers"].items()):
                 module.register_buffer(name, value, persistent=False)
@@ -67,18 +70,26 @@ class TorchJDWeighting(Weighting):
     def weigh(self, observed: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         raise ValueError(f"{self.method} weighs gradients: call `combine(losses, shared)`, not the module itself.")
 
-    def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
-        if shared is None or not shared.requires_grad:
+    def look(self, losses: Float[Tensor, " N"], shared: Shared = None) -> Combination:
+        """The losses by the weights of the last step (1/N before the first), since evaluation has no gradients."""
+        weights = self.latest.to(losses.dtype)
+        return self._scaled(Combination((weights * losses).sum(), weights))
+
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
+        sources = [shared] if isinstance(shared, Tensor) else list(shared or ())
+        if not sources or not all(source.requires_grad for source in sources):
             expected = "the tensor that requires a gradient and that all losses were computed from, such as the logits"
             given = None if shared is None else "a tensor without gradient"
             raise invalid("shared", given, expected, of=self.method)
-        rows = [torch.autograd.grad(loss, shared, retain_graph=True)[0].flatten() for loss in losses]
+        gradients = [torch.autograd.grad(loss, sources, retain_graph=True) for loss in losses]
+        rows = [torch.cat([gradient.flatten() for gradient in of_loss]) for of_loss in gradients]
         jacobian = torch.stack(rows).double()
         gramian = mean_across_ranks(jacobian @ jacobian.T)
         gramian = gramian / gramian.diagonal().mean()
         usable = bool(gramian.isfinite().all())
         found = self.solver.cpu()(gramian.cpu()) if usable else torch.full_like(gramian[0], 1 / self.num_losses)
         weights = found.detach().to(losses)
+        self.latest.copy_(weights)
         return Combination((weights * losses).sum(), weights)
 
     def get_extra_state(self) -> dict[str, dict[str, Any]]:

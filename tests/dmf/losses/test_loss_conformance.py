@@ -158,11 +158,35 @@ def test_a_batch_of_ignored_pixels_is_finite(fidelity: str, name: str, classes: 
 
 @every
 @pytest.mark.parametrize("classes", [2, 3])
-def test_labels_that_are_no_class_give_nan(fidelity: str, name: str, classes: int) -> None:
+def test_labels_that_are_no_class_are_refused_or_give_nan(
+    fidelity: str, name: str, classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN where nobody looks, as on a GPU, for which every step would have to wait."""
     logits, target = example((2, classes, 6, 6))
-    for label in (255, -1):
+    loss = build_loss(name, classes, fidelity)
+    for label in (255, -1, classes):
         target[1, 2, 3] = label
-        assert build_loss(name, classes, fidelity)(logits, target).isnan()
+        with pytest.raises(ValueError, match=rf"from 0 to {classes - 1}\. Found 1 labels that are none, {label} among"):
+            loss(logits, target)
+        with monkeypatch.context() as patch:
+            patch.setattr("dmf.losses.labels.require_classes", lambda *_: None)
+            assert loss(logits, target).isnan()
+
+
+@every
+def test_an_ignored_label_beside_one_that_is_no_class_does_not_hide_it(fidelity: str, name: str) -> None:
+    logits, target = example((2, 2, 6, 6))
+    target[:, :, :2], target[0, 5, 5] = 255, 7
+    with pytest.raises(
+        ValueError, match=r"from 0 to 1 or 255, which is ignored\. Found 1 labels that are none, 7 among"
+    ):
+        build_loss(name, 2, fidelity, ignore_index=255)(logits, target)
+
+
+def test_masks_of_0_and_255_are_refused_at_the_first_step() -> None:
+    logits, target = example((1, 2, 8, 8))
+    with pytest.raises(ValueError, match=r"Found \d+ labels that are none, 255 among them; divide masks of 0 and 255"):
+        FusedLosses([build_loss("dice", 2)])(logits, (255 * target).to(torch.uint8))
 
 
 @with_gradient

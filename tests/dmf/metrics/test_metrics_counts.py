@@ -107,8 +107,19 @@ def test_the_matrix_refuses_what_is_no_class(label: int, name: str) -> None:
     assert confusion_matrix(good, odd, 2, ignore_index=label).tolist() == [[1, 0], [0, 1]]
 
 
+@pytest.mark.parametrize(("label", "ignored"), [(255, None), (2, None), (-1, 255), (7, 255)])
+def test_counting_on_a_cpu_refuses_what_is_no_class(label: int, ignored: int | None) -> None:
+    good, odd = torch.tensor([[0, 0, 1], [1, 1, 0]]), torch.tensor([[0, label, 1], [1, label, 0]])
+    with pytest.raises(ValueError, match=rf"The target must hold .* Found 2 pixels with others, {label} among them"):
+        confusion_counts(good, odd, 2, ignore_index=ignored)
+    assert confusion_counts(good, odd, 2, ignore_index=label).sum() == 4 * 2
+
+
 @pytest.mark.parametrize("read", [summarise, per_image, empty_masks])
-def test_whatever_reads_counts_refuses_those_of_no_label_map(read: Callable[[Tensor], object]) -> None:
+def test_whatever_reads_counts_refuses_those_of_no_label_map(
+    read: Callable[[Tensor], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dmf.metrics.counts.require_label_maps", lambda *_: None)  # as on a device
     good, odd = torch.tensor([[[0, 0], [0, 1]]]), torch.tensor([[[0, 0], [0, 255]]])
     for pair, side in (((odd, good), "prediction"), ((good, odd), "target")):
         with pytest.raises(ValueError, match=rf"The {side} must hold class indices from 0 to 1\. Found 1 pixels"):

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from dmf.checks import UnknownName
-from dmf.models import IF_AVAILABLE, PretrainedWeightsMissing, asks_for_pretrained, build_model, unfetched
+from dmf.models import IF_AVAILABLE, PretrainedWeightsMissing, build_model, unfetched
+from dmf.training.build import asks_for_pretrained
 
 pytest.importorskip("timm")
 pytest.importorskip("segmentation_models_pytorch")

@@ -139,6 +139,8 @@ def prepare(
     require_tensor("target", target, "a tensor of integer labels (B, *spatial)")
     if logits.ndim < 2 or logits.shape[1] != classes:
         raise invalid("logits", tuple(logits.shape), f"(B, {classes}, *spatial)")
+    if target.ndim == logits.ndim and target.shape[1] == 1:  # an axis of channels, as MONAI's labels have it
+        target = target.squeeze(1)
     require_shape("target", target.shape, (logits.shape[0], *logits.shape[2:]))
     require(target.numel() > 0, "logits", tuple(logits.shape), "of at least one image and pixel, to have a mean")
     if target.is_floating_point() or target.is_complex():

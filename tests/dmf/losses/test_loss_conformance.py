@@ -236,6 +236,15 @@ def test_integer_types_of_labels_agree(fidelity: str, name: str) -> None:
         assert torch.equal(loss(logits, target.to(dtype)), loss(logits, target))
 
 
+@every
+@pytest.mark.parametrize("shape", [(2, 2, 6, 6), (2, 3, 4, 4, 4), (8, 3)], ids=str)
+def test_labels_may_have_an_axis_of_one_channel(fidelity: str, name: str, shape: tuple[int, ...]) -> None:
+    logits, target = example(shape)
+    loss = build_loss(name, shape[1], fidelity)
+    assert torch.equal(loss(logits, target.unsqueeze(1)), loss(logits, target))
+    assert torch.equal(loss(logits, target.unsqueeze(1).to(torch.uint8)), loss(logits, target))
+
+
 @pytest.mark.parametrize("fidelity", VARIANTS)
 def test_no_two_losses_are_the_same(fidelity: str) -> None:
     logits, target = example((3, 3, 6, 6))

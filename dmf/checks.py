@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import torch
 
 LISTED = 20
 """Known names that a message lists, at most."""
@@ -63,6 +65,28 @@ def require_between(low: float, high: float, /, **values: float) -> None:
 def require_choice(name: str, found: object, allowed: Collection[object]) -> None:
     """Raise a ValueError unless what was found is one of those allowed."""
     require(found in allowed, name, found, "one of " + ", ".join(map(str, allowed)))
+
+
+def require_tensor(name: str, found: object, expected: str) -> None:
+    """Raise a ValueError unless a tensor was given; of a list or a dictionary it says what is in it.
+
+    >>> require_tensor("logits", {"out": 1, "aux": 2}, "a tensor")
+    Traceback (most recent call last):
+    ValueError: Parameter `logits` must be a tensor. Found a dict of out, aux: give the one that is meant.
+    """
+    if isinstance(found, torch.Tensor):
+        return
+    kind = type(found).__name__
+    if isinstance(found, Mapping):
+        kind = f"a dict of {', '.join(map(str, found))}: give the one that is meant"
+    elif isinstance(found, list | tuple):
+        kind = f"a {kind} of {len(found)}: give the one that is meant"
+    raise ValueError(f"Parameter `{name}` must be {expected}. Found {kind}.")
+
+
+def capturing(tensor: torch.Tensor) -> bool:
+    """Whether work on the tensor's device is being captured into a CUDA graph, where no value can be looked at."""
+    return tensor.is_cuda and torch.cuda.is_current_stream_capturing()
 
 
 def require_shape(name: str, found: Sequence[int], expected: Sequence[int]) -> None:

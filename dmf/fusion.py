@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dmf.accumulation import Accumulation
 from dmf.checks import require
-from dmf.losses import FusedLosses, Loss, build_loss
+from dmf.losses import FusedLosses, Loss, Single, build_loss
+from dmf.scales import Scale, scales_of
 from dmf.schedule import AuxiliarySchedule
 from dmf.weightings import Weighting, build_weighting
 
@@ -44,12 +47,22 @@ class DynamicMemoryFusion(nn.Module):
     ([0.3333, 0.3333, 0.3333], 5.0)
 
     All losses come from one shared pass over the logits. The state (memory, schedule, learned weights) lies in
-    `state_dict`: a run that is interrupted and restored goes on bit for bit as if it had not been. Every call is
-    remembered, in evaluation mode too, so call it in training steps only. A loss that is NaN or infinite shows in
-    `losses` and, unless fidelity "stable" can leave it out, in `total`; it is never remembered.
+    `state_dict`: a run that is interrupted and restored goes on bit for bit as if it had not been. After `eval()`, and
+    without gradients (`torch.no_grad()`), a call answers from memory and schedule and leaves both alone. A loss that
+    is NaN or infinite shows in `losses` and, unless fidelity "stable" can leave it out, in `total`; it is never
+    remembered.
+
+    One optimiser step is one step of memory and schedule:
+
+    - Deep supervision: give the logits of all scales as a list, that of full resolution first. Each loss is the mean
+      over the scales by `scale_weights`.
+    - Gradient accumulation: `accumulation_steps` calls make one step. The weights of each call are those of the mean
+      losses of the step so far, and `total` has their value; its gradient is that of the call's own batch. Divide it
+      by the number of micro-batches yourself, as for any loss.
 
     Args:
-        losses: Base losses: names in `dmf.losses.LOSSES`, or modules.
+        losses: Base losses: names in `dmf.losses.LOSSES`, modules, or any callable of logits and target that returns
+            a scalar, which is evaluated by itself.
         weighting: Name in `dmf.weightings.WEIGHTINGS`, or a module for as many losses.
         auxiliary: The auxiliary loss, a name or a module, or None.
         num_classes: C; default 2.
@@ -57,6 +70,8 @@ class DynamicMemoryFusion(nn.Module):
         fidelity: "paper", "reference" or "stable", for everything that is given by name.
         weighting_params: Hyperparameters of a weighting given by name, among them `scale`.
         gamma0, tau, tick, total_steps: See `dmf.schedule.AuxiliarySchedule`.
+        scale_weights: Of the scales of deep supervision, divided by their sum; default 1, 1/2, 1/4, ...
+        accumulation_steps: Calls that make one optimiser step; default 1.
 
     Attributes:
         loss_names: The `name` of each base loss. A second loss of the same name is called "<name>_2".
@@ -65,14 +80,17 @@ class DynamicMemoryFusion(nn.Module):
         UnknownName: for a name that is not registered, listing those that are.
         ValueError: for a parameter out of its range, naming it.
 
+    Warns:
+        UserWarning: once, if it is called again before a backward pass: that was two steps of memory.
+
     Source: Golnari and Diba, arXiv 2410.19745, equations (1, 2).
     """
 
     def __init__(
         self,
-        losses: Sequence[str | Loss],
+        losses: Sequence[str | Loss | Callable[[Tensor, Tensor], Tensor]],
         weighting: str | Weighting = "variance",
-        auxiliary: str | Loss | None = None,
+        auxiliary: str | Loss | Callable[[Tensor, Tensor], Tensor] | None = None,
         num_classes: int = 2,
         *,
         ignore_index: int | None = None,
@@ -82,15 +100,17 @@ class DynamicMemoryFusion(nn.Module):
         tau: float = 0.05,
         tick: int = 100,
         total_steps: int | None = None,
+        scale_weights: Sequence[float] | None = None,
+        accumulation_steps: int = 1,
     ) -> None:
         super().__init__()
         several = not isinstance(losses, str) and len(losses) > 0
         require(several, "losses", losses, "a sequence of at least one loss")
 
-        def resolve(loss: str | Loss) -> Loss:
-            if not isinstance(loss, str):
-                return loss
-            return build_loss(loss, num_classes, fidelity=fidelity, ignore_index=ignore_index)
+        def resolve(loss: str | Loss | Callable[[Tensor, Tensor], Tensor]) -> Loss | Single:
+            if isinstance(loss, str):
+                return build_loss(loss, num_classes, fidelity=fidelity, ignore_index=ignore_index)
+            return loss if isinstance(loss, Loss) else Single(loss)
 
         base = [resolve(loss) for loss in losses]
         self.loss_names = _distinct([loss.name for loss in base])
@@ -100,23 +120,66 @@ class DynamicMemoryFusion(nn.Module):
             base.append(resolve(auxiliary))
             self.schedule = AuxiliarySchedule(gamma0, tau, tick=tick, total_steps=total_steps, fidelity=fidelity)
         self.losses = FusedLosses(base)
+        self.scale_weights = None if scale_weights is None else tuple(scale_weights)
+        self.accumulation: Accumulation | None = None
+        if accumulation_steps != 1:
+            self.accumulation = Accumulation(len(self.loss_names), accumulation_steps)
+        self._awaits_backward = self._warned = False
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the losses which epoch begins, counted from 0; needed by those that change with it (`paced_focal`)."""
         for loss in self.losses.losses:
-            loss.set_epoch(epoch)  # type: ignore[operator]
+            if isinstance(loss, Loss):
+                loss.set_epoch(epoch)
 
-    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> FusionOutput:
-        """The losses of this batch, weighted by what is remembered of them, this batch included."""
-        values = self.losses(logits, target)
+    def forward(
+        self,
+        logits: Float[Tensor, "B C *spatial"] | Sequence[Float[Tensor, "B C *scale"]],
+        target: Int[Tensor, " B *spatial"] | Sequence[Int[Tensor, " B *scale"]],
+    ) -> FusionOutput:
+        """The losses of this batch, weighted by what is remembered of them, this batch included.
+
+        Args:
+            logits: Of the batch; of deep supervision a list, see above.
+            target: Labels; for a list of logits one for each, or those of the first.
+        """
+        scales = scales_of(logits, target, self.scale_weights)
+        values = self._values(scales)
         base = values[: len(self.loss_names)]
-        total, weights = self.weighting.combine(base, logits)
+        training = self.training and torch.is_grad_enabled()
+        seen, last = (base, True) if self.accumulation is None or not training else self.accumulation(base)
+        step = self.weighting.combine if training and last else self.weighting.look
+        total, weights = step(seen, [one for _, one, _ in scales] if len(scales) > 1 else scales[0][1])
         gamma = auxiliary = torch.zeros_like(total)
         if self.schedule is not None:
             auxiliary = values[-1]
-            gamma = self.schedule().to(total.dtype)
+            gamma = self.schedule(advance=training and last).to(total.dtype)
             total = total + gamma * auxiliary
+        if training and total.requires_grad and not torch.compiler.is_compiling():
+            self._expect_backward(total)
         return FusionOutput(total, base.detach(), weights.detach(), gamma.detach(), auxiliary.detach())
+
+    def _values(self, scales: Sequence[Scale]) -> Float[Tensor, " N"]:
+        """Every loss, the mean over the scales."""
+        if len(scales) == 1:
+            return self.losses(*scales[0][1:])
+        return torch.stack([weight * self.losses(*pair) for weight, *pair in scales]).sum(0)
+
+    def _expect_backward(self, total: Tensor) -> None:
+        """Take note of the backward pass; say so once if there has been none since the last call."""
+        if self._awaits_backward and not self._warned:
+            self._warned = True
+            warnings.warn(
+                "DynamicMemoryFusion was called twice before a backward pass, which is two steps of memory. Give "
+                "the scales of deep supervision as one list of logits, micro-batches with `accumulation_steps`, and "
+                "call `eval()` before validation.",
+                stacklevel=4,
+            )
+        self._awaits_backward = True
+        total.register_hook(self._backward_begins)  # type: ignore[no-untyped-call]
+
+    def _backward_begins(self, gradient: Tensor) -> None:
+        self._awaits_backward = False
 
 
 def _resolve_weighting(

@@ -58,11 +58,12 @@ class AuxiliarySchedule(nn.Module):
             self.total_steps = total_steps
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-    def forward(self) -> Float[Tensor, ""]:
-        """γ of this step, float32; the next call is the next step."""
+    def forward(self, *, advance: bool = True) -> Float[Tensor, ""]:
+        """γ of this step, float32; the next call is the next step, unless in evaluation mode or without `advance`."""
         t = self.step // self.tick if self.total_steps is None else HORIZON * self.step / self.total_steps
         gamma = self.gamma0 * torch.exp(-self.tau * t)
-        self.step.add_(1)
+        if self.training and advance:
+            self.step.add_(1)
         return gamma
 
     def extra_repr(self) -> str:

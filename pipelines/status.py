@@ -13,7 +13,7 @@ from rich.table import Table
 from pipelines.core.console import run_stage, say, show
 from pipelines.grid.estimate import from_finished, spell_seconds
 from pipelines.grid.failures import failure_table
-from pipelines.grid.status import GridStatus, grid_status
+from pipelines.grid.status import GridStatus, grid_status, random_starts
 from pipelines.trials.plan import plan
 from tune_spaces import load_study
 
@@ -38,6 +38,8 @@ def print_status(study: str, status: GridStatus) -> None:
         f"{study}: {len(status.planned)} trials: {len(status.done)} done, {len(status.running)} running, "
         f"{status.waiting} waiting ({len(status.interrupted)} with saved epochs), {len(status.failed)} failed"
     )
+    if remark := random_starts(status.planned):
+        say(remark)
     say(f"{complete} of {rows} rows complete; {status.per_hour():.0f} trials an hour; {_time_left(status)}")
 
 

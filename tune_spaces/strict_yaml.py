@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +24,11 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, but for a key that stands twice: that is a mistake and not the last one's."""
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but a key that stands twice is a mistake and not the last one's, and 1e-5 is a number.
+
+    YAML 1.1 wants a point and a sign in the exponent (1.0e-5), which neither people nor `dvc exp run -S` write.
+    """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -37,14 +41,22 @@ class _UniqueKeys(yaml.SafeLoader):
         return node
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"), [*"+-.0123456789"]
+)
+
+
+def read_yaml(path: Path, *, anchors: bool = True) -> dict[str, Any]:
     """The mapping that a YAML file holds, empty where all is comment.
 
     Raises:
-        ConfigError: if it is missing, no YAML, or no mapping.
+        ConfigError: if it is missing, no YAML, or no mapping; for an anchor where there may be none.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        text = path.read_text(encoding="utf-8")
+        if not anchors:
+            _refuse_anchors(path, text)
+        content = yaml.load(text, _Loader)
         content = {} if content is None else content
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file.") from None
@@ -55,6 +67,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values. Found {type(content).__name__}.")
     return content
+
+
+def _refuse_anchors(path: Path, text: str) -> None:
+    for token in yaml.scan(text, _Loader):
+        if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+            mark, line = "&" if isinstance(token, yaml.AnchorToken) else "*", token.start_mark.line + 1
+            raise ConfigError(
+                f"{path}: line {line}: anchors and aliases have no place here. Found `{mark}{token.value}`. Write the "
+                "values out: DVC runs no stage again for what it reads through an anchor, and `-S` cuts it off."
+            )
 
 
 def validate(path: Path, content: dict[str, Any], model: type[Model], *, within: str = "") -> Model:

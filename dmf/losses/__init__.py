@@ -14,7 +14,7 @@ from dmf.losses.base import (
     loss_class,
 )
 from dmf.losses.families import Counts, Pixels
-from dmf.losses.fused import FusedLosses, evaluate
+from dmf.losses.fused import FusedLosses, Single, evaluate
 
 __all__ = [
     "LOSSES",
@@ -27,6 +27,7 @@ __all__ = [
     "Pixels",
     "ProbabilityLoss",
     "RegionLoss",
+    "Single",
     "TrueClassLoss",
     "adaptive_focal",
     "build_loss",

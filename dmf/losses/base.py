@@ -10,31 +10,34 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from dmf.checks import require, require_choice, require_within
 from dmf.fidelity import FIDELITIES
 from dmf.losses.families import Probability, Region, TrueClass
 from dmf.losses.fused import evaluate
+from dmf.precision import Precise
 from dmf.registry import Registry
 
 
-class Loss(nn.Module):
+class Loss(Precise):
     """A scalar training loss on logits and integer labels.
 
     Args:
         num_classes: C, at least 2: a binary task has two logits.
         ignore_index: label of pixels that count nowhere, neither in sums nor in means; None if there is none.
 
-    Shape: logits `(B, C, *spatial)` with labels `(B, *spatial)`, or `(B, C)` with `(B,)`, where the batch takes the
-    place of the image. The value is float32 (float64 for float64 logits): half precision is accumulated in float32.
-    A label that is neither a class nor `ignore_index` makes the value NaN.
+    Shape: logits `(B, C, *spatial)` with labels `(B, *spatial)` or `(B, 1, *spatial)`, of any integer type or bool; or
+    `(B, C)` with `(B,)`, where the batch takes the place of the image. The value is float32 (float64 for float64
+    logits): half precision is accumulated in float32. A label that is neither a class nor `ignore_index` is an error on
+    the CPU. Elsewhere that would mean to wait for the device at every step: `DynamicMemoryFusion` and `FusedLosses`
+    look at the first one, and the value is NaN.
 
     Attributes:
         name: The one under which its class is registered, in whatever fidelity; that of the class if it is not.
 
     Raises:
-        ValueError: if a parameter or a shape does not fit.
+        ValueError: if a parameter, a shape or a label does not fit.
     """
 
     name: ClassVar[str]

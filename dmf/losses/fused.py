@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +12,38 @@ from torch import Tensor, nn
 from dmf.checks import require
 from dmf.losses.families import Counts, Member, Pixelwise, Probability, Region, TrueClass
 from dmf.losses.fused_pass import Statistics, fused_statistics
-from dmf.losses.labels import Labels, prepare
+from dmf.losses.labels import Labels, prepare, require_classes
+
+
+class Single(nn.Module):
+    """Any callable of logits and target that returns a scalar, such as `nn.CrossEntropyLoss()`, among other losses.
+
+    It is evaluated by itself, on the target as it was given.
+
+    Args:
+        loss: The callable; a module's parameters and buffers become its own.
+
+    Attributes:
+        name: That of the function, or of the module's class.
+
+    Raises:
+        ValueError: for what cannot be called, or a class in the place of one of its objects.
+    """
+
+    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        usable = callable(loss) and not isinstance(loss, type)
+        require(usable, "losses", loss, "names of losses, modules, or callables of logits and target")
+        self.loss = loss
+        self.name: str = getattr(loss, "__name__", type(loss).__name__)
+
+    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Tensor) -> Float[Tensor, ""]:
+        """Its value. Raises ValueError if that is no scalar."""
+        value = self.loss(logits, target)
+        if not isinstance(value, Tensor) or value.ndim:
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"Loss `{self.name}` must return a scalar tensor, such as a mean. Found {found}.")
+        return value
 
 
 class FusedLosses(nn.Module):
@@ -32,14 +64,29 @@ class FusedLosses(nn.Module):
         super().__init__()
         require(bool(losses), "losses", losses, "at least one loss")
         for name in ("num_classes", "ignore_index"):
-            found = {getattr(loss, name) for loss in losses}
+            found = {getattr(loss, name) for loss in losses if not isinstance(loss, Single)}
             if len(found) > 1:
                 raise ValueError(f"Losses that are fused must share `{name}`. Found {sorted(map(str, found))}.")
         self.losses = nn.ModuleList(losses)
+        self._seen = False
 
     def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, " N"]:
         """Value of every loss."""
-        return evaluate(list(self.losses), logits, target)  # type: ignore[arg-type]
+        if not self._seen:
+            self._seen = True
+            self._look_at(target)
+        fused: Any = [loss for loss in self.losses if not isinstance(loss, Single)]
+        if len(fused) == len(self.losses):
+            return evaluate(fused, logits, target)
+        values = iter(evaluate(fused, logits, target) if fused else ())
+        every = [loss(logits, target) if isinstance(loss, Single) else next(values) for loss in self.losses]
+        return torch.stack([value.to(torch.promote_types(value.dtype, torch.float32)) for value in every])
+
+    def _look_at(self, target: Tensor) -> None:
+        """Whether the labels of the first step are classes, on whatever device."""
+        known = [loss for loss in self.losses if not isinstance(loss, Single)]
+        if known and isinstance(target, Tensor) and not target.is_floating_point():
+            require_classes(target, known[0].num_classes, known[0].ignore_index)  # type: ignore[arg-type]
 
 
 def evaluate(

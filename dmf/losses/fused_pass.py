@@ -58,12 +58,19 @@ class _FusedPass(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, per_count: Tensor, per_mean: Tensor) -> tuple[Tensor, None, None]:
         z, pixels = ctx.saved_tensors
-        labels, losses = ctx.labels, ctx.losses
+        with torch.autocast(z.device.type, enabled=False):  # that of the caller would take products in half precision
+            return _FusedPass.gradient(z, pixels, ctx.labels, ctx.losses, per_count, per_mean), None, None
+
+    @staticmethod
+    def gradient(
+        z: Tensor, pixels: Tensor, labels: Labels, losses: Sequence[Pixelwise], per_count: Tensor, per_mean: Tensor
+    ) -> Tensor:
+        """Of the logits."""
         if torch.is_grad_enabled():
             outputs = plain_statistics(z, labels, losses)
-            return torch.autograd.grad(outputs, z, (per_count, per_mean), create_graph=True)[0], None, None
+            return torch.autograd.grad(outputs, z, (per_count, per_mean), create_graph=True)[0]
         gradient = torch.empty_like(z)
         view = view_of(losses, labels.num_classes)
         for chunk in chunks(z):
             view.of(z[chunk], labels[chunk]).gradient(losses, per_count, per_mean / pixels, out=gradient[chunk])
-        return gradient, None, None
+        return gradient

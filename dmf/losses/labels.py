@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dmf.checks import invalid, require_shape
+from dmf.checks import capturing, invalid, require, require_shape, require_tensor
 
 
 class Labels:
@@ -98,19 +98,55 @@ class Labels:
         return self.kept(values).sum()
 
 
+def require_classes(target: Int[Tensor, " *shape"], classes: int, ignore_index: int | None) -> None:
+    """Raise a ValueError for labels that are neither a class nor `ignore_index`, with their number and one of them.
+
+    Waits for the device. What is being compiled or captured, or has no values, is not looked at.
+    """
+    if (
+        capturing(target)
+        or torch.compiler.is_compiling()
+        or type(target) is not Tensor
+        or target.is_meta
+        or target.dtype == torch.bool
+    ):
+        return
+    least, most = (int(value) for value in target.aminmax())
+    if least >= 0 and most < classes:
+        return
+    stray = (target < 0) | (target >= classes)
+    if ignore_index is not None:
+        stray &= target != ignore_index
+    if number := int(stray.sum()):
+        ignored = "" if ignore_index is None else f" or {ignore_index}, which is ignored"
+        raise ValueError(
+            f"Parameter `target` must hold classes from 0 to {classes - 1}{ignored}. Found {number} labels that are "
+            f"none, {int(target[stray][0])} among them; divide masks of 0 and 255 by 255, or name the odd value as "
+            "`ignore_index`."
+        )
+
+
 def prepare(
     logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"], classes: int, ignore_index: int | None
 ) -> tuple[Float[Tensor, "B C S"], Labels]:
     """Logits in the type and shape of the computation, and their labels.
 
     Raises:
-        ValueError: if the shapes do not belong together or the labels are not integers.
+        ValueError: if one is no tensor, the shapes do not belong together, there is no pixel, or the labels are not
+            integers or, on the CPU, no classes.
     """
+    require_tensor("logits", logits, f"a tensor (B, {classes}, *spatial)")
+    require_tensor("target", target, "a tensor of integer labels (B, *spatial)")
     if logits.ndim < 2 or logits.shape[1] != classes:
         raise invalid("logits", tuple(logits.shape), f"(B, {classes}, *spatial)")
+    if target.ndim == logits.ndim and target.shape[1] == 1:  # an axis of channels, as MONAI's labels have it
+        target = target.squeeze(1)
     require_shape("target", target.shape, (logits.shape[0], *logits.shape[2:]))
+    require(target.numel() > 0, "logits", tuple(logits.shape), "of at least one image and pixel, to have a mean")
     if target.is_floating_point() or target.is_complex():
         raise ValueError(f"Parameter `target` must hold integer labels. Found {target.dtype}; convert with `.long()`.")
+    if target.device.type == "cpu":  # where to look costs no waiting for a device
+        require_classes(target, classes, ignore_index)
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
     z = logits.to(dtype)
     z = z.flatten(2) if z.ndim > 2 else z.t().unsqueeze(0)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from dmf.metrics.counts import FN, FP, TP
+from dmf.metrics.counts import FN, TP, require_complete
 from dmf.metrics.scores import Scores, cb_dice, class_scores, empty_masks, per_image, pixel_accuracy
 from dmf.registry import Registry
 
@@ -206,24 +206,12 @@ def summarise(counts: Int[Tensor, " B C 4"], protocol: str = "per_image") -> dic
     0.3333
     """
     chosen = PROTOCOLS[protocol]
-    _require_complete(counts)
+    if counts.ndim != 3 or counts.shape[1] < 2 or not counts.any():
+        raise ValueError(
+            "Counts must come from `confusion_counts` and have shape (B, C, 4) with two classes or more and a pixel to "
+            f"judge. Found shape {tuple(counts.shape)} and {int(counts.sum())} counts."
+        )
+    require_complete(counts)
     scores = chosen.scores(counts)
     values = torch.stack([value.double() for value in scores.values()]).tolist()
     return dict(zip(scores, values, strict=True)) | {"images": float(len(counts))}
-
-
-def _require_complete(counts: Tensor) -> None:
-    """Every pixel has one predicted and one true class, so over the classes each must add up to the pixels."""
-    if counts.ndim != 3 or counts.shape[-1] != 4 or counts.shape[1] < 2 or not counts.any():
-        raise ValueError(
-            "Counts must come from `confusion_counts` and have shape (B, C, 4) with two classes or more and a "
-            f"pixel to judge. Found shape {tuple(counts.shape)} and {int(counts.sum())} counts."
-        )
-    pixels = counts[:, 0].sum(-1)
-    for side, error in (("prediction", FP), ("target", FN)):
-        strays = (pixels - (counts[..., TP] + counts[..., error]).sum(1)).sum().item()
-        if strays:
-            raise ValueError(
-                f"The {side} must hold class indices from 0 to {counts.shape[1] - 1}. Found {strays} pixels with "
-                "others; divide masks of 0 and 255 by 255, or name the odd value as `ignore_index`."
-            )

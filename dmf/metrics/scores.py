@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
-from dmf.metrics.counts import FN, FP, TP
+from dmf.metrics.counts import FN, FP, TP, require_complete
 
 Scores = dict[str, Tensor]
 
@@ -92,6 +92,9 @@ def per_image(counts: Int[Tensor, " B C 4"]) -> dict[str, Float[Tensor, " B"]]:
     Returns:
         Float64 tensors of shape (B,), under the names in `METRICS`.
 
+    Raises:
+        ValueError: where prediction or target held a class index outside 0 .. C-1.
+
     >>> from dmf.metrics import confusion_counts
     >>> prediction, target = torch.tensor([[1, 1], [0, 0]]), torch.tensor([[1, 0], [0, 0]])
     >>> per_image(confusion_counts(prediction, target, 2))["iou"].tolist()  # 1 / 2; nothing there and nothing found
@@ -99,6 +102,7 @@ def per_image(counts: Int[Tensor, " B C 4"]) -> dict[str, Float[Tensor, " B"]]:
     >>> per_image(confusion_counts(prediction[:1], target[:1], 3))["iou"].tolist()  # class 2 is nowhere
     [0.5]
     """
+    require_complete(counts)
     shown = counts[:, 1:, [TP, FP, FN]].any(-1)
     kept = shown | ~shown.any(-1, keepdim=True)
     means = {name: (values * kept).sum(-1) / kept.sum(-1) for name, values in class_scores(counts[:, 1:]).items()}
@@ -109,13 +113,15 @@ def empty_masks(counts: Int[Tensor, " B C 4"]) -> dict[str, Tensor]:
     """Images (times foreground classes) that the rules for empty masks decided.
 
     `both_empty`: nothing there and nothing predicted, scored 1, or left out where the image shows other classes.
-    `missed`: something there, nothing predicted; `invented`: nothing there, something predicted; both scored 0.
+    `missed`: something there, nothing predicted; `invented`: nothing there, something predicted; both scored 0. Raises
+    ValueError as `per_image` does.
 
     >>> from dmf.metrics import confusion_counts
     >>> prediction, target = torch.tensor([[0, 0], [0, 1], [0, 0]]), torch.tensor([[0, 1], [0, 0], [0, 0]])
     >>> {name: int(number) for name, number in empty_masks(confusion_counts(prediction, target, 2)).items()}
     {'both_empty': 1, 'missed': 1, 'invented': 1}
     """
+    require_complete(counts)
     foreground = counts[:, 1:]
     there = foreground[..., TP] + foreground[..., FN] > 0
     predicted = foreground[..., TP] + foreground[..., FP] > 0

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dmf.checks import require, require_at_least
+from dmf.metrics.counts import require_label_maps, require_same_shape
 
 # Surface pixels handled at once, so that a volume of noise needs megabytes and not gigabytes.
 _BLOCK = 1 << 15
@@ -18,15 +19,21 @@ _BLOCK = 1 << 15
 def surface(mask: Bool[Tensor, "*spatial"]) -> Bool[Tensor, "*spatial"]:
     """Pixels of the mask with a neighbour outside it across a face (4 neighbours in 2D, 6 in 3D).
 
-    Outside the image counts as outside the mask, so a mask cut off by the border has its surface there too.
+    Outside the image counts as outside the mask, so a mask cut off by the border has its surface there too. But an axis
+    of one pixel has no border: a single slice, or an axis of channels that was left, is judged like the flat image.
     """
     inner = mask
-    for axis in range(mask.ndim):
+    for axis in _extended(mask.shape):
         nothing = torch.zeros_like(mask.narrow(axis, 0, 1))
         padded = torch.cat([nothing, mask, nothing], dim=axis)
         size = mask.shape[axis]
         inner = inner & padded.narrow(axis, 0, size) & padded.narrow(axis, 2, size)
     return mask & ~inner
+
+
+def _extended(shape: Sequence[int]) -> list[int]:
+    """The axes of more than one pixel; of a single pixel, all."""
+    return [axis for axis, size in enumerate(shape) if size > 1] or list(range(len(shape)))
 
 
 def hausdorff(
@@ -45,17 +52,19 @@ def hausdorff(
     HD95 that MONAI computes; other tools pool both directions or measure to interpolated contours and differ.
 
     Both masks empty: 0. One of them empty: the image's diagonal, `sqrt(Σ (pixels_i spacing_i)²)`, which is more than
-    any two pixels can be apart, so that a missed lesion never improves a mean. (MONAI gives NaN and drops it.)
+    any two pixels can be apart, so that a missed lesion never improves a mean. (MONAI gives NaN and drops it.) An axis
+    of one pixel counts for nothing.
 
     Args:
         prediction: class indices.
         target: class indices.
-        spacing: size of a pixel, one number or one per spatial axis.
+        spacing: size of a pixel, one number or one per spatial axis; arrays and tensors do.
         percentile: from 0 to 100.
         num_classes: with more than two, the mean over the classes 1 .. num_classes - 1 that are in either of the two.
 
     Raises:
-        ValueError: for unequal shapes, or a spacing that is not positive or not one per axis.
+        ValueError: for unequal shapes, for values that are no class indices 0 .. num_classes - 1, or a spacing that is
+            not positive or not one per axis.
 
     >>> prediction, target = torch.tensor([[[1, 1, 0, 0, 1]]]), torch.tensor([[[1, 1, 0, 0, 0]]])
     >>> hausdorff(prediction, target, spacing=0.5).item()  # the stray pixel is 3 pixels from the next true one
@@ -65,7 +74,9 @@ def hausdorff(
     def score(there: Tensor, back: Tensor) -> Tensor:
         return torch.maximum(there.quantile(percentile / 100), back.quantile(percentile / 100))
 
-    diagonal = math.hypot(*(n * s for n, s in zip(target.shape[1:], _per_axis(spacing, target), strict=True)))
+    def diagonal(pixels: Sequence[int], sizes: Sequence[float]) -> float:
+        return math.hypot(*(pixels[axis] * sizes[axis] for axis in _extended(pixels)))
+
     return _each(prediction, target, spacing, num_classes, score, both_empty=0.0, one_empty=diagonal)
 
 
@@ -119,7 +130,7 @@ def surface_dice(
         # A distance equal to the tolerance counts, whichever way its last digit was rounded.
         return (torch.cat([there, back]) <= tolerance * (1 + 1e-9)).double().mean()
 
-    return _each(prediction, target, spacing, num_classes, score, both_empty=1.0, one_empty=0.0)
+    return _each(prediction, target, spacing, num_classes, score, both_empty=1.0, one_empty=lambda pixels, sizes: 0.0)
 
 
 def _each(
@@ -130,15 +141,19 @@ def _each(
     score: Callable[[Tensor, Tensor], Tensor],
     *,
     both_empty: float,
-    one_empty: float,
+    one_empty: Callable[[Sequence[int], Sequence[float]], float],
 ) -> Tensor:
-    """Score each image and foreground class from its two sets of surface distances; mean over the classes in either."""
-    if prediction.shape != target.shape or target.ndim < 2:
-        raise ValueError(
-            "Prediction and target must have the same shape (B, *spatial), with a spatial axis. "
-            f"Found {tuple(prediction.shape)} and {tuple(target.shape)}."
-        )
+    """Score each image and foreground class from its two sets of surface distances; mean over the classes in either.
+
+    `one_empty` is asked with the pixels along each axis and their sizes.
+    """
+    require_at_least(2, num_classes=num_classes)
+    require_same_shape(prediction, target)
+    if target.ndim < 2:
+        raise ValueError(f"Prediction and target need a spatial axis: (B, *spatial). Found {tuple(target.shape)}.")
+    require_label_maps(prediction, target, num_classes)
     sizes = _per_axis(spacing, target)
+    missed = one_empty(target.shape[1:], sizes)
     scores = torch.empty(len(target), num_classes - 1, dtype=torch.float64, device=target.device)
     for image, (predicted, true) in enumerate(zip(prediction, target, strict=True)):
         for label in range(1, num_classes):
@@ -147,7 +162,7 @@ def _each(
                 here, there = _crop(here, there)
                 scores[image, label - 1] = score(_distances(here, there, sizes), _distances(there, here, sizes))
             else:
-                scores[image, label - 1] = one_empty if here.any() or there.any() else math.nan
+                scores[image, label - 1] = missed if here.any() or there.any() else math.nan
     means = scores.nanmean(1)
     return torch.where(means.isnan(), both_empty, means)
 
@@ -194,7 +209,11 @@ def _crop(*masks: Bool[Tensor, "*spatial"]) -> list[Bool[Tensor, "*spatial"]]:
 
 def _per_axis(spacing: float | Sequence[float], target: Tensor) -> list[float]:
     axes = target.ndim - 1
-    sizes = [float(spacing)] * axes if isinstance(spacing, int | float) else [float(size) for size in spacing]
-    fits = len(sizes) == axes and min(sizes, default=1.0) > 0
+    try:
+        given = torch.as_tensor(spacing, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        given = torch.full((1,), math.nan)
+    sizes: list[float] = given.expand(axes).tolist() if given.ndim == 0 else given.flatten().tolist()
+    fits = given.ndim < 2 and len(sizes) == axes and all(0 < size < math.inf for size in sizes)
     require(fits, "spacing", spacing, f"one positive number, or {axes} of them")
     return sizes

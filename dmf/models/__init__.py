@@ -2,7 +2,7 @@
 
 from dmf.models.attention_unet import AttentionUNet
 from dmf.models.libraries import Classifier, SegmentationModel
-from dmf.models.pretrained import PretrainedWeightsMissing
+from dmf.models.pretrained import IF_AVAILABLE, PretrainedWeightsMissing, unfetched
 from dmf.models.registry import MODELS, build_model
 from dmf.models.rfe_unet import RFEUNet
 from dmf.models.small_cnn import SmallCNN
@@ -14,6 +14,7 @@ from dmf.models.unet_classic import ClassicUNet
 from dmf.models.unet_classifier import UNetClassifier
 
 __all__ = [
+    "IF_AVAILABLE",
     "MODELS",
     "AttentionUNet",
     "ClassicUNet",
@@ -28,4 +29,5 @@ __all__ = [
     "UNet3D",
     "UNetClassifier",
     "build_model",
+    "unfetched",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from jaxtyping import Float
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from dmf.checks import UnknownName, refuse_unknown, require_known
 from dmf.models.layers import pad, padded
-from dmf.models.pretrained import import_library, timm_names, with_pretrained
+from dmf.models.pretrained import IF_AVAILABLE, import_library, timm_names, with_pretrained
 from dmf.models.registry import MODELS
 
 # Classifiers and networks built for one size pad images to a multiple of this, the largest stride of common encoders.
@@ -33,6 +35,8 @@ class SegmentationModel(nn.Module):
         variant: `<architecture>/<encoder>`; the encoder may be `tu-` and a timm name.
         image_size: side or (height, width) in pixels, for encoders built for one size such as vision transformers.
         encoder_weights: name of pretrained weights, for example "imagenet"; None starts from random ones.
+        pretrained: "if available" starts from random weights where those of `encoder_weights` cannot be had. They are
+            those that `encoder_weights=None` gives for the same seed.
         options: further arguments of the architecture, for example `encoder_depth=4`, or of a `tu-` encoder.
 
     Attributes:
@@ -40,11 +44,11 @@ class SegmentationModel(nn.Module):
 
     Raises:
         UnknownName: for an architecture or encoder that the library does not have.
-        ValueError: for options that the architecture does not take, or weights that the encoder does not have.
+        ValueError: for options that the architecture does not take, weights that the encoder does not have or that
+            cannot be had, or images too small for the network.
 
     Warns:
-        PretrainedWeightsMissing: if the weights cannot be downloaded. Nothing else changes: the random weights are
-            those that `encoder_weights=None` gives for the same seed.
+        PretrainedWeightsMissing: in the place of the error, with `pretrained="if available"`.
     """
 
     usage = "smp:<architecture>/<encoder>, for example smp:unet/resnet34"
@@ -57,9 +61,11 @@ class SegmentationModel(nn.Module):
         variant: str,
         image_size: int | tuple[int, int] | None = None,
         encoder_weights: str | None = None,
+        pretrained: bool | str = True,
         **options: Any,
     ) -> None:
         super().__init__()
+        self.name = f"smp:{variant}"
         smp = import_library("segmentation_models_pytorch", needed_for="smp:...")
         architecture, slash, encoder = variant.partition("/")
         if not slash:
@@ -78,12 +84,16 @@ class SegmentationModel(nn.Module):
             common = {"encoder_name": encoder, "in_channels": in_channels, "classes": num_classes}
             return make(encoder_weights=weights, **common, **{**size, **options})
 
-        self.network, self.pretrained = with_pretrained(build, encoder_weights, f"smp:{variant}")
+        if pretrained == IF_AVAILABLE and encoder_weights is None:
+            raise ValueError(f"Model {self.name}: `pretrained: {IF_AVAILABLE}` needs `encoder_weights`. Found none.")
+        wanted = pretrained if encoder_weights else False
+        self.network, self.pretrained = with_pretrained(build, str(encoder_weights), self.name, wanted)
         encoder_module: Any = self.network.encoder
         self.stride = _FIXED_STRIDE if size else int(encoder_module.output_stride)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
-        return padded(self.network, images, self.stride)
+        with _large_enough(self.name, images):
+            return padded(self.network, images, self.stride)
 
 
 @MODELS.register("timm")
@@ -98,7 +108,8 @@ class Classifier(nn.Module):
         num_classes: classes.
         variant: the name in timm, with or without the tag of its weights.
         image_size: side or (height, width) in pixels, for networks built for one size such as vision transformers.
-        pretrained: start from timm's pretrained weights, except for the last layer.
+        pretrained: start from timm's pretrained weights, except for the last layer; "if available" does so where they
+            can be had.
         options: further arguments of `timm.create_model`, for example `drop_rate=0.5`.
 
     Attributes:
@@ -106,6 +117,7 @@ class Classifier(nn.Module):
 
     Raises:
         UnknownName: for a name that timm does not have.
+        ValueError: for weights that cannot be had, or images too small for the network.
 
     Warns:
         PretrainedWeightsMissing: as in `SegmentationModel`.
@@ -120,10 +132,11 @@ class Classifier(nn.Module):
         *,
         variant: str,
         image_size: int | tuple[int, int] | None = None,
-        pretrained: bool = False,
+        pretrained: bool | str = False,
         **options: Any,
     ) -> None:
         super().__init__()
+        self.name = f"timm:{variant}"
         timm = import_library("timm", needed_for="timm:...")
         require_known("timm classifier", variant, timm_names(variant))
         size = _fixed_size(variant, image_size)
@@ -134,10 +147,26 @@ class Classifier(nn.Module):
                 variant, loaded, in_chans=in_channels, num_classes=num_classes, **{**size, **options}
             )
 
-        self.network, self.pretrained = with_pretrained(build, "timm" if pretrained else None, f"timm:{variant}")
+        self.network, self.pretrained = with_pretrained(build, "timm", self.name, pretrained)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        return self.network(pad(images, _FIXED_STRIDE))
+        with _large_enough(self.name, images):
+            return self.network(pad(images, _FIXED_STRIDE))
+
+
+@contextmanager
+def _large_enough(name: str, images: Tensor) -> Iterator[None]:
+    """What torch says of a map that a pooling or a kernel does not fit into, as a fault of the image's size."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not re.search("too small|greater than actual input size", str(error)):
+            raise
+        pixels = " x ".join(map(str, images.shape[2:]))
+        raise ValueError(
+            f"Model {name} needs larger images: its deepest layers have nothing left of {pixels} pixels. Raise "
+            "`image_size`, or take a network with fewer stages."
+        ) from error
 
 
 def _fixed_size(name: str, image_size: int | tuple[int, int] | None) -> dict[str, Any]:

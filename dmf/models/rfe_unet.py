@@ -121,17 +121,19 @@ class RFEUNet(nn.Module):
         bottlenecks: in each C2f.
         fine_filters: filters of the decoder at half and full size.
         skips: "rfe", or "plain" for the encoder's stages as they are: the baseline of the paper's table 9.
-        pretrained: start the encoder from timm's pretrained weights; the paper does.
+        pretrained: start the encoder from timm's pretrained weights, as the paper does; "if available" does so where
+            they can be had.
 
     Attributes:
         pretrained: whether the encoder carries pretrained weights.
 
     Raises:
         UnknownName: for an encoder that timm does not have.
-        ValueError: for counts below 1, other skips, or an encoder without five stages that each halve the size.
+        ValueError: for counts below 1, other skips, an encoder without five stages that each halve the size, or weights
+            that cannot be had.
 
     Warns:
-        PretrainedWeightsMissing: if the weights cannot be downloaded; see `SegmentationModel`.
+        PretrainedWeightsMissing: in the place of the error, with `pretrained="if available"`.
     """
 
     usage = "rfe_unet:<encoder>, for example rfe_unet:resnet34"
@@ -145,7 +147,7 @@ class RFEUNet(nn.Module):
         bottlenecks: int = 2,
         fine_filters: int = 32,
         skips: str = "rfe",
-        pretrained: bool = False,
+        pretrained: bool | str = False,
     ) -> None:
         super().__init__()
         counts = {"in_channels": in_channels, "num_classes": num_classes}
@@ -158,7 +160,7 @@ class RFEUNet(nn.Module):
             return timm.create_model(variant, weights is not None, features_only=True, in_chans=in_channels)
 
         name = f"rfe_unet:{variant}"
-        self.encoder, self.pretrained = with_pretrained(build, "timm" if pretrained else None, name)
+        self.encoder, self.pretrained = with_pretrained(build, "timm", name, pretrained)
         info: Any = self.encoder.feature_info
         reductions = info.reduction()
         if reductions != [2 << stage for stage in range(STAGES)]:

@@ -67,17 +67,17 @@ class SwinUNet(nn.Module):
         window: side of the windows in patches; 1/32 of the image's shorter side unless given, Swin's own ratio.
         drop_path: rate of the last block down at which a block is skipped in training, growing to it linearly.
         pretrained: start from Swin-T's weights of ImageNet, as the authors do, the way up like the way down; needs the
-            default layout.
+            default layout. "if available" does so where they can be had.
 
     Attributes:
         pretrained: whether the network carries pretrained weights.
 
     Raises:
         ValueError: for counts below 1, heads that do not divide the channels of their stage, lists of different length,
-            or `pretrained` with another layout than the default.
+            `pretrained` with another layout than the default, or weights that cannot be had.
 
     Warns:
-        PretrainedWeightsMissing: if the weights cannot be downloaded; see `SegmentationModel`.
+        PretrainedWeightsMissing: in the place of the error, with `pretrained="if available"`.
     """
 
     usage = "swin_unet"
@@ -93,7 +93,7 @@ class SwinUNet(nn.Module):
         heads: Sequence[int] = (3, 6, 12, 24),
         window: int | None = None,
         drop_path: float = 0.1,
-        pretrained: bool = False,
+        pretrained: bool | str = False,
     ) -> None:
         super().__init__()
         require_at_least(1, in_channels=in_channels, num_classes=num_classes, dim=dim)
@@ -131,7 +131,7 @@ class SwinUNet(nn.Module):
         self.apply(_initialise)
 
         arguments = {"in_chans": in_channels, "img_size": tuple(PATCH * side for side in grid), "window_size": window}
-        donor = pretrained_donor(PRETRAINED, "swin_unet", **arguments) if pretrained else None
+        donor = pretrained_donor(PRETRAINED, "swin_unet", pretrained, **arguments)
         self.pretrained = donor is not None
         if donor is not None:
             self.load(donor)
@@ -175,7 +175,7 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _check(dim: int, depths: Sequence[int], heads: Sequence[int], pretrained: bool) -> None:
+def _check(dim: int, depths: Sequence[int], heads: Sequence[int], pretrained: bool | str) -> None:
     several = len(depths) >= 2 and min(depths) >= 1
     require(several, "depths", list(depths), "at least 2 counts of at least 1")
     channels = [dim << level for level in range(len(depths))]

@@ -127,16 +127,17 @@ class TransUNet(nn.Module):
         decoder: channels of the four decoder stages, the coarsest first.
         dropout: rate in the transformer.
         pretrained: start the encoder from the weights of ImageNet-21k that the authors use; needs the default layout.
+            "if available" does so where they can be had.
 
     Attributes:
         pretrained: whether the encoder carries pretrained weights.
 
     Raises:
-        ValueError: for counts below 1, heads that do not divide `dim`, lists of another length, or `pretrained` with
-            another layout than the default.
+        ValueError: for counts below 1, heads that do not divide `dim`, lists of another length, `pretrained` with
+            another layout than the default, or weights that cannot be had.
 
     Warns:
-        PretrainedWeightsMissing: if the weights cannot be downloaded; see `SegmentationModel`.
+        PretrainedWeightsMissing: in the place of the error, with `pretrained="if available"`.
     """
 
     usage = "transunet"
@@ -154,7 +155,7 @@ class TransUNet(nn.Module):
         heads: int = 12,
         decoder: Sequence[int] = (256, 128, 64, 16),
         dropout: float = 0.1,
-        pretrained: bool = False,
+        pretrained: bool | str = False,
     ) -> None:
         super().__init__()
         require_at_least(1, in_channels=in_channels, num_classes=num_classes, width=width, dim=dim, depth=depth)
@@ -179,7 +180,7 @@ class TransUNet(nn.Module):
         self.head = nn.Conv2d(decoder[-1], num_classes, 3, padding=1)
 
         arguments = {"in_chans": in_channels, "img_size": tuple(STRIDE * side for side in grid)}
-        donor = pretrained_donor(PRETRAINED, "transunet", **arguments) if pretrained else None
+        donor = pretrained_donor(PRETRAINED, "transunet", pretrained, **arguments)
         self.pretrained = donor is not None
         if donor is not None:
             self.encoder.load(donor)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import nn
 
 from dmf.activations import build_activation, replace_activations
 from dmf.fusion import DynamicMemoryFusion
 from dmf.losses import Loss, build_loss
 from dmf.models import build_model
+from dmf.training.diagnostics import RANDOM_START, Finding
 from dmf.training.spec import TrialSpec
 
 
@@ -24,6 +28,20 @@ def build_network(spec: TrialSpec, in_channels: int, num_classes: int) -> nn.Mod
     if not spec.output_activation:
         return model
     return nn.Sequential(model, build_activation(spec.activation, **spec.activation_params))
+
+
+def asks_for_pretrained(params: Mapping[str, Any]) -> bool:
+    """Whether a model with these parameters is to begin from pretrained weights."""
+    return bool(params.get("encoder_weights") if "encoder_weights" in params else params.get("pretrained"))
+
+
+def random_start(spec: TrialSpec, network: nn.Module) -> list[Finding]:
+    """What is to be said of a network that should have begun from pretrained weights and could not."""
+    pretrained = next((m.pretrained for m in network.modules() if hasattr(m, "pretrained")), False)
+    if pretrained or not asks_for_pretrained(spec.model_params):
+        return []
+    message = f"The pretrained weights of {spec.model} could not be had; it began from random ones."
+    return [Finding(RANDOM_START, 0, message)]
 
 
 def build_fusion(

@@ -48,11 +48,23 @@ class TrialData:
         count, ignored = len(self.classes), self.ignore_index
         fits = ignored is None or count <= ignored <= 255
         require(fits, "ignore_index", ignored, f"no class and a byte, from {count} to 255")
+        _require_bytes("images", self.images, "intensities from 0 to 255; of floats in [0, 1], `(255 * x).round()`")
+        _require_bytes("targets", self.targets, "class indices from 0")
         if self.spacing is not None:
-            require_shape("spacing", self.spacing.shape, (n, 2))
+            spacing = np.asarray(self.spacing, dtype=np.float64)
+            require_shape("spacing", spacing.shape, (n, 2))
+            positive = bool(((spacing > 0) & (spacing < np.inf)).all())
+            require(positive, "spacing", float(spacing.min()), "of positive numbers")
+            object.__setattr__(self, "spacing", spacing)
+        rows = dict(self.rows)
         for split in SPLITS:
-            if split not in self.rows or self.rows[split].numel() == 0:
+            if split not in self.rows or len(self.rows[split]) == 0:
                 raise ValueError(f"The split {split!r} holds no image; each of {', '.join(SPLITS)} needs at least one.")
+            given = torch.as_tensor(self.rows[split])
+            known = not given.is_floating_point() and 0 <= int(given.min()) <= int(given.max()) < n
+            require(known, f"rows[{split!r}]", given.tolist()[:5], f"row numbers from 0 to {n - 1}")
+            rows[split] = given.long()
+        object.__setattr__(self, "rows", rows)
         if isinstance(self.targets, Tensor):
             self._require_classes(self.targets)
 
@@ -100,6 +112,14 @@ def require_size(data: TrialData, image_size: int) -> None:
         )
 
 
+def _require_bytes(name: str, found: Tensor | np.ndarray, what: str) -> None:
+    if found.dtype not in (torch.uint8, np.uint8):
+        raise ValueError(
+            f"Parameter `{name}` must hold bytes (uint8), {what}. Found {found.dtype} with values from "
+            f"{found.min():g} to {found.max():g}."
+        )
+
+
 def channels_last(tensor: Tensor) -> Tensor:
     """The same values, a pixel's channels side by side in memory, which convolutions are quicker on.
 
@@ -115,7 +135,7 @@ def channels_last(tensor: Tensor) -> Tensor:
 
 
 def epoch_order(rows: Int[Tensor, " n"], batch_size: int, seed: int, epoch: int) -> list[Int[Tensor, " b"]]:
-    """Batches of one epoch: a permutation from (seed, epoch), cut into the fewest batches of equal size (±1).
+    """Batches of one epoch: a permutation from (seed, epoch), cut into `count_batches` batches of equal size (±1).
 
     Every image is used once an epoch. Cutting evenly avoids a last batch of one or two images, on which batch
     normalisation would compute its statistics.
@@ -126,5 +146,13 @@ def epoch_order(rows: Int[Tensor, " n"], batch_size: int, seed: int, epoch: int)
 
 
 def count_batches(images: int, batch_size: int) -> int:
-    """Batches an epoch has."""
-    return -(-images // batch_size)
+    """Batches an epoch has: the fewest of at most `batch_size` images.
+
+    With a `batch_size` of 2 and an odd number of images one of them would hold a single image, on which batch
+    normalisation may have no variance to divide by; there is one batch fewer then, and one that holds three.
+
+    >>> count_batches(10, 4), count_batches(9, 2), count_batches(1, 2)
+    (3, 4, 1)
+    """
+    least = -(-images // batch_size)
+    return least - (batch_size == 2 and images % 2 == 1 and images > 1)

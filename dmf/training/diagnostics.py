@@ -21,6 +21,9 @@ MOVED = 0.05
 DOMINANT = 0.5
 CONSTANT = 1e-6
 
+RANDOM_START = "random_start"
+"""The kind of finding that a trial begins with where pretrained weights were asked for and could not be had."""
+
 History = Mapping[str, Float[np.ndarray, " n"]]
 
 
@@ -29,7 +32,8 @@ class Finding:
     """One thing that went, or may go, wrong.
 
     Attributes:
-        kind: "non_finite_loss", "weight_collapse", "drift_to_uniform", "auxiliary_dominance" or "constant_loss".
+        kind: `RANDOM_START`, "non_finite_loss", "weight_collapse", "drift_to_uniform", "auxiliary_dominance" or
+            "constant_loss".
         step: The first step at which it could be said, counted from 0 over the whole run.
         message: One sentence for a person.
         subject: The loss or column it is about; empty if it is about all of them.

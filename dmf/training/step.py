@@ -61,8 +61,17 @@ class TrainingStep:
 
     def logits(self, images: Float[Tensor, "b C *spatial"]) -> Float[Tensor, "b K *spatial"]:
         """What the network says, in the trial's precision."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.model(channels_last(images))
+        try:
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+                return self.model(channels_last(images))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"Batch normalisation needs more than one value of a channel. Found a batch of {len(images)} image of "
+                f"{'x'.join(map(str, images.shape[2:]))} pixels, of which this network leaves a single one. Raise "
+                "`batch_size` to 2 or more, or `image_size`."
+            ) from error
 
     def apply(self, out: FusionOutput) -> None:
         """Move the parameters by the gradients that they have, and record the step."""

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from dmf.training.augment import Augmentation, Augmenter, add_noise, as_float
-from dmf.training.build import build_fusion, build_network
+from dmf.training.build import build_fusion, build_network, random_start
 from dmf.training.checkpoint import require_same_trial
 from dmf.training.data import TrialData, channels_last, count_batches, epoch_order, require_size
 from dmf.training.diagnostics import Diagnostics, Finding
@@ -66,6 +66,7 @@ class Trial:
             self.model = build_network(spec, channels, classes)
             steps = spec.epochs * self.steps_per_epoch
             self.fusion = build_fusion(spec, classes, steps, self.data.ignore_index).to(self.device)
+        self.findings.extend(random_start(spec, self.model))
         self.model.to(self.device)
         for parameter in self.model.parameters():
             parameter.data = channels_last(parameter.data)

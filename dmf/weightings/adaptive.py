@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dmf.weightings.base import WEIGHTINGS, Combination, Weighting, as_weights
+from dmf.weightings.base import WEIGHTINGS, Combination, Shared, Weighting, as_weights
 from dmf.weightings.fidelity import RULES, Context
 from dmf.weightings.memory import RingBuffer
 from dmf.weightings.statistics import History, shares, variance
@@ -84,7 +84,7 @@ class MemoryWeighting(Weighting):
         """The last word on the weights; `initial` are the initial ones of the losses that may have weight."""
         return weights
 
-    def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
         if not self.rules.differentiable:
             weights = self(losses)
             return Combination(self.rules.contributions(weights, losses).sum(), weights)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -11,10 +13,16 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.checks import require, require_at_least, require_choice, require_shape
+from dmf.checks import capturing, require, require_at_least, require_choice, require_shape
+from dmf.precision import Precise
 from dmf.registry import Registry
 
 SCALES = ("own", "sum1")
+
+UNMOVED = 100
+"""Steps after which learned weights that no optimiser has moved are spoken of."""
+
+Shared = Tensor | Sequence[Tensor] | None
 
 
 class Combination(NamedTuple):
@@ -29,13 +37,17 @@ class Combination(NamedTuple):
     weights: Float[Tensor, " N"]
 
 
-class Weighting(nn.Module, ABC):
-    """Losses (N,) in, weights (N,) out; one call is one training step.
+class Weighting(Precise, ABC):
+    """Losses (N,) in, weights (N,) out; one call is one training step, and in evaluation mode none.
 
     `forward` first takes note of the losses, then answers with the weights for this same step. `combine` makes the
     total of them. Everything that is remembered lies in buffers, so that `state_dict`, `.to(device)`, `torch.compile`
     and CUDA graphs need no special care, and nothing in a step waits for the device. Buffers are float64, since
     the statistics of losses from 1e-12 to 1e12 do not fit float32; on a device without float64 call `.float()` first.
+    `.half()` and `.bfloat16()` leave them as they are.
+
+    After `eval()`, and by `look`, the answer is that which the next step would give, and nothing is remembered: a
+    hundred calls between two training steps change no weight. No other rank is asked then.
 
     Under `torch.distributed` the losses are averaged over the ranks before they are remembered, so that all ranks
     agree on the weights; each rank's total still holds its own losses.
@@ -56,6 +68,9 @@ class Weighting(nn.Module, ABC):
         require_choice("scale", scale, SCALES)
         self.num_losses = num_losses
         self.scale = scale
+        self._looking = False
+        self._watched = 0
+        self._began: list[Tensor] = []
 
     @property
     @abstractmethod
@@ -74,23 +89,71 @@ class Weighting(nn.Module, ABC):
     def forward(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         """Take note of the losses of this step and return its weights, in the dtype of `losses`."""
         require_shape("losses", losses.shape, (self.num_losses,))
+        if self._looking:
+            return self.weigh(losses.to(self.dtype)).to(losses.dtype)
+        if not self.training:
+            with self._memory_left_alone():
+                return self(losses)
         return self.weigh(mean_across_ranks(losses).to(self.dtype)).to(losses.dtype)
 
-    def combine(self, losses: Float[Tensor, " N"], shared: Tensor | None = None) -> Combination:
+    def combine(self, losses: Float[Tensor, " N"], shared: Shared = None) -> Combination:
         """One step: remember the losses, weigh them, add them up.
 
         Args:
             losses: Float (N,).
-            shared: The tensor they were all computed from, such as the logits; for methods that look at gradients.
+            shared: The tensor they were all computed from, such as the logits, or several; for methods that look at
+                gradients.
         """
-        total, weights = self._combine(losses, shared)
+        if not self.training:
+            return self.look(losses, shared)
+        learned = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if learned and not torch.compiler.is_compiling() and not capturing(learned[0]):
+            self._watch(learned)
+        return self._scaled(self._combine(losses, shared))
+
+    def look(self, losses: Float[Tensor, " N"], shared: Shared = None) -> Combination:
+        """What `combine` would answer; the memory is left alone."""
+        with self._memory_left_alone():
+            return self._scaled(self._combine(losses, shared))
+
+    @contextmanager
+    def _memory_left_alone(self) -> Iterator[None]:
+        """Let the method remember in copies of its buffers, which are forgotten."""
+        held = [(vars(module)["_buffers"], dict(vars(module)["_buffers"])) for module in self.modules()]
+        for buffers, kept in held:
+            buffers.update({name: value if value is None else value.clone() for name, value in kept.items()})
+        self._looking = True
+        try:
+            yield
+        finally:
+            self._looking = False
+            for buffers, kept in held:
+                buffers.clear()
+                buffers.update(kept)
+
+    def _watch(self, learned: Sequence[nn.Parameter]) -> None:
+        """Say once that no optimiser has moved the learned weights in `UNMOVED` steps; looks at them twice in all."""
+        self._watched += 1
+        if self._watched == 1:
+            self._began = [parameter.detach().clone() for parameter in learned]
+        if self._watched != UNMOVED + 1 or not all(map(torch.equal, learned, self._began)):
+            return
+        names = ", ".join(f"`{name}`" for name, _ in self.named_parameters())
+        warnings.warn(
+            f"{type(self).__name__}: no optimiser has moved {names} in {UNMOVED} steps, so its weights stay where they "
+            "began. Give the optimiser these parameters, too: `[*model.parameters(), *fusion.parameters()]`.",
+            stacklevel=5,
+        )
+
+    def _scaled(self, combination: Combination) -> Combination:
+        total, weights = combination
         if self.scale == "own":
             return Combination(total, weights)
         budget = weights.sum()
         factor = torch.where(budget > 0, 1 / budget, 1.0)
         return Combination(total * factor, weights * factor)
 
-    def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
         weights = self(losses)
         return Combination((weights * losses).sum(), weights.detach())
 

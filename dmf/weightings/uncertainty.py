@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, Combination
+from dmf.weightings.base import WEIGHTINGS, CarryingWeighting, Combination, Shared
 
 LIMIT = 30.0
 
@@ -45,8 +45,8 @@ class Uncertainty(CarryingWeighting):
     def weigh_finite(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         return 0.5 * torch.exp(-self.log_variance.clamp(-LIMIT, LIMIT))
 
-    def _combine(self, losses: Float[Tensor, " N"], shared: Tensor | None) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
         learned = self(losses)
         weights = learned.detach()
-        for_s = (learned - weights) * self.last + 0.5 * self.log_variance
+        for_s = (learned - weights) * self.last.clone() + 0.5 * self.log_variance
         return Combination((weights * losses).sum() + for_s.sum().to(losses.dtype), weights)

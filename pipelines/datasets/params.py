@@ -77,10 +77,10 @@ class Params(StrictModel):
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:
-    """Read and validate params.yaml.
+    """Read and validate params.yaml, which holds no anchors: DVC (3.67) does not follow them.
 
     Raises:
         ConfigError: naming the file, the key, the value found and what is allowed.
     """
     path = Path(path)
-    return validate(path, read_yaml(path), Params)
+    return validate(path, read_yaml(path, anchors=False), Params)

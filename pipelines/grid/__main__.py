@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.core.console import StageError, run_stage, say, show
 from pipelines.grid.estimate import from_finished, from_timing, slow_precision, spell_seconds
-from pipelines.grid.status import grid_status
+from pipelines.grid.status import grid_status, random_starts
 from pipelines.trials.plan import PlannedTrial, plan
 from tune_spaces import Study, load_study
 
@@ -41,6 +41,8 @@ def main() -> None:
             f"{len(failures)} of {len(planned)} trials failed, see the table above; {kept}. "
             "Mend the cause and run this again: failed trials are tried anew."
         )
+    if remark := random_starts(planned):
+        say(f"grid: {remark}")
     say(f"grid: all {len(planned)} trials are done; results in {planned[0].folder.parent}")
 
 

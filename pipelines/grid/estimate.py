@@ -6,12 +6,13 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
 import torch
 
+from dmf.models import unfetched
 from dmf.training.build import build_network
 from dmf.training.data import channels_last, count_batches
 from dmf.training.precision import bf16_speed, computes_bf16, used_precision
@@ -90,7 +91,8 @@ def from_timing(planned: Sequence[PlannedTrial], data: Path, threads: int) -> Es
 
 def _time(spec: TrialSpec, prepared: PreparedData) -> Cost:
     meta, count = prepared.meta, {side: len(rows) for side, rows in prepared.rows(spec.split).items()}
-    network = build_network(spec, meta.channels, len(meta.classes))
+    fresh = replace(spec, model_params=unfetched(spec.model_params))
+    network = build_network(fresh, meta.channels, len(meta.classes))
     images = channels_last(torch.rand(TIMED, meta.channels, *meta.spatial))
     half, passes = used_precision(spec.precision, "cpu") == "bf16", []
     for _ in range(2):  # the first one also allocates

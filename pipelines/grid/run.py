@@ -39,6 +39,10 @@ TUNE = {
 }
 
 
+STARTS = 3
+"""Attempts at starting Ray on this machine."""
+
+
 def run_grid(
     study: Study, planned: list[PlannedTrial], data: Path, uri: str, workers: int | None = None
 ) -> dict[str, Failure]:
@@ -158,12 +162,36 @@ def _ray(study: Study, workers: int | None) -> Iterator[None]:
             raise StageError("--workers is for local runs; the cluster at RAY_ADDRESS has its own size. Leave it out.")
     else:
         options |= {"address": "local", "num_cpus": workers or os.cpu_count(), "include_dashboard": False}
-    ray.init(**options)
+    _start(options)
     try:
         _refuse_impossible(study)
         yield
     finally:
         ray.shutdown()
+
+
+def _start(options: dict[str, Any]) -> None:
+    """Start Ray here, which a machine that is busy may need several attempts for, or join the cluster at RAY_ADDRESS.
+
+    Raises:
+        StageError: if it does not come up.
+    """
+    local = "address" in options
+    for left in reversed(range(STARTS if local else 1)):
+        try:
+            ray.init(**options)
+        except Exception as error:  # Ray raises many kinds, among them plain ones
+            ray.shutdown()
+            cause = str(error).strip().partition("\n")[0] or type(error).__name__
+            if left:
+                say(f"grid: Ray did not start ({cause}); trying again")
+                continue
+            where = f"on this machine in {STARTS} attempts" if local else f"at RAY_ADDRESS={os.environ['RAY_ADDRESS']}"
+            raise StageError(
+                f"Ray did not start {where}: {cause}. Run this again when there is less other work, or with fewer "
+                "`--workers`; finished trials and saved epochs are kept."
+            ) from error
+        return
 
 
 def _refuse_impossible(study: Study) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dmf.models import IF_AVAILABLE
 from pipelines.trials.failure import Failure, read_failure
 from pipelines.trials.plan import PlannedTrial
-from pipelines.trials.record import DONE
+from pipelines.trials.record import DONE, read_trial
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 
 WINDOW = 3600.0
@@ -75,6 +76,18 @@ def grid_status(planned: Sequence[PlannedTrial]) -> GridStatus:
         elif unfinished and (progress := unfinished.progress()).epochs_done:
             interrupted[name] = progress
     return GridStatus(planned, done, running, interrupted, failed)
+
+
+def random_starts(planned: Sequence[PlannedTrial]) -> str:
+    """A sentence about finished trials that asked for pretrained weights if available and began without; or nothing."""
+    asked = [trial for trial in planned if trial.spec.model_params.get("pretrained") == IF_AVAILABLE and trial.done]
+    without = [trial.title for trial in asked if read_trial(trial.folder).random_start]
+    if not without:
+        return ""
+    return (
+        f"{len(without)} of {len(asked)} trials could not have their pretrained weights and began from random ones, as "
+        f"`pretrained: {IF_AVAILABLE}` allows, such as {without[0]}; the report marks their rows."
+    )
 
 
 def _names(folder: Path) -> set[str]:

@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import nn
 from torch.nn import functional as F
 
+from dmf.models import unfetched
 from dmf.training.build import build_network
 from dmf.training.data import channels_last
 from dmf.training.precision import used_precision
@@ -24,8 +25,6 @@ from pipelines.datasets.preparation import filtered, square_planes
 from pipelines.trials.failure import FAILED
 from pipelines.trials.record import WEIGHTS, is_done, read_trial
 
-# Where a network's first weights come from: of no use to one whose weights are known.
-FRESH = {"pretrained": False, "encoder_weights": None}
 LISTED = 10
 
 
@@ -127,9 +126,9 @@ def _load_network(folder: Path, spec: TrialSpec, preparation: Preparation) -> nn
     path = folder / WEIGHTS
     if not path.is_file():
         raise StageError(f"{path} is missing. Delete {folder} and run `dvc repro grid`, or copy the file there.")
-    params = {name: FRESH.get(name, value) for name, value in spec.model_params.items()}
     channels, classes = preparation.channels, len(preparation.classes)
-    network = build_network(dataclasses.replace(spec, model_params=params), channels, classes)
+    fresh = dataclasses.replace(spec, model_params=unfetched(spec.model_params))
+    network = build_network(fresh, channels, classes)
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:

@@ -14,6 +14,9 @@ from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text
 from pipelines.report.names import Metric, ProtocolText
 
+RANDOM = "†"
+"""Marks a row with trials that asked for pretrained weights and began from random ones."""
+
 SPREAD = "mean ± sample standard deviation (ddof = 1)"
 
 
@@ -147,15 +150,16 @@ def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: Protocol
     columns = [_column(rows, protocol, metric) for metric in metrics]
     lines = tuple(
         Line(
-            labels=row.labels,
+            labels=_marked(row),
             entries=tuple(column[place] for column in columns),
             repeated=_repeated(row, rows[place - 1]) if place else 0,
             baseline=row.baseline,
         )
         for place, row in enumerate(rows)
     )
+    random = _random_starts(rows)
     mixed = environments.warning([record for row in rows for record in row.records])
-    caption = " ".join(filter(None, (_caption(rows, protocol, text, facts, metrics), mixed)))
+    caption = " ".join(filter(None, (_caption(rows, protocol, text, facts, metrics), random, mixed)))
     return Table(facts.name, protocol, layout.axes, metrics, lines, text.title, caption)
 
 
@@ -192,6 +196,23 @@ def _caption(
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "
         f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts)}{_shared(rows)} "
         f"{facts.source_sentence}"
+    )
+
+
+def _marked(row: Row) -> tuple[str, ...]:
+    """The labels of a row, with the mark if one of its trials needs it."""
+    random = any(record.random_start for record in row.records)
+    return (*row.labels[:-1], f"{row.labels[-1]} {RANDOM}") if random else row.labels
+
+
+def _random_starts(rows: Sequence[Row]) -> str:
+    """What the mark says, where one stands."""
+    starts = [record.random_start for row in rows for record in row.records]
+    if not any(starts):
+        return ""
+    return (
+        f"{RANDOM} Pretrained weights were asked for if available; {sum(starts)} of all {len(starts)} trials could not "
+        "have them and began from random ones."
     )
 
 

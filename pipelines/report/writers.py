@@ -35,6 +35,7 @@ _LATEX = {
     "≥": r"$\geq$",
     "×": r"$\times$",
     "·": r"$\cdot$",
+    "†": r"$\dagger$",
     "γ": r"$\gamma$",
     "τ": r"$\tau$",
 }

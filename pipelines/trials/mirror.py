@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy.event
-from mlflow.entities import Metric, Param, RunStatus, RunTag, ViewType
+from mlflow.entities import LifecycleStage, Metric, Param, RunStatus, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import Engine
@@ -57,7 +57,7 @@ def tag_study(study: str, uri: str, tags: Mapping[str, str]) -> bool:
         return False
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(study)
-    if experiment is None:
+    if experiment is None or experiment.lifecycle_stage == LifecycleStage.DELETED:
         return False
     for name, value in tags.items():
         client.set_experiment_tag(experiment.experiment_id, name, value)
@@ -82,6 +82,8 @@ class Mirror:
             artifacts = (database.parent / "mlartifacts" / study).as_uri() if uri[:6] == "sqlite" else None
             create = self._client.create_experiment
             self.experiment = experiment.experiment_id if experiment else create(study, artifact_location=artifacts)
+            if experiment and experiment.lifecycle_stage == LifecycleStage.DELETED:
+                self._begin_anew(study)
         self._finished: set[str] = set()
         self._failed: dict[str, str] = {}
         self._begun: dict[str, _Run] = {}
@@ -94,6 +96,13 @@ class Mirror:
             self._strangers.setdefault(identifier, []).append(run.info.run_id)
             if run.info.status == RunStatus.to_string(RunStatus.FAILED):
                 self._failed[identifier] = run.data.tags.get("error", "")
+
+    def _begin_anew(self, study: str) -> None:
+        """Take up an experiment that somebody deleted: its name stays taken, and nothing can be sent to it as it is."""
+        say(f"MLflow's experiment {study} had been deleted. It is there again, filled anew from the trials on disk.")
+        self._client.restore_experiment(self.experiment)
+        for run in list(self._runs()):
+            self._client.delete_run(run.info.run_id)
 
     def missing(self, results: Path) -> list[Path]:
         """Folders of finished trials that MLflow does not hold whole."""

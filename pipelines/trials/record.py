@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from dmf.training.diagnostics import Finding
+from dmf.training.diagnostics import RANDOM_START, Finding
 from dmf.training.results import EpochReport, TrialResult
 from dmf.training.spec import TrialSpec
 from pipelines.artifacts.arrays import Preparation
@@ -127,6 +127,11 @@ class TrialRecord(Description, Stored):
     @property
     def started(self) -> str:
         return self.attempts[0].started
+
+    @property
+    def random_start(self) -> bool:
+        """Whether it asked for pretrained weights, could not have them and began from random ones."""
+        return any(finding.kind == RANDOM_START for finding in self.diagnostics)
 
     @property
     def environment(self) -> Environment:

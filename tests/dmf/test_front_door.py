@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import Any
 
 import torch
 
@@ -32,3 +33,13 @@ def test_the_readmes_example_runs() -> None:
     assert logits.grad is not None
     assert logits.grad.abs().sum() > 0
     assert names["out"].weights.shape == names["out"].losses.shape == (3,)
+
+
+def test_the_example_of_the_page_on_loops_runs() -> None:
+    """Two scales are one step of memory."""
+    page = (ROOT / "docs" / "loops.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["fusion"].weighting.memory.step == 1
+    assert names["logits"].grad.isfinite().all()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dmf.training.diagnostics import Finding
+from dmf.training.diagnostics import RANDOM_START, Finding
 from dmf.training.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.trials.columns import EpochColumns
@@ -65,11 +65,17 @@ def on_one_machine(spec: TrialSpec) -> Start:
 
 
 def write_trials(
-    planned: Iterable[PlannedTrial], facts: DataFacts, score: Score = plausible, attempt: Attempt = on_one_machine
+    planned: Iterable[PlannedTrial],
+    facts: DataFacts,
+    score: Score = plausible,
+    attempt: Attempt = on_one_machine,
+    random_start: Callable[[TrialSpec], bool] = lambda spec: False,
 ) -> None:
     """Fill every planned folder; `score` is the lesion Dice per image, from which all other scores follow."""
     for trial in planned:
-        _write_trial(trial, facts, score(trial.spec), attempt(trial.spec))
+        spec = trial.spec
+        lacking = (Finding(RANDOM_START, 0, "It began from random ones."),) if random_start(spec) else ()
+        _write_trial(trial, facts, score(spec), attempt(spec), (*lacking, *_findings(spec)))
 
 
 def make_facts(dataset: str = "phantom", images: int = 20) -> DataFacts:
@@ -107,7 +113,9 @@ def make_classified(dataset: str = "phantom", images: int = 24) -> DataFacts:
     return dataclasses.replace(facts, task="classification", classes=classes, foreground="", truths=truths)
 
 
-def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float, attempt: Start) -> None:
+def _write_trial(
+    trial: PlannedTrial, facts: DataFacts, dice: float, attempt: Start, findings: tuple[Finding, ...]
+) -> None:
     spec, folder = trial.spec, trial.folder
     folder.mkdir(parents=True)
     rng = _generator("trial", name_of(spec), spec.seed, spec.dataset)
@@ -129,7 +137,7 @@ def _write_trial(trial: PlannedTrial, facts: DataFacts, dice: float, attempt: St
         test=summary,
         validation=_summary(dice + 0.01, 5),
         confusion=confusion,
-        diagnostics=_findings(spec),
+        diagnostics=findings,
     )
     (folder / DONE).write_text(record.to_json())
 

@@ -279,3 +279,26 @@ class TestYaml:
         path.write_text("a: {x: 1, x: 2}\n")
         with pytest.raises(ConfigError, match="key 'x' stands twice"):
             read_yaml(path)
+
+
+def test_a_learning_rate_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+    write(tmp_path, "mine")
+    path = tmp_path / "mine.yaml"
+    path.write_text(path.read_text().replace("epochs: 3", "epochs: 3\n  learning_rate: 1e-4"))
+    assert {cell.spec.learning_rate for cell in expand(load_study("mine", tmp_path)).cells} == {1e-4}
+
+
+@pytest.mark.parametrize(("model", "size"), [("smp:pan/resnet18", 64), ("timm:inception_v3", 32)])
+def test_images_too_small_for_a_network_are_said_before_anything_runs(tmp_path: Path, model: str, size: int) -> None:
+    study = load(tmp_path, trial={"model": model, "image_size": size})
+    with pytest.raises(
+        ConfigError, match=rf"mine\.yaml: Model {model} needs larger images: .* of {size} x {size} pixels"
+    ):
+        expand(study)
+
+
+@pytest.mark.parametrize("method", ["ExcessMTL", "MoDo", "SDMGrad"])
+def test_methods_that_cannot_be_resumed_or_fed_are_refused(tmp_path: Path, method: str) -> None:
+    study = load(tmp_path, grid=[{"weighting": ["fixed", f"torchjd:{method}"]}])
+    with pytest.raises(ConfigError, match=rf"'torchjd:{method}' cannot be used here: it "):
+        expand(study)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dmf.models import build_model
+from dmf.models import build_model, unfetched
 from dmf.training.spec import TrialSpec
 from pipelines.report.data import DataFacts
 from pipelines.report.printed.sheet import Measured
@@ -22,7 +21,6 @@ from pipelines.trials.record import TrialRecord
 COSTS = ("gflops", "parameters")
 LOSS_VALUE = "loss_value"
 DEVIATION_OF_FOLDS = "deviation of folds"
-_NOT_LEARNT: Mapping[str, Any] = {"pretrained": False, "encoder_weights": None}
 
 
 def first_known(records: Sequence[TrialRecord], names: Sequence[str]) -> str | None:
@@ -56,7 +54,7 @@ def cost(spec: TrialSpec, facts: DataFacts) -> tuple[float, float]:
 
     Counted on the meta device, where there are shapes and no values; pretrained weights cost the same.
     """
-    params = {name: _NOT_LEARNT.get(name, value) for name, value in sorted(spec.model_params.items())}
+    params = dict(sorted(unfetched(spec.model_params).items()))
     sizes = (spec.image_size,) * (facts.originals.ndim - 2)
     return _cost(spec.model, json.dumps(params), (facts.originals.shape[1], *sizes), len(facts.classes))
 

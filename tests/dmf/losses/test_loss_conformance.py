@@ -158,11 +158,35 @@ def test_a_batch_of_ignored_pixels_is_finite(fidelity: str, name: str, classes: 
 
 @every
 @pytest.mark.parametrize("classes", [2, 3])
-def test_labels_that_are_no_class_give_nan(fidelity: str, name: str, classes: int) -> None:
+def test_labels_that_are_no_class_are_refused_or_give_nan(
+    fidelity: str, name: str, classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN where nobody looks, as on a GPU, for which every step would have to wait."""
     logits, target = example((2, classes, 6, 6))
-    for label in (255, -1):
+    loss = build_loss(name, classes, fidelity)
+    for label in (255, -1, classes):
         target[1, 2, 3] = label
-        assert build_loss(name, classes, fidelity)(logits, target).isnan()
+        with pytest.raises(ValueError, match=rf"from 0 to {classes - 1}\. Found 1 labels that are none, {label} among"):
+            loss(logits, target)
+        with monkeypatch.context() as patch:
+            patch.setattr("dmf.losses.labels.require_classes", lambda *_: None)
+            assert loss(logits, target).isnan()
+
+
+@every
+def test_an_ignored_label_beside_one_that_is_no_class_does_not_hide_it(fidelity: str, name: str) -> None:
+    logits, target = example((2, 2, 6, 6))
+    target[:, :, :2], target[0, 5, 5] = 255, 7
+    with pytest.raises(
+        ValueError, match=r"from 0 to 1 or 255, which is ignored\. Found 1 labels that are none, 7 among"
+    ):
+        build_loss(name, 2, fidelity, ignore_index=255)(logits, target)
+
+
+def test_masks_of_0_and_255_are_refused_at_the_first_step() -> None:
+    logits, target = example((1, 2, 8, 8))
+    with pytest.raises(ValueError, match=r"Found \d+ labels that are none, 255 among them; divide masks of 0 and 255"):
+        FusedLosses([build_loss("dice", 2)])(logits, (255 * target).to(torch.uint8))
 
 
 @with_gradient
@@ -212,6 +236,15 @@ def test_integer_types_of_labels_agree(fidelity: str, name: str) -> None:
         assert torch.equal(loss(logits, target.to(dtype)), loss(logits, target))
 
 
+@every
+@pytest.mark.parametrize("shape", [(2, 2, 6, 6), (2, 3, 4, 4, 4), (8, 3)], ids=str)
+def test_labels_may_have_an_axis_of_one_channel(fidelity: str, name: str, shape: tuple[int, ...]) -> None:
+    logits, target = example(shape)
+    loss = build_loss(name, shape[1], fidelity)
+    assert torch.equal(loss(logits, target.unsqueeze(1)), loss(logits, target))
+    assert torch.equal(loss(logits, target.unsqueeze(1).to(torch.uint8)), loss(logits, target))
+
+
 @pytest.mark.parametrize("fidelity", VARIANTS)
 def test_no_two_losses_are_the_same(fidelity: str) -> None:
     logits, target = example((3, 3, 6, 6))
@@ -230,3 +263,54 @@ def test_fused_equals_alone(fidelity: str, name: str, shape: tuple[int, ...]) ->
     torch.testing.assert_close(value, alone(logits, target), rtol=1e-12, atol=1e-12)
     slope = torch.autograd.grad(value, logits)[0]
     torch.testing.assert_close(slope, gradient(alone, logits, target), rtol=1e-12, atol=1e-12)
+
+
+@with_gradient
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("shape", [(1, 3, 64, 64), (2, 2, 9, 9), (8, 3)], ids=str)
+def test_the_callers_autocast_changes_nothing(
+    fidelity: str, name: str, shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    """In the forward pass, in the backward pass, and in what a second derivative is taken through."""
+    logits, target = example(shape, torch.float32)
+    loss = build_loss(name, shape[1], fidelity)
+
+    def answers() -> list[Tensor]:
+        total = loss(logits, target)
+        first = torch.autograd.grad(total, logits, create_graph=True)[0]
+        return [total, first, *torch.autograd.grad(first.square().sum(), logits)]
+
+    plain = [*answers(), gradient(loss, logits, target)]
+    with torch.autocast("cpu", dtype):
+        found = [*answers(), gradient(loss, logits, target)]
+    assert all(torch.equal(one, other) for one, other in zip(found, plain, strict=True))
+
+
+@every
+def test_what_is_no_tensor_is_refused_by_name(fidelity: str, name: str) -> None:
+    logits, target = example((2, 2, 4, 4))
+    loss = build_loss(name, 2, fidelity)
+    outputs = {"a list of 2: give": [logits, logits], "a dict of out, aux: give": {"out": logits, "aux": logits}}
+    for found, given in {**outputs, "ndarray": logits.detach().numpy(), "a tuple of 1": (logits,)}.items():
+        with pytest.raises(ValueError, match=rf"`logits` must be a tensor \(B, 2, \*spatial\)\. Found {found}"):
+            loss(given, target)
+    with pytest.raises(ValueError, match=r"`target` must be a tensor of integer labels .* Found ndarray"):
+        loss(logits, target.numpy())
+
+
+@every
+@pytest.mark.parametrize("shape", [(0, 2, 4, 4), (2, 2, 0, 4), (0, 2), (2, 2, 4, 0, 4)], ids=str)
+def test_a_batch_of_nothing_is_refused(fidelity: str, name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"`logits` must be of at least one image and pixel.* Found \("):
+        build_loss(name, 2, fidelity)(torch.zeros(shape), torch.zeros((shape[0], *shape[2:]), dtype=torch.int64))
+
+
+@every
+def test_half_modules_keep_what_they_hold(fidelity: str, name: str) -> None:
+    """Such as the class weights of `focal`: 0.3 is 0.3000488 in half precision."""
+    params = {"alpha": [0.3, 0.7]} if (name, fidelity) == ("focal", "paper") else {}
+    logits, target = example((2, 2, 6, 6))
+    expected = build_loss(name, 2, fidelity, **params)(logits, target)
+    for convert in (torch.nn.Module.half, torch.nn.Module.bfloat16, torch.nn.Module.double):
+        found = convert(build_loss(name, 2, fidelity, **params))(logits, target)
+        assert torch.equal(found, expected)

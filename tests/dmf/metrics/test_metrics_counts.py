@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from dmf.metrics import confusion_counts, confusion_matrix
+from dmf.metrics import confusion_counts, confusion_matrix, empty_masks, per_image, summarise
 
 
 def labels(seed: int, classes: int, *shape: int) -> torch.Tensor:
@@ -79,10 +82,47 @@ def test_counting_never_waits_for_the_device() -> None:
     with FakeTensorMode():
         target, prediction = torch.zeros(2, 8, 8, dtype=torch.int64), torch.zeros(2, 8, 8, dtype=torch.int64)
         assert confusion_counts(prediction, target, 2, ignore_index=255).shape == (2, 2, 4)
-        assert confusion_matrix(prediction, target, 2).shape == (2, 2)
 
 
 @pytest.mark.parametrize("count", [confusion_counts, confusion_matrix])
 def test_logits_in_place_of_classes_are_refused(count: object) -> None:
     with pytest.raises(ValueError, match=r"Found \(2, 3, 8, 8\) and \(2, 8, 8\); reduce logits with `logits.argmax"):
         count(torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8), 3)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("count", [confusion_counts, confusion_matrix])
+def test_arrays_and_lists_in_place_of_tensors_are_refused(count: Callable[..., Tensor]) -> None:
+    for prediction in ([[0, 1]], np.zeros((1, 2), np.int64)):
+        with pytest.raises(ValueError, match=r"`prediction` must be a tensor of class indices"):
+            count(prediction, torch.zeros(1, 2, dtype=torch.int64), 2)
+
+
+@pytest.mark.parametrize(("label", "name"), [(2, "2"), (255, "255"), (-1, "-1")])
+def test_the_matrix_refuses_what_is_no_class(label: int, name: str) -> None:
+    """A prediction of 2 among two classes would else be counted as a true 1 that was taken for 0."""
+    good, odd = torch.tensor([[0, 0, 1]]), torch.tensor([[0, label, 1]])
+    for pair, side in (((odd, good), "prediction"), ((good, odd), "target")):
+        with pytest.raises(ValueError, match=rf"The {side} must hold .* from 0 to 1\. Found 1 pixels .*, {name} among"):
+            confusion_matrix(*pair, 2)
+    assert confusion_matrix(good, odd, 2, ignore_index=label).tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(("label", "ignored"), [(255, None), (2, None), (-1, 255), (7, 255)])
+def test_counting_on_a_cpu_refuses_what_is_no_class(label: int, ignored: int | None) -> None:
+    good, odd = torch.tensor([[0, 0, 1], [1, 1, 0]]), torch.tensor([[0, label, 1], [1, label, 0]])
+    with pytest.raises(ValueError, match=rf"The target must hold .* Found 2 pixels with others, {label} among them"):
+        confusion_counts(good, odd, 2, ignore_index=ignored)
+    assert confusion_counts(good, odd, 2, ignore_index=label).sum() == 4 * 2
+
+
+@pytest.mark.parametrize("read", [summarise, per_image, empty_masks])
+def test_whatever_reads_counts_refuses_those_of_no_label_map(
+    read: Callable[[Tensor], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dmf.metrics.counts.require_label_maps", lambda *_: None)  # as on a device
+    good, odd = torch.tensor([[[0, 0], [0, 1]]]), torch.tensor([[[0, 0], [0, 255]]])
+    for pair, side in (((odd, good), "prediction"), ((good, odd), "target")):
+        with pytest.raises(ValueError, match=rf"The {side} must hold class indices from 0 to 1\. Found 1 pixels"):
+            read(confusion_counts(*pair, 2))
+    with pytest.raises(ValueError, match=r"have shape \(B, C, 4\)"):
+        read(torch.ones(3, 1, 4, dtype=torch.int64))

@@ -271,9 +271,15 @@ def test_an_unknown_protocol_lists_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("side", ["prediction", "target"])
-def test_masks_of_0_and_255_are_refused_with_what_to_do(side: str) -> None:
+def test_masks_of_0_and_255_are_refused_with_what_to_do(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what counts them on a CPU; by what reads the counts where counting waits for no device."""
     masks = {"prediction": torch.tensor([[0, 1, 1]]), "target": torch.tensor([[0, 1, 1]])}
     masks[side] = masks[side] * 255
+    with pytest.raises(
+        ValueError, match=rf"The {side} must hold .* Found 2 pixels with others, 255 among them.*by 255"
+    ):
+        confusion_counts(masks["prediction"], masks["target"], 2)
+    monkeypatch.setattr("dmf.metrics.counts.require_label_maps", lambda *_: None)
     counts = confusion_counts(masks["prediction"], masks["target"], 2)
     with pytest.raises(ValueError, match=rf"The {side} must hold class indices from 0 to 1\. Found 2 pixels.*by 255"):
         summarise(counts)

@@ -174,7 +174,90 @@ def test_a_spacing_that_makes_no_sense_is_refused(measure: Callable[..., torch.T
 def test_shapes_and_tolerances_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Found \(1, 32, 32\) and \(1, 16, 16\)"):
         hd95(square(0, 0, 1), square(0, 0, 1, size=16))
-    with pytest.raises(ValueError, match=r"with a spatial axis"):
+    with pytest.raises(ValueError, match=r"need a spatial axis"):
         hd95(torch.ones(3), torch.ones(3))
     with pytest.raises(ValueError, match=r"`tolerance` must be at least 0\. Found -1"):
         surface_dice(square(0, 0, 1), square(0, 0, 1), tolerance=-1)
+
+
+# --- what is no label map ---
+
+
+def points(first: tuple[int, int], second: tuple[int, int], value: float, dtype: torch.dtype) -> list[torch.Tensor]:
+    masks = [torch.zeros(1, 8, 8, dtype=dtype), torch.zeros(1, 8, 8, dtype=dtype)]
+    for mask, (row, column) in zip(masks, (first, second), strict=True):
+        mask[0, row, column] = value
+    return masks
+
+
+@pytest.mark.parametrize("measure", [hausdorff, hd95, surface_dice])
+@pytest.mark.parametrize(
+    ("value", "dtype", "named"),
+    [
+        (255, torch.uint8, "255"),
+        (2, torch.int64, "2"),
+        (-1, torch.int64, "-1"),
+        (0.5, torch.float32, "0.5"),
+        (math.nan, torch.float32, "nan"),
+    ],
+)
+def test_values_that_are_no_class_are_refused_by_name(
+    measure: Callable[..., torch.Tensor], value: float, dtype: torch.dtype, named: str
+) -> None:
+    """Masks of 0 and 255 were two empty ones: distance 0, surface Dice 1."""
+    with pytest.raises(ValueError, match=rf"prediction must hold class indices .* Found 1 pixels .*, {named} among"):
+        measure(*points((1, 1), (6, 6), value, dtype))
+    good, odd = points((1, 1), (6, 6), 1, torch.int64)[0], points((1, 1), (6, 6), value, dtype)[1]
+    with pytest.raises(ValueError, match=rf"target must hold class indices .* Found 1 pixels .*, {named} among"):
+        measure(good, odd)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float32])
+def test_a_label_map_may_be_of_any_type(dtype: torch.dtype) -> None:
+    assert hausdorff(*points((1, 1), (4, 5), 1, dtype)).item() == 5
+
+
+@pytest.mark.parametrize("measure", [hausdorff, hd95, surface_dice])
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (1, 8, 1, 8), (1, 8, 8, 1), (1, 1, 1, 8, 8)])
+def test_an_axis_of_one_pixel_changes_nothing(measure: Callable[..., torch.Tensor], shape: tuple[int, ...]) -> None:
+    """With a surface across it, all of a mask would be surface: surface Dice 0.83 for the 0.6 of the flat image."""
+    one, other = square(0, 0, 6, size=8), torch.zeros(1, 8, 8, dtype=torch.int64)
+    other[0, 0:6, 2:8] = 1
+    flat = measure(one, other)
+    assert torch.equal(measure(one.view(shape), other.view(shape)), flat)
+    nothing = torch.zeros_like(one)
+    assert torch.equal(measure(one.view(shape), nothing.view(shape)), measure(one, nothing))
+    assert surface_dice(one, other).item() == pytest.approx(0.6)
+
+
+def test_a_single_pixel_is_found_or_missed() -> None:
+    one, nothing = torch.ones(1, 1, 1, dtype=torch.int64), torch.zeros(1, 1, 1, dtype=torch.int64)
+    assert (hausdorff(one, one).item(), surface_dice(one, one).item()) == (0, 1)
+    assert (hausdorff(one, nothing).item(), surface_dice(one, nothing).item()) == (math.sqrt(2), 0)
+
+
+@pytest.mark.parametrize(
+    "spacing",
+    [
+        np.float32(0.5),
+        np.full(2, 0.5, np.float32),
+        torch.tensor(0.5),
+        torch.full((2,), 0.5),
+        [np.float32(0.5), 0.5],
+        0.5,
+    ],
+    ids=lambda spacing: type(spacing).__name__,
+)
+def test_a_spacing_may_be_of_any_type(spacing: object) -> None:
+    assert hausdorff(square(2, 3, 1), square(6, 6, 1), spacing).item() == 2.5  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spacing", ["1", None, math.nan, math.inf, np.ones((2, 2)), [[1.0, 1.0]]])
+def test_a_spacing_that_is_none_is_refused(spacing: object) -> None:
+    with pytest.raises(ValueError, match=r"`spacing` must be one positive number, or 2 of them"):
+        hd95(square(0, 0, 1), square(0, 0, 1), spacing)  # type: ignore[arg-type]
+
+
+def test_a_single_class_has_no_surface() -> None:
+    with pytest.raises(ValueError, match=r"`num_classes` must be at least 2"):
+        hd95(square(0, 0, 1), square(0, 0, 1), num_classes=1)

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from dmf.checks import UnknownName
-from dmf.models import PretrainedWeightsMissing, build_model
+from dmf.models import IF_AVAILABLE, PretrainedWeightsMissing, build_model, unfetched
+from dmf.training.build import asks_for_pretrained
 
 pytest.importorskip("timm")
 pytest.importorskip("segmentation_models_pytorch")
@@ -99,15 +100,69 @@ def test_wrong_parameters_say_what_is_expected(name: str, params: dict[str, Any]
         build_model(name, 1, 2, **params)
 
 
+def without_network(monkeypatch: pytest.MonkeyPatch, empty: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(empty))
+
+
 @pytest.mark.parametrize(
     ("name", "params"),
-    [("smp:unet/resnet18", {"encoder_weights": "imagenet"}), ("timm:resnet10t", {"pretrained": True})],
+    [
+        ("smp:unet/resnet18", {"encoder_weights": "imagenet"}),
+        ("smp:fpn/tu-resnet10t", {"encoder_weights": "imagenet"}),
+        ("timm:resnet10t", {"pretrained": True}),
+        ("rfe_unet:resnet10t", {"pretrained": True}),
+        ("swin_unet", {"pretrained": True}),
+        ("transunet", {"pretrained": True}),
+    ],
+)
+def test_weights_that_are_asked_for_and_cannot_be_had_are_an_error_with_its_remedy(
+    name: str, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They were a warning that no record showed, and the report said "imagenet" of random weights."""
+    without_network(monkeypatch, tmp_path)
+    remedy = r"cannot be had .*Connect to the network, or fill the cache in \$HF_HOME.*`pretrained: if available`"
+    with pytest.raises(ValueError, match=rf"Pretrained weights '.*' of {name} {remedy}"):
+        build_model(name, 1, 2, **params)
+    with pytest.raises(ValueError, match=r"`pretrained` must be one of True, False, if available\. Found 'available'"):
+        build_model(name, 1, 2, **{**params, "pretrained": "available"})
+
+
+def test_available_weights_need_a_name() -> None:
+    with pytest.raises(ValueError, match=r"`pretrained: if available` needs `encoder_weights`\. Found none"):
+        build_model("smp:unet/resnet18", 1, 2, pretrained=IF_AVAILABLE)
+
+
+def test_unfetched_parameters_ask_for_nothing() -> None:
+    for params in ({"encoder_weights": "imagenet"}, {"pretrained": True}, {"pretrained": IF_AVAILABLE, "depth": 2}):
+        assert asks_for_pretrained(params)
+        assert unfetched(params).keys() == params.keys()
+        assert not asks_for_pretrained(unfetched(params))
+    assert not asks_for_pretrained({"encoder_weights": None, "pretrained": True})
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(
+    ("name", "side"), [("smp:pan/resnet18", 64), ("smp:pan/resnet18", 96), ("timm:inception_v3", 32)]
+)
+def test_images_too_small_for_a_network_are_said_to_be(name: str, side: int, device: str) -> None:
+    with torch.device(device), torch.no_grad():
+        model = build_model(name, 1, 2, image_size=side)
+        with pytest.raises(ValueError, match=rf"{name} needs larger images: .* of {side} x {side} pixels\. Raise"):
+            model(torch.zeros(2, 1, side, side))
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("smp:unet/resnet18", {"encoder_weights": "imagenet", "pretrained": IF_AVAILABLE}),
+        ("timm:resnet10t", {"pretrained": IF_AVAILABLE}),
+    ],
 )
 def test_without_a_network_it_warns_and_starts_from_the_weights_of_its_seed(
     name: str, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    without_network(monkeypatch, tmp_path)
     torch.manual_seed(3)
     plain = build_model(name, 1, 2)
     torch.manual_seed(3)

@@ -26,6 +26,7 @@ from tests.support.toy import toy_data, toy_spec
 MEMORY = ("variance", "mad", "bayesian")
 VARIANTS = [(name, fidelity) for name in WEIGHTINGS for fidelity in ("paper", "reference", "stable")
             if fidelity == "paper" or name in MEMORY]  # fmt: skip
+VARIANTS += [(f"torchjd:{method}", "paper") for method in ("GradVac", "PCD", "CRMOGM", "UPGrad")]
 KILLED_AFTER_ONE_EPOCH = """
 import json, os, signal, sys
 import torch
@@ -45,6 +46,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def spec_of(weighting: str, **changes: object) -> TrialSpec:
     # Short memories, so that every weighting has left its warm-up before the last epoch.
     params = {name: {"history_size": 2, "history_size_max": 5} for name in MEMORY} | {"dwa": {"period": 1}}
+    params |= {"torchjd:CRMOGM": {"weighting": "GradVac"}, "torchjd:PCD": {"tau": 1.0}}
     return toy_spec(
         weighting=weighting, weighting_params=params.get(weighting, {}), **{"learning_rate": 0.01, **changes}
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dmf.training.diagnostics import RANDOM_START
 from dmf.training.evaluation import Predictions
 from dmf.training.results import EpochReport, TrainingDiverged, TrialResult
 from dmf.training.trial import Trial, train
@@ -227,3 +228,42 @@ def test_the_notebooks_infinite_focal_loss_does_not_end_training(data) -> None:
         trial.model.head.bias.copy_(torch.tensor([50.0, -50.0]))
     assert np.isinf(trial.epoch().steps["auxiliary"]).all()
     assert not trial.done
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    pytest.importorskip("timm")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+
+PRETRAINED = {"model": "rfe_unet:resnet10t", "image_size": 32, "epochs": 2}
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_trial_whose_pretrained_weights_cannot_be_had_does_not_begin() -> None:
+    spec = toy_spec(**PRETRAINED, model_params={"fine_filters": 4, "pretrained": True})
+    with pytest.raises(ValueError, match=r"Pretrained weights .* cannot be had .*`pretrained: if available`"):
+        Trial(spec, toy_data(size=32))
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.filterwarnings("ignore:Pretrained weights")
+def test_a_trial_that_does_without_says_so_wherever_it_goes_on(data) -> None:
+    """What happened at its beginning is in its checkpoint and its result; that it was not asked for is not said."""
+    spec = toy_spec(**PRETRAINED, model_params={"fine_filters": 4, "pretrained": "if available"})
+    trial = Trial(spec, toy_data(size=32))
+    trial.epoch()
+    resumed = Trial(spec, toy_data(size=32))
+    resumed.load_state_dict(trial.state_dict())
+    resumed.epoch()
+    for found in (trial.findings, resumed.finish().findings):
+        assert [(finding.kind, finding.step) for finding in found] == [(RANDOM_START, 0)]
+        assert (
+            found[0].message
+            == "The pretrained weights of rfe_unet:resnet10t could not be had; it began from random ones."
+        )
+    plain = toy_spec(**PRETRAINED, model_params={"fine_filters": 4})
+    assert Trial(plain, toy_data(size=32)).findings == Trial(toy_spec(), data).findings == []
+    activated = dataclasses.replace(spec, activation="mittag_leffler", output_activation=True)
+    assert [finding.kind for finding in Trial(activated, toy_data(size=32)).findings] == [RANDOM_START]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -184,3 +184,30 @@ def test_wrong_parameters_are_named(name: str) -> None:
         build_weighting(name, 3)(torch.ones(2))
     with pytest.raises(ValueError, match=r"Unknown fidelity 'papre'\. Did you mean 'paper'"):
         build_weighting(name, 3, "papre")
+
+
+@every_variant
+@pytest.mark.parametrize("convert", [torch.nn.Module.half, torch.nn.Module.bfloat16, torch.nn.Module.double])
+def test_half_precision_leaves_the_memory_as_it_is(
+    name: str, fidelity: str, convert: Callable[[Weighting], Weighting]
+) -> None:
+    """As when a whole model is made half with its losses in it; `famo` once answered NaN, `dwa` counted to 256."""
+    losses = trace(60)
+    changed = convert(build(name, 3, fidelity))
+    for expected, found in zip(train(build(name, 3, fidelity), losses), train(changed, losses), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    held = build(name, 3, fidelity).train().state_dict()
+    for key, value in convert(build(name, 3, fidelity)).state_dict().items():
+        assert value.dtype in (held[key].dtype, torch.float64)
+
+
+@every_variant
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_two_calls_share_one_backward_pass(name: str, fidelity: str, dtype: torch.dtype) -> None:
+    weighting = build(name, 3, fidelity)
+    first, second = (values.to(dtype).requires_grad_() for values in trace(2))
+    one, other = weighting.combine(first), weighting.combine(second)
+    (one.total + other.total).backward()
+    torch.testing.assert_close(first.grad, one.weights)
+    torch.testing.assert_close(second.grad, other.weights)
+    assert all(parameter.grad.isfinite().all() for parameter in weighting.parameters())

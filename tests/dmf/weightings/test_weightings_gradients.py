@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from dmf.fusion import DynamicMemoryFusion
+from dmf.training.checkpoint import read_checkpoint, write_checkpoint
 from dmf.weightings import build_weighting
+from dmf.weightings.gradients import REFUSED
+from tests.support.places import ROOT
 
 METHODS = ["MGDA", "IMTLG", "AlignedMTL", "PCGrad", "GradVac", "UPGrad", "CAGrad"]
-PARAMS = {"CAGrad": {"c": 0.5}}
+PARAMS: dict[str, dict[str, object]] = {
+    "CAGrad": {"c": 0.5},
+    "Constant": {"weights": [0.2, 0.3, 0.5]},
+    "CRMOGM": {"weighting": "GradVac", "alpha": 0.5},
+    "FairGrad": {"alpha": 1.0},
+    "Krum": {"n_byzantine": 0},
+    "PCD": {"tau": 1.0, "beta": 0.5},
+}
+STATEFUL = {"GradVac", "PCD", "CRMOGM"}
 
 
 def build(method: str, num_losses: int = 2, **params: object) -> torch.nn.Module:
@@ -100,3 +114,100 @@ def test_without_torchjd_the_error_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "torchjd", None)
     with pytest.raises(ImportError, match=r"'torchjd:MGDA' needs TorchJD: pip install 'dmf\[gradients\]'"):
         build_weighting("torchjd:MGDA", 2)
+
+
+# --- every method that TorchJD has ---
+
+
+def every_method() -> list[str]:
+    aggregation = pytest.importorskip("torchjd.aggregation")
+    return [name[:-9] for name in aggregation.__all__ if name.endswith("Weighting") and name != "Weighting"]
+
+
+every = pytest.mark.parametrize("method", every_method())
+
+
+def three_losses(shared: Tensor) -> Tensor:
+    centres = torch.tensor([[1.0, 0.0, 0.5], [-1.0, 0.0, 0.5], [0.0, 2.0, -1.0]], dtype=shared.dtype)
+    return ((shared - centres) ** 2).sum(1)
+
+
+def steps(weighting: torch.nn.Module, first: int, last: int) -> list[Tensor]:
+    """Weights of the steps `first` to `last` of one trace, each from its own generator state, as an epoch has it."""
+    weights = []
+    for step in range(first, last):
+        torch.manual_seed(step)
+        shared = torch.randn(3, requires_grad=True)
+        weights.append(weighting.combine(three_losses(shared), shared).weights)
+    return weights
+
+
+@every
+def test_every_method_is_usable_or_refused_with_its_reason(method: str) -> None:
+    if method in REFUSED:
+        with pytest.raises(ValueError, match=rf"'torchjd:{method}' cannot be used here: it .*{REFUSED[method][-20:]}"):
+            build_weighting(f"torchjd:{method}", 3)
+    else:
+        for weights in steps(build(method, 3), 0, 4):
+            assert weights.shape == (3,)
+            assert weights.isfinite().all()
+
+
+@pytest.mark.parametrize("method", sorted({*every_method()} - REFUSED.keys()))
+def test_every_method_gives_the_weights_of_torchjd_itself(method: str) -> None:
+    from torchjd import aggregation
+
+    given = {
+        name: torch.tensor(value) if isinstance(value, list) else value
+        for name, value in PARAMS.get(method, {}).items()
+    }
+    if method == "CRMOGM":
+        given["weighting"] = aggregation.GradVacWeighting()
+    theirs = getattr(aggregation, f"{method}Weighting")(**given)
+    for step, weights in enumerate(steps(build(method, 3), 0, 6)):
+        torch.manual_seed(step)
+        shared = torch.randn(3)
+        jacobian = torch.autograd.functional.jacobian(three_losses, shared).double()
+        gramian = jacobian @ jacobian.T
+        torch.testing.assert_close(weights, theirs(gramian / gramian.diagonal().mean()).float(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", sorted({*every_method()} - REFUSED.keys()))
+@pytest.mark.parametrize("interrupted_at", [0, 1, 5])
+def test_a_restored_run_of_every_method_goes_on_bit_for_bit(method: str, interrupted_at: int, tmp_path: Path) -> None:
+    """Through a file, as a trial's checkpoint; into a new object, and into one that has gone another way."""
+    whole = steps(build(method, 3), 0, 9)
+    first = build(method, 3)
+    before = steps(first, 0, interrupted_at)
+    write_checkpoint({"weighting": first.state_dict()}, tmp_path / "state")
+    elsewhere = build(method, 3)
+    steps(elsewhere, 20, 23)
+    for second in (build(method, 3), elsewhere):
+        second.load_state_dict(read_checkpoint(tmp_path / "state")["weighting"])
+        assert torch.equal(torch.stack(before + steps(second, interrupted_at, 9)), torch.stack(whole))
+
+
+@pytest.mark.parametrize("method", sorted(STATEFUL))
+def test_stateful_methods_do_remember(method: str) -> None:
+    """So that the test above would fail without their state."""
+    assert not torch.equal(steps(build(method, 3), 0, 9)[-1], steps(build(method, 3), 8, 9)[-1])
+
+
+def test_two_calls_share_one_backward_pass() -> None:
+    weighting, shared = build("GradVac", 3), torch.randn(3, requires_grad=True)
+    sum(weighting.combine(three_losses(shared), shared).total for _ in range(2)).backward()
+    assert shared.grad.isfinite().all()
+
+
+def test_the_extras_are_spelt_as_their_packages_spell_them() -> None:
+    """Older versions of pip ignore an extra under another spelling, and UPGrad is not there after the installation."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lists = [*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()]
+    asked = [requirement for named in lists for requirement in map(Requirement, named) if requirement.extras]
+    assert {"torchjd", "ray", "psycopg"} <= {requirement.name for requirement in asked}
+    for requirement in asked:
+        if requirement.name != "dmf":
+            offered = metadata.metadata(requirement.name).get_all("Provides-Extra") or []
+            assert requirement.extras <= set(offered), requirement

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.artifacts import arrays
 from pipelines.grid import estimate
 from pipelines.grid.estimate import from_timing, kind, slow_precision
 from pipelines.trials.plan import plan
@@ -91,3 +92,25 @@ def test_a_precision_that_this_cpu_only_imitates_is_warned_of(
     planned = plan(tiny(tmp_path, seeds=3), prepared_phantom, tmp_path)
     asking = [replace(trial, spec=replace(trial.spec, precision=asked)) for trial in planned]
     assert re.search(said, slow_precision(asking, threads=1))
+
+
+def test_eight_images_in_one_batch_of_eight_are_timed_too(tmp_path: Path, prepared_phantom: Path) -> None:
+    """One step an epoch leaves the history of a trial no room for the steps of a timing."""
+    trial = plan(tiny(tmp_path, seeds=1), prepared_phantom, tmp_path)[0]
+    prepared = arrays.load(prepared_phantom, trial.spec.dataset, trial.spec.image_size)
+    whole = len(prepared.rows(trial.spec.split)["train"])
+    for size in (whole, whole + 1, 8):
+        spec = replace(trial.spec, batch_size=size)
+        found = from_timing([replace(trial, spec=spec)], prepared_phantom, threads=1)
+        assert found.seconds(replace(trial, spec=spec)) > 0
+
+
+def test_no_weights_are_fetched_to_time_a_network(
+    tmp_path: Path, prepared_phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    trial = plan(tiny(tmp_path, seeds=1), prepared_phantom, tmp_path)[0]
+    wished = {"encoder_weights": "imagenet"}
+    spec = replace(trial.spec, model="smp:unet/resnet18", model_params=wished, image_size=64)
+    assert from_timing([replace(trial, spec=spec)], prepared_phantom, threads=1).costs.keys() == {kind(spec)}

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from dmf.models import IF_AVAILABLE
+from dmf.training.diagnostics import RANDOM_START, Finding
 from pipelines.core.console import StageError
 from pipelines.grid.estimate import from_finished
-from pipelines.grid.status import grid_status
+from pipelines.grid.status import grid_status, random_starts
 from pipelines.status import print_status
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.plan import PlannedTrial
@@ -76,6 +78,23 @@ def test_time_is_estimated_from_what_finished_trials_of_a_kind_took(tmp_path: Pa
     assert estimate.seconds(trials[4]) == pytest.approx(40)
     unknown = dataclasses.replace(trials[4], spec=toy_spec(epochs=4, batch_size=2))
     assert estimate.seconds(unknown) == pytest.approx((8 + 40) / 2)
+
+
+def test_trials_that_did_without_their_pretrained_weights_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wished = {"pretrained": IF_AVAILABLE}
+    specs = [toy_spec(seed=seed, model_params=wished) for seed in range(3)] + [toy_spec(seed=3)]
+    trials = [planned_trial(f"{number:016}", "one", spec, tmp_path / "study") for number, spec in enumerate(specs)]
+    for trial in trials:
+        finding = (Finding(RANDOM_START, 0, "It began from random ones."),) if trial.spec.seed in (1, 2) else ()
+        trial.folder.mkdir(parents=True)
+        (trial.folder / DONE).write_text(record_of_planned(trial, diagnostics=finding).to_json())
+    assert random_starts(trials[:1]) == random_starts(trials[3:]) == ""
+    print_status("study", grid_status(trials))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 of 3 trials could not have their pretrained weights and began from random ones" in said
+    assert "such as one · toy · seed 1" in said
 
 
 def test_a_finished_trial_of_another_version_is_named(planned: list[PlannedTrial]) -> None:

@@ -14,7 +14,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.sync import bring_level
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
-from pipelines.trials.mirror import BATCH, Mirror, tracking_uri
+from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, tag_study, tracking_uri
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 from tests.support.grids import planned_trial
 from tests.support.records import begun, record_of_planned
@@ -190,3 +190,37 @@ def test_the_store_is_named_by_the_environment_or_lies_in_the_repository(
     assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert tracking_uri(tmp_path) == "http://127.0.0.1:5000"
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_deleted_experiment_is_filled_anew(
+    trial: Path, uri: str, finished: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its name stays taken, so that every later pass failed, and "it will catch up" was said of what never could."""
+    done = trial / "trial.json"
+    if not finished:
+        done = done.rename(trial / "later.json")
+        in_training(trial, 2)
+    Mirror("mine", uri).level(trial.parent)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("mine").experiment_id
+    client.delete_experiment(experiment)
+    assert not tag_study("mine", uri, {"note": "x"})
+    done.rename(trial / "trial.json")
+    assert bring_level(trial.parent.rename(trial.parent.with_name("mine")), uri)
+    assert "experiment mine had been deleted. It is there again" in " ".join(capsys.readouterr().out.split())
+    assert client.get_experiment_by_name("mine").experiment_id == experiment
+    (run,) = runs(uri)
+    assert run.info.status == "FINISHED"
+    assert len(values(uri)) == EPOCHS * STEPS_PER_EPOCH
+    assert tag_study("mine", uri, {"note": "x"})
+
+
+def test_an_experiment_that_is_deleted_while_a_mirror_runs_is_filled_by_its_next_pass(trial: Path, uri: str) -> None:
+    mirror = Mirror("mine", uri)
+    client = MlflowClient(uri)
+    client.delete_experiment(mirror.experiment)
+    with pytest.raises(TRACKING_ERRORS):
+        mirror.level(trial.parent)
+    assert Mirror("mine", uri).level(trial.parent) == 1
+    assert [run.info.status for run in runs(uri)] == ["FINISHED"]

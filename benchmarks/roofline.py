@@ -68,6 +68,7 @@ def demand(setting: Setting) -> dict[str, float]:
     flops, count = FlopCounterMode(display=False), Count()  # type: ignore[no-untyped-call]
     with flops:
         trial.step(rows)
+    trial.training_step.recorder.drain()
     with count:
         trial.step(rows)
     trial.training_step.recorder.drain()

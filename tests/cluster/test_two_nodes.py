@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.trials.record import read_trial
-from tests.support.places import ROOT
+from tests.support.places import ROOT, params_of
 
 pytestmark = pytest.mark.cluster
 
@@ -154,8 +154,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy2(ROOT / name, folder / name)
     (folder / "dvc.lock").unlink(missing_ok=True)
     (folder / "reports").mkdir()
-    params = (folder / "params.yaml").read_text().replace("study: quickstart", "study: smoke")
-    (folder / "params.yaml").write_text(params)
+    (folder / "params.yaml").write_text(params_of("smoke"))
     git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "as it stands"]):
         subprocess.run([*git, *command], cwd=folder, check=True)

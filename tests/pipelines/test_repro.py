@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.artifacts.split_table import read_table, table_path
 from tests.pipelines.test_own_data import ENTRY, draw
-from tests.support.places import ROOT
+from tests.support.places import ROOT, params_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -52,7 +52,7 @@ def test_a_patient_that_is_added_to_an_entry_splits_anew_and_fetches_nothing(tmp
     for package in ("dmf", "pipelines", "tune_spaces"):
         shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", place)
-    (place / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("study: quickstart", "study: mine"))
+    (place / "params.yaml").write_text(params_of("mine"))
     (place / "tune_spaces/mine.yaml").write_text(STUDY)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=place, check=True)
     draw(place / "scans")

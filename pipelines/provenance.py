@@ -44,7 +44,7 @@ def main() -> None:
         chosen = [record for record in records.values() if record.identifier.startswith(tuple(options.trials))]
         if not chosen or not options.trials:
             raise StageError(f"{report}: name a trial or --cell; the {len(records)} trials are {_some(records)}.")
-    for line in (*trial_lines(chosen), *data_lines(chosen, options.data), *commands(chosen, options.study)):
+    for line in (*trial_lines(chosen), *data_lines(chosen, options.data), *commands(chosen, report)):
         say(line)
 
 
@@ -106,16 +106,20 @@ def data_lines(records: Sequence[TrialRecord], data: Path) -> Iterable[str]:
                 yield f"  source, not fetched here: {declared.model_dump(mode='json', exclude_none=True)}"
 
 
-def commands(records: Sequence[TrialRecord], study: str) -> Iterable[str]:
-    """What to type on another machine."""
-    commits = list(dict.fromkeys(record.code_version.partition(" ")[0] for record in records))
+def commands(records: Sequence[TrialRecord], report: Path) -> Iterable[str]:
+    """What to type, beside this checkout: the records are here, the code is that of their commit."""
+    commits = dict.fromkeys(record.code_version.partition("+")[0] for record in records)
     if LOCK.is_file():
         yield f"packages: {LOCK}, SHA-256 {file_checksum(LOCK)} in this checkout"
     yield "to give it again:"
     for commit in commits:
-        mine = [r.identifier for r in records if r.code_version.partition(" ")[0] == commit]
-        yield f"  git checkout {commit} && make setup && dvc repro filter"
-        yield f"  python -m pipelines.verify --study {study} {' '.join(mine)}"
+        mine = [record for record in records if record.code_version.partition("+")[0] == commit]
+        if any(record.code_version != commit for record in mine):
+            yield f"  (trained on changes to {commit} that were not committed: expect other code)"
+        place = f"../dmf-{commit}"
+        yield f"  git worktree add {place} {commit} && cd {place} && make setup && dvc repro filter"
+        named = " ".join(record.identifier for record in mine)
+        yield f"  python -m pipelines.verify --study {report.name} --reports {report.parent.resolve()} {named}"
 
 
 def _some(values: Iterable[object]) -> str:

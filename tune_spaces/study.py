@@ -13,8 +13,8 @@ from tune_spaces.strict_yaml import ConfigError, StrictModel, did_you_mean, read
 FOLDER = Path(__file__).parent
 """Where studies live: one YAML file each, named like the study."""
 
-RESERVED = ("data", "filter")
-"""Folders of `reports/` that belong to stages, where a study of that name would put its own."""
+RESERVED = ("data", "filter", "verify")
+"""Folders of `reports/` that belong to stages and commands, where a study of that name would put its own."""
 
 SMALLEST = 8
 """Side in pixels below which nothing can be seen in an image."""
@@ -137,7 +137,7 @@ def load_study(name: str, folder: Path = FOLDER) -> Study:
     if name in RESERVED or not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(
             f"{folder / name}.yaml: a study cannot be called {name!r}. Rename the file; allowed are letters, digits, "
-            f"`_`, `-` and `.`, but not {' or '.join(RESERVED)}, which `reports/` holds already."
+            f"`_`, `-` and `.`, but not {', '.join(RESERVED)}, which `reports/` holds already."
         )
     return validate(folder / f"{name}.yaml", {**content, "name": name}, Study)
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
+from dmf.metrics import METRICS
 from pipelines.trials.columns import HistoryColumns, ImageColumns
 from pipelines.trials.digests import PAIRED, WEIGHTS, predictions_digest, steps_digest
 from pipelines.trials.environment import Environment
@@ -178,8 +179,8 @@ def _scores(told: Scores, now: Scores, *, alike: bool) -> Iterator[Difference]:
     off = [pair for pair in pairs if not _same(*pair[1:])]
     if not off:
         return
-    name, one, other = max(off, key=lambda pair: (not _is_distance(pair[0]), abs(pair[1] - pair[2])))
-    serious = alike or (not _is_distance(name) and not abs(one - other) <= SCORES)
+    name, one, other = max(off, key=lambda pair: (_is_share(pair[0]), abs(pair[1] - pair[2])))
+    serious = alike or (_is_share(name) and not abs(one - other) <= SCORES)
     yield Difference("test scores", f"{len(off)} of {len(pairs)}, most {name}", repr(one), repr(other), serious)
 
 
@@ -187,8 +188,9 @@ def _same(one: float, other: float) -> bool:
     return one == other or (np.isnan(one) and np.isnan(other))
 
 
-def _is_distance(name: str) -> bool:
-    return "hd95" in name or "hausdorff" in name
+def _is_share(name: str) -> bool:
+    """Whether a score lies between 0 and 1: distances and numbers of images have no such scale."""
+    return name.rpartition("/")[2] in METRICS
 
 
 def _relative(told: np.ndarray, now: np.ndarray) -> np.ndarray:

@@ -43,8 +43,10 @@ def test_a_cell_leads_to_its_trials_and_the_commands_that_give_it_again(report: 
         assert f"trial {name}: mad · focal · phantom · seed " in out
     assert "  code: commit abc123, definitions code" in out
     assert "data set phantom: " in out
-    assert "  git checkout abc123 && make setup && dvc repro filter\n" in out
-    assert f"  python -m pipelines.verify --study s {' '.join(cell['identifier'])}\n" in out
+    place = "../dmf-abc123"
+    assert f"  git worktree add {place} abc123 && cd {place} && make setup && dvc repro filter\n" in out
+    named = f"--study s --reports {report.parent} {' '.join(cell['identifier'])}"
+    assert f"  python -m pipelines.verify {named}\n" in out
 
 
 def test_a_trial_is_found_by_the_beginning_of_its_name(report: Path) -> None:

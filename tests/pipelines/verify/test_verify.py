@@ -233,6 +233,28 @@ def test_another_instruction_set_is_named_and_within_tolerance(place: Place) -> 
 
 
 @pytest.mark.parametrize(
+    ("protocol", "metric", "change", "outcome"),
+    [
+        ("per_image", "dice", 0.05, Outcome.CLOSE),
+        ("per_image", "dice", 0.2, Outcome.DIFFERENT),
+        ("pooled", "specificity", -0.2, Outcome.DIFFERENT),
+        ("per_image", "missed", 3.0, Outcome.CLOSE),
+        ("per_image", "hausdorff", 9.0, Outcome.CLOSE),
+    ],
+)
+def test_elsewhere_shares_may_be_off_by_a_tenth_and_counts_and_distances_by_what_follows(
+    place: Place, protocol: str, metric: str, change: float, outcome: Outcome
+) -> None:
+    record = place.record
+    assert metric in record.test[protocol]
+    moved = record.test | {protocol: record.test[protocol] | {metric: record.test[protocol][metric] + change}}
+    there = record.environment.model_copy(update={"torch": "2.14.0"})
+    attempts = tuple(attempt.model_copy(update={"environment": there}) for attempt in record.attempts)
+    elsewhere = record.model_copy(update={"test": moved, "attempts": attempts})
+    assert compare(elsewhere, again(place, record)).outcome is outcome
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (["nowhere"], "trial 'nowhere': there is none among the 2 of the report"),

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
 import random
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.artifacts import arrays
 from pipelines.core.console import StageError, run_stage, say
-from pipelines.core.files import flush_to_disk, replaced
+from pipelines.core.files import flush_to_disk, link_or_copy, replaced
 from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.record import DONE, Adoption, TrialRecord, now, read_trial
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
@@ -129,17 +127,10 @@ def take_over(candidate: Candidate, adoption: Adoption) -> None:
         with replaced(planned.folder, beside=planned.folder.parent.parent) as partial:
             for file in record.folder.iterdir():
                 if file.name != DONE:
-                    _link(file, partial / file.name)
+                    link_or_copy(file, partial / file.name)
             (partial / DONE).write_text(adopted.to_json())
             flush_to_disk(partial)
         unfinished.remove()
-
-
-def _link(file: Path, target: Path) -> None:
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copyfile(file, target)
 
 
 if __name__ == "__main__":

@@ -67,3 +67,13 @@ def flush_to_disk(folder: Path) -> None:
 def is_left_behind(name: str) -> bool:
     """Whether systems and not people give a file or folder this name: `.DS_Store`, `__MACOSX`, `@eaDir`."""
     return name.startswith((".", "@", "#recycle", "$RECYCLE", "__MACOSX")) or name.lower() in LEFT_BEHIND
+
+
+def link_or_copy(path: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the disk can give none. Raises FileExistsError if `target` is there."""
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        raise
+    except OSError:  # another disk, or a file system without links
+        shutil.copy2(path, target)

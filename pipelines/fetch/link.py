@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.core.checksums import digest
 from pipelines.core.console import StageError, track
-from pipelines.core.files import is_left_behind
+from pipelines.core.files import is_left_behind, link_or_copy
 
 
 def link_folder(source: Path, folder: Path) -> None:
@@ -32,7 +31,7 @@ def link_folder(source: Path, folder: Path) -> None:
         target = folder / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _link(path.resolve(strict=True), target)
+            link_or_copy(path.resolve(strict=True), target)
         except OSError as error:
             raise StageError(f"{path}: cannot be read ({error.strerror}). Mend it or move it elsewhere.") from None
 
@@ -59,12 +58,3 @@ def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_left_behind(name))
         yield from (Path(place, name) for name in sorted(names) if not is_left_behind(name))
-
-
-def _link(path: Path, target: Path) -> None:
-    try:
-        os.link(path, target)
-    except FileExistsError:
-        raise
-    except OSError:  # another disk, or a file system without links
-        shutil.copy2(path, target)

@@ -11,7 +11,7 @@ trials/<study>/<identifier>/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -255,9 +255,14 @@ def is_done(folder: Path) -> bool:
 
 def step_rows(report: EpochReport, first_step: int) -> pd.DataFrame:
     """The rows of history.parquet of one epoch."""
-    frame = pd.DataFrame(report.steps)
+    return history_rows(report.steps, report.epoch, first_step)
+
+
+def history_rows(steps: Mapping[str, np.ndarray], epoch: int, first_step: int) -> pd.DataFrame:
+    """The same of recorded steps, the first of them by its number in the whole training."""
+    frame = pd.DataFrame(dict(steps))
     frame.insert(0, HistoryColumns.step, np.arange(first_step, first_step + len(frame)))
-    frame.insert(1, HistoryColumns.epoch, report.epoch)
+    frame.insert(1, HistoryColumns.epoch, epoch)
     return frame
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -14,10 +13,9 @@ from dmf.training.results import TrialResult
 from dmf.training.seeding import reproducible, trial_seed
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial
-from pipelines.trials.columns import HistoryColumns
 from pipelines.trials.digests import digests_of, epoch_digests, weights_digest
 from pipelines.trials.environment import Environment
-from pipelines.trials.record import epoch_row, step_rows
+from pipelines.trials.record import epoch_row, history_rows, step_rows
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,9 @@ def rerun_steps(spec: TrialSpec, data: TrialData, device: torch.device, steps: i
     for epoch in range(-(-min(steps, spec.epochs * trial.steps_per_epoch) // trial.steps_per_epoch)):
         trial.epochs_done = epoch
         with trial.on_stream(join=True), reproducible(trial_seed(spec, f"epoch {epoch}")):
-            for rows in trial.begin_epoch()[: steps - epoch * trial.steps_per_epoch]:
-                trial.take_step(rows)
-            columns = trial.training_step.recorder.drain()
-        frame = pd.DataFrame(columns)
-        frame.insert(0, HistoryColumns.step, epoch * trial.steps_per_epoch + np.arange(len(frame)))
-        frame.insert(1, HistoryColumns.epoch, epoch)
-        history.append(frame)
-    steps_taken = pd.concat(history, ignore_index=True)
-    return Rerun(Environment.of(trial), {"initial_weights": initial}, steps_taken, pd.DataFrame(), None)
+            for batch in trial.begin_epoch()[: steps - epoch * trial.steps_per_epoch]:
+                trial.take_step(batch)
+            taken = trial.training_step.recorder.drain()
+        history.append(history_rows(taken, epoch, epoch * trial.steps_per_epoch))
+    rows = pd.concat(history, ignore_index=True)
+    return Rerun(Environment.of(trial), {"initial_weights": initial}, rows, pd.DataFrame(), None)

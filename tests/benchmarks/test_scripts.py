@@ -16,9 +16,8 @@ import yaml
 
 from benchmarks.harness.prepared import prepare_phantom
 from benchmarks.harness.script import RESULTS, read
-from pipelines.grid.attempt import Attempt, Setting
-from pipelines.grid.inputs import load_inputs
-from pipelines.trials.plan import PlannedTrial, plan
+from pipelines.trials.plan import plan
+from tests.support.attempts import record_trial
 from tests.support.toy import toy_data, toy_spec
 from tune_spaces import load_study
 
@@ -105,22 +104,11 @@ def test_leakage_compares_the_trials_of_a_study(prepared: Path, tmp_path: Path) 
     }
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(study))
     for trial in plan(load_study("toy", tmp_path), prepared, tmp_path / "trials"):
-        train(trial, prepared)
+        record_trial(trial, prepared)
     places = ["--studies", str(tmp_path), "--data", str(prepared), "--trials", str(tmp_path / "trials")]
     found = run("leakage", ["--study", "toy", *places], tmp_path / "out")
     assert shape(found) == shape(read(RESULTS / "leakage_small.json"))
     assert {(row["split"], row["seeds"]) for row in found["per_image"]} == {("random", 2), ("grouped", 2)}
-
-
-def train(planned: PlannedTrial, data: Path) -> None:
-    """Put a trial on record as a worker would."""
-    inputs = load_inputs(data, planned.spec)
-    dealt, cases = (lambda trial: inputs.trial_data(trial.spec.split)), (lambda _: inputs.cases)
-    attempt = Attempt(planned, Setting("toy", "code", torch.device("cpu"), dealt, cases))
-    attempt.open()
-    attempt.record(attempt.training.epoch())
-    attempt.finish()
-    assert attempt.failure is None
 
 
 def test_the_obvious_script_scores_every_spec(tmp_path: Path) -> None:

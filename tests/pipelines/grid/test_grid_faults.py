@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import ray
-import torch
 from ray.cluster_utils import Cluster
 
 from benchmarks import chaos
@@ -21,14 +20,14 @@ from benchmarks.chaos import differences
 from benchmarks.harness.script import RESULTS, read
 from pipelines.core.console import StageError
 from pipelines.grid import attempt as attempts
-from pipelines.grid.attempt import Attempt, Setting
-from pipelines.grid.inputs import load_inputs
+from pipelines.grid.attempt import Attempt
 from pipelines.grid.run import run_grid
 from pipelines.trials import identity
 from pipelines.trials.failure import read_failure
 from pipelines.trials.identity import code_fingerprint
 from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
+from tests.support.attempts import attempt_of
 from tests.support.grids import LONG, finished, run, start, store, tiny, wait_for
 
 EPOCHS = 6
@@ -53,17 +52,7 @@ class Place:
         return plan(self.study, self.data, self.folder / name)[0]
 
     def begin(self, name: str) -> Attempt:
-        inputs = load_inputs(self.data, self.planned(name).spec)
-        setting = Setting(
-            "tiny",
-            "code",
-            torch.device("cpu"),
-            lambda trial: inputs.trial_data(trial.spec.split),
-            lambda trial: inputs.cases,
-        )
-        attempt = Attempt(self.planned(name), setting)
-        attempt.open()
-        return attempt
+        return attempt_of(self.planned(name), self.data)
 
     def train(self, attempt: Attempt, epochs: int) -> None:
         for _ in range(epochs):

@@ -98,7 +98,7 @@ def seconds_in_mlflow(
 ) -> tuple[float, float]:
     """An epoch's values through the mirror, which fills its requests, and one value through `log_metric`."""
     uri, results = f"sqlite:///{folder / 'mlflow.db'}", folder / "trials" / "recording"
-    mirror, unfinished = Mirror("recording", uri), Unfinished(unfinished_folder(results / "a"))
+    mirror, unfinished = Mirror("recording", uri, origin="here"), Unfinished(unfinished_folder(results / "a"))
     steps = len(report.steps[HistoryColumns.total])
     description = planned_trial("a", "a", spec, results).describe("recording", "")
     progress = Progress(steps_per_epoch=steps, description=description)

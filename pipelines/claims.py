@@ -20,7 +20,7 @@ from pipelines.papers.kinds import Outcome
 from pipelines.papers.verdict import Verdict, untested, verdicts
 from pipelines.papers.wording import HEADS, row_of, tags
 from pipelines.trials.finished import read_trials
-from pipelines.trials.mirror import TRACKING_ERRORS, tag_study, tracking_uri
+from pipelines.trials.mirror import TRACKING_ERRORS, shown, tag_study, tracking_uri
 from pipelines.trials.plan import plan
 from tune_spaces import Study, load_study
 from tune_spaces.expand import expand
@@ -76,7 +76,7 @@ def _tell_mlflow(study: str, found: list[Verdict]) -> None:
         if tag_study(study, tracking_uri(), tags(found)):
             say(f"MLflow: verdicts are tags of the experiment {study}")
     except TRACKING_ERRORS as error:
-        say(f"MLflow was not told, because it is away: {error}")
+        say(f"MLflow was not told, because it is away: {shown(str(error))}")
 
 
 if __name__ == "__main__":

@@ -97,19 +97,23 @@ def _receive(url: str, part: Path, size: int | None, checksum: str | None) -> No
         if resumed and not span.startswith(f"{have}-"):
             _discard(part)
             raise _TryAgainError(f"the server resumed elsewhere ({span or 'unknown'}); starting over")
+        if resumed and _is_another(answer, _noted_version(part)):
+            _discard(part)
+            raise _TryAgainError("the server resumed another version of the file; starting over")
         length = whole if resumed else answer.headers.get("Content-Length", "")
         total = int(length) if length.isdigit() else None
         if size is not None and total is not None and total != size:
             _discard(part)
             raise StageError(f"{url}: the file has another length. Expected {size:,} bytes. Found {total:,}.")
-        _note_version(part, answer)
-        _save(answer, part, have if resumed else 0, size or total)
+        if not resumed:
+            _begin(part, _version(answer))
+        _save(answer, part, have, size or total)
     if (size or total) is not None and _size(part) != (size or total):
         raise _TryAgainError(f"the connection closed after {_size(part):,} of {size or total:,} bytes")
 
 
 def _save(answer: requests.Response, part: Path, start: int, total: int | None) -> None:
-    with bar(unit="MB") as progress, part.open("ab" if start else "wb") as file:
+    with bar(unit="MB") as progress, part.open("ab") as file:
         task = progress.add_task(part.stem, total=total and total / MEGA)
         progress.advance(task, start / MEGA)
         for chunk in answer.iter_content(CHUNK):
@@ -120,9 +124,7 @@ def _save(answer: requests.Response, part: Path, start: int, total: int | None) 
 def _headers(part: Path, size: int | None, checksum: str | None) -> tuple[dict[str, str], int]:
     """Ask for the rest of a file, if it can be told that it is a rest of the same file."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "dmf-fetch"}
-    version = _version_file(part)
-    same = json.loads(version.read_text()) if version.exists() else None
-    have = _size(part)
+    same, have = _noted_version(part), _size(part)
     if have and (size is None or have <= size) and (same or checksum):
         headers["Range"] = f"bytes={have}-"
         if same:
@@ -132,13 +134,29 @@ def _headers(part: Path, size: int | None, checksum: str | None) -> tuple[dict[s
     return headers, 0
 
 
-def _note_version(part: Path, answer: requests.Response) -> None:
+def _begin(part: Path, version: str | None) -> None:
+    """An empty file and, only then, the note of what will be in it: a kill in between must not join two versions."""
+    _discard(part)
+    part.touch()
+    if version:
+        _version_file(part).write_text(json.dumps(version))
+
+
+def _version(answer: requests.Response) -> str | None:
+    """What tells this version of a file from others, in a form that `If-Range` takes."""
     tag = answer.headers.get("ETag", "")
-    same = answer.headers.get("Last-Modified") if not tag or tag.startswith("W/") else tag
-    if same:
-        _version_file(part).write_text(json.dumps(same))
-    else:
-        _version_file(part).unlink(missing_ok=True)
+    return answer.headers.get("Last-Modified") if not tag or tag.startswith("W/") else tag
+
+
+def _is_another(answer: requests.Response, noted: str | None) -> bool:
+    """Whether the rest is said to be of another version: servers may ignore `If-Range`."""
+    header = "ETag" if noted and noted.startswith('"') else "Last-Modified"
+    return noted is not None and answer.headers.get(header, noted) != noted
+
+
+def _noted_version(part: Path) -> str | None:
+    note = _version_file(part)
+    return json.loads(note.read_text()) if note.exists() else None
 
 
 def _version_file(part: Path) -> Path:

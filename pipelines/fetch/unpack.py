@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import tarfile
 import zipfile
@@ -17,6 +18,9 @@ SMALL = 1 << 30
 """An archive may always unpack to this many bytes ..."""
 RATIO = 100
 """... and to this many times its own size."""
+
+LONGEST_NAME = 255
+"""Bytes of a file's name, on every common file system."""
 
 REMEDY = "Put a whole copy in its place; what can be downloaded is, when the file is not there."
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
@@ -60,6 +64,8 @@ def _place(archive: Path, entry: Entry) -> PurePosixPath:
     place, windows = PurePosixPath(entry.name), PureWindowsPath(entry.name)
     if place.is_absolute() or windows.drive or windows.root or ".." in place.parts:
         raise StageError(f"{archive}: the entry {entry.name!r} leads out of its folder. The archive is refused.")
+    if "\0" in entry.name or any(len(os.fsencode(part)) > LONGEST_NAME for part in place.parts):
+        raise StageError(f"{archive}: {entry.name[:80]!r} cannot be the name of a file here. Pack it with another one.")
     if entry.fault:
         raise StageError(f"{archive}: the entry {entry.name!r} {entry.fault}")
     return place

@@ -31,6 +31,9 @@ from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 SHARE = 0.005
 """Part of a trial's time that saving its state may take: it is saved after every epoch that is long enough for that."""
 
+LONGEST = 300.0
+"""Seconds of training after which an epoch is saved whatever that costs."""
+
 FIRST_SAVE = 0.01
 """Seconds that a save is taken to last before one has been measured."""
 
@@ -50,9 +53,22 @@ class RecordError(Exception):
     """What was computed could not be written or read."""
 
 
-FAULTS_OF_MACHINE = (RecordError, OtherCode)
-FAULTS_OF_PROCESS = (torch.AcceleratorError, OtherCode)
+class NoAccelerator(Exception):
+    """The study asks for a GPU, and there is none that works here."""
+
+
+FAULTS_OF_MACHINE = (RecordError, OtherCode, NoAccelerator, torch.AcceleratorError, ImportError, OSError)
+"""Of the computer a trial ran on: another one, or the same one later, may do better."""
+
+FAULTS_OF_PROCESS = (OtherCode, NoAccelerator, torch.AcceleratorError, ImportError)
 """After which a process is of no use: every later call on the device fails, or it may have imported the other code."""
+
+SAID_BY_DEVICES = ("CUDA error", "CUDA driver", "No CUDA GPUs", "CUBLAS_STATUS_", "CUDNN_STATUS_EXECUTION", "HIP error")
+"""In messages of plain RuntimeErrors about an accelerator that fails."""
+
+
+OWN_FAULTS = (RecordError, OtherCode, NoAccelerator)
+"""Exceptions of ours, whose messages say all."""
 
 
 class Attempt:
@@ -79,7 +95,7 @@ class Attempt:
         self._initial_weights = ""
         self._history: list[pd.DataFrame] = []
         self._epochs: list[dict[str, Any]] = []
-        self._saved_at = time.time()
+        self._saved_at = time.monotonic()
         self._save_cost = FIRST_SAVE
 
     def open(self) -> None:
@@ -106,7 +122,8 @@ class Attempt:
             self._history.append(step_rows(report, report.epoch * trial.steps_per_epoch))
             self._epochs.append(epoch_row(report) | epoch_digests(trial))
             self._progress.score = _score(trial, report)
-            if (time.time() - self._saved_at) * SHARE >= self._save_cost:
+            trained = time.monotonic() - self._saved_at
+            if trained * SHARE >= self._save_cost or trained >= LONGEST:
                 self._save(trial)
 
     def finish(self) -> None:
@@ -121,7 +138,7 @@ class Attempt:
                     self._progress.attempts,
                     result,
                     digests_of(self._initial_weights, result, history, epochs),
-                    seconds=self._progress.seconds + time.time() - self._saved_at,
+                    seconds=self._progress.seconds + time.monotonic() - self._saved_at,
                     steps_per_epoch=self.training.steps_per_epoch,
                 )
                 write_trial(record, result, history, epochs, self._setting.cases(self.planned))
@@ -131,8 +148,8 @@ class Attempt:
         """End the attempt; the cause is on record if the disk can hold it."""
         trace = "".join(traceback.format_exception(error))
         log = self._unfinished.log_file
-        message = str(error) if isinstance(error, FAULTS_OF_MACHINE) else f"{type(error).__name__}: {error}"
-        self.spoils = message if isinstance(error, FAULTS_OF_PROCESS) else ""
+        message = str(error) if isinstance(error, OWN_FAULTS) else f"{type(error).__name__}: {error}"
+        self.spoils = message if isinstance(error, FAULTS_OF_PROCESS) or _said_by_device(error) else ""
         self.failure = Failure(_kind(error), message, self._number, platform.node(), str(log), trace)
         try:
             self._unfinished.log(f"failed ({self.failure.kind}): {message}\n{trace}")
@@ -141,6 +158,14 @@ class Attempt:
                 self._unfinished.restart(0)
         except OSError as second:
             print(f"{self.planned.identifier}: {message}; this could not be written down: {second}", file=sys.stderr)
+        self.close()
+
+    def leave(self) -> None:
+        """Save what has been trained and let go of the trial: the machine is wanted back."""
+        with self._ends_by_failing(), _recording():
+            if self._progress.epochs_done < self.training.epochs_done:
+                self._save(self.training)
+            self._unfinished.log(f"asked to leave (SIGTERM) after {self._progress.epochs_done} epochs")
         self.close()
 
     def close(self) -> None:
@@ -197,7 +222,7 @@ class Attempt:
         self._unfinished.log(f"attempt {self._number} begins after {epochs} epochs")
 
     def _save(self, trial: Trial) -> None:
-        begun = time.time()
+        begun = time.monotonic()
         first = self._progress.epochs_done
         history = pd.concat(self._history, ignore_index=True)
         self._unfinished.save(
@@ -207,7 +232,7 @@ class Attempt:
         self._progress.epochs_done = trial.epochs_done
         self._progress.seconds += begun - self._saved_at
         self._unfinished.write_progress(self._progress)
-        self._saved_at = time.time()
+        self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - begun
 
     def _end(self) -> None:
@@ -237,4 +262,8 @@ def _tells_of_full_disk(error: BaseException) -> bool:
 def _kind(error: Exception) -> FailureKind:
     if isinstance(error, TrainingDiverged):
         return "divergence"
-    return "machine" if isinstance(error, FAULTS_OF_MACHINE) else "configuration"
+    return "machine" if isinstance(error, FAULTS_OF_MACHINE) or _said_by_device(error) else "configuration"
+
+
+def _said_by_device(error: Exception) -> bool:
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in SAID_BY_DEVICES)

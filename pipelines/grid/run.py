@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ TUNE = {
 }
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
 STARTS = 3
 """Attempts at starting Ray on this machine."""
 
@@ -61,9 +63,17 @@ def run_grid(
         with _alone(room / "grid.lock", study), mirroring.following(results, uri), _ray(study, workers):
             failures = _tune(study, planned, waiting, data)
     mirroring.bring_level(results, uri)
-    if not failures:
-        shutil.rmtree(room, ignore_errors=True)
+    for trial in planned:
+        _clear(trial)
     return failures
+
+
+def _clear(trial: PlannedTrial) -> None:
+    """Remove the state of a trial that was killed between its result and its end; of no other, nor if it is held."""
+    unfinished = Unfinished(unfinished_folder(trial.folder))
+    if trial.done and unfinished.folder.exists():
+        with suppress(Locked), unfinished.lock(patience=0):
+            unfinished.remove()
 
 
 def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial], data: Path) -> dict[str, Failure]:
@@ -71,8 +81,7 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
     threads = max(1, int(study.resources.cpus))
     needed = {images_read(trial.spec): trial.spec for trial in waiting}
     inputs = {images: load_inputs(data, spec) for images, spec in sorted(needed.items(), key=lambda item: item[0])}
-    job = Job(study.name, trials, inputs, code_version(), threads)
-    resources = {"cpu": study.resources.cpus, "gpu": study.resources.gpus}
+    job = Job(study.name, trials, inputs, code_version(), threads, study.resources.gpus > 0)
     queue = TrialQueue(planned)
     scratch = waiting[0].folder.parent.parent / ".tune" / study.name
     with GridProgress(planned, queue) as progress:
@@ -83,7 +92,7 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
 
         search = GridSearch(queue, study.resources, on_failure=failed)
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(TrialWorker, job=job), resources),
+            tune.with_resources(tune.with_parameters(TrialWorker, job=job), search.needs),
             tune_config=tune.TuneConfig(
                 search_alg=search,
                 scheduler=WorkerStarts(search),
@@ -207,11 +216,16 @@ def _refuse_impossible(study: Study) -> None:
             )
 
 
-def code_version() -> str:
-    """The commit, with "+changes" where the packages differ from it; "unknown" outside a git repository."""
+def code_version(root: Path = ROOT) -> str:
+    """The commit of this code, with "+changes" where the packages differ from it; "unknown" outside a git repository.
+
+    It is asked of the folder that holds the code, wherever the person stands, and whoever owns it: in a container that
+    runs as root it is somebody else's.
+    """
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", "-c", f"safe.directory={root}", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         changes = git("status", "--porcelain", "--", "dmf", "pipelines", "tune_spaces")

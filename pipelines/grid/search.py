@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ray
+from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
@@ -14,6 +16,9 @@ from ray.tune.search import Searcher
 from pipelines.grid.queue import TrialQueue
 from pipelines.trials.failure import Failure
 from tune_spaces.study import Resources
+
+NODE = "ray.io/node-id"
+"""Ray's own label of a machine."""
 
 LOOK = 5.0
 """Seconds between two looks at how large the cluster is."""
@@ -25,7 +30,7 @@ class GridSearch(Searcher):
     A Tune trial is one run of a worker's step loop over a pack of trials, no more: when its worker dies they go back
     into the queue and come out in other packs. So the queue alone decides, and nothing of Tune's own experiment state
     is used. Tune is given as many packs as can run at once and one more, which waits for the next free worker and, on a
-    cluster that grows by demand, makes it grow.
+    cluster that grows by demand, makes it grow. A trial that its machine failed goes to another one, if there is one.
     """
 
     def __init__(self, queue: TrialQueue, resources: Resources, on_failure: Callable[[str, Failure], None]) -> None:
@@ -36,6 +41,7 @@ class GridSearch(Searcher):
         self._pack = resources.pack
         self._on_failure = on_failure
         self._given: dict[str, list[str]] = {}
+        self._failed_on: defaultdict[str, set[str]] = defaultdict(set)
         self._slots, self._looked = 1, 0.0
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
@@ -51,7 +57,12 @@ class GridSearch(Searcher):
             return None
         beside = (self.queue.take(beside=first) for _ in range(self._pack - 1))
         self._given[trial_id] = [first.identifier, *(trial.identifier for trial in beside if trial)]
-        return {"trials": self._given[trial_id]}
+        return {"trials": self._given[trial_id], "avoid": self._to_avoid(self._given[trial_id])}
+
+    def needs(self, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What a worker of a pack needs, and where it must not run."""
+        elsewhere = {"bundle_label_selector": [{NODE: f"!in({','.join(config['avoid'])})"}]} if config["avoid"] else {}
+        return tune.PlacementGroupFactory([{name: need for name, need in self._needs.items() if need}], **elsewhere)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         for identifier, epochs in result["report"].trained.items():
@@ -67,7 +78,10 @@ class GridSearch(Searcher):
         self.on_trial_result(trial_id, result)
         for identifier in identifiers:
             if identifier in result["report"].failures:
-                self._failed(identifier, result["report"].failures[identifier])
+                failure = result["report"].failures[identifier]
+                if failure.kind == "machine":
+                    self._failed_on[identifier].add(result["report"].node)
+                self._failed(identifier, failure)
             else:
                 self.queue.finished(identifier)
 
@@ -84,6 +98,11 @@ class GridSearch(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: see `save`."""
+
+    def _to_avoid(self, identifiers: Iterable[str]) -> list[str]:
+        """Machines that failed one of these trials, as long as another one is there."""
+        avoided = set().union(*(self._failed_on[identifier] for identifier in identifiers))
+        return sorted(avoided) if {node["NodeID"] for node in ray.nodes() if node["Alive"]} - avoided else []
 
     def _failed(self, identifier: str, failure: Failure) -> None:
         if failure.error.startswith("the disk is full"):

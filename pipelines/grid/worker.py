@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import signal
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
 from dmf.training.data import TrialData
 from dmf.training.loading import build_loader
 from dmf.training.packed import images_of, train_epoch
-from pipelines.grid.attempt import Attempt, Setting
+from pipelines.grid.attempt import Attempt, NoAccelerator, Setting
 from pipelines.grid.inputs import Images, Inputs, images_read
 from pipelines.grid.memory import keep_freed_memory
 from pipelines.trials.failure import Failure
@@ -27,6 +32,7 @@ class Job:
     inputs: dict[Images, Inputs]
     code_version: str
     threads: int
+    needs_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,14 @@ class StepReport:
         trained: Epochs on record of each trial that goes on or is done.
         score: The best validation Dice among them.
         done, failures: Trials that are at their end, for good or ill.
+        node: Ray's name of the machine.
     """
 
     trained: dict[str, int]
     score: float
     done: set[str]
     failures: dict[str, Failure]
+    node: str
 
 
 class TrialWorker(tune.Trainable):
@@ -50,7 +58,8 @@ class TrialWorker(tune.Trainable):
 
     The actor is reused from one Tune trial to the next. A step trains one epoch of each of its trials and tells the
     driver how far they are; it never raises. Tune's own checkpoints are not used: a trial's state lies in its folder,
-    where any worker, grid or machine can take it up.
+    where any worker, grid or machine can take it up. SIGTERM, which tells of a machine that is wanted back, ends the
+    worker after the epoch that it trains, with that epoch saved.
     """
 
     def setup(self, config: dict[str, Any], job: Job) -> None:
@@ -63,6 +72,8 @@ class TrialWorker(tune.Trainable):
         )
         self._loaded: tuple[tuple[object, ...], TrialData] | None = None
         self._spoilt = ""
+        self._busy = self._leaving = False
+        signal.signal(signal.SIGTERM, self._asked_to_leave)
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -70,6 +81,13 @@ class TrialWorker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
+        self._busy = True
+        try:
+            return self._step()
+        finally:
+            self._busy = False
+
+    def _step(self) -> dict[str, Any]:
         for attempt in self._live():
             if attempt.trial is None:
                 attempt.open()
@@ -83,11 +101,15 @@ class TrialWorker(tune.Trainable):
         for attempt in self._live():
             if attempt.training.done:
                 attempt.finish()
+        if self._leaving:
+            self._leave()
         self._spoilt = next((attempt.spoils for attempt in self.attempts if attempt.spoils), "")
         failures = {attempt.planned.identifier: attempt.failure for attempt in self.attempts if attempt.failure}
         ended = {attempt.planned.identifier for attempt in self.attempts if attempt.ended}
         score = max((attempt.score for attempt in training), default=0.0)
-        return {"report": StepReport(trained, score, ended - failures.keys(), failures), "done": not self._live()}
+        node = ray.get_runtime_context().get_node_id()
+        told = StepReport(trained, score, ended - failures.keys(), failures, node)
+        return {"report": told, "done": not self._live()}
 
     def cleanup(self) -> None:
         for attempt in self.attempts:
@@ -104,6 +126,17 @@ class TrialWorker(tune.Trainable):
             raise RuntimeError(self._spoilt)
         self.attempts = [Attempt(self.job.planned[identifier], self._setting) for identifier in config["trials"]]
 
+    def _asked_to_leave(self, number: int, frame: FrameType | None) -> None:
+        self._leaving = True
+        if not self._busy:
+            self._leave()
+
+    def _leave(self) -> None:
+        for attempt in self._live():
+            attempt.leave()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
     def _live(self) -> list[Attempt]:
         return [attempt for attempt in self.attempts if not attempt.ended]
 
@@ -113,6 +146,11 @@ class TrialWorker(tune.Trainable):
     def _data(self, planned: PlannedTrial) -> TrialData:
         """The trial's images on the device; the last ones are kept, as a pack and mostly the next one need the same."""
         wanted = images_of(planned.spec)
+        if self.job.needs_gpu and self._setting.device.type == "cpu":
+            raise NoAccelerator(
+                f"{platform.node()} has no GPU that works, and the study asks for one (`resources: gpus`). Mend its "
+                "driver, take the machine out of the cluster, or ask for none."
+            )
         if self._loaded is None or self._loaded[0] != wanted:
             data = self._inputs(planned).trial_data(planned.spec.split)
             self._loaded = wanted, build_loader(data, self._setting.device).data

@@ -2,7 +2,8 @@
 
 Only this module speaks to MLflow, and a study's mirror is kept by one process at a time (`pipelines.sync`). A run that
 is FINISHED holds its trial whole; any other that this process did not begin is deleted and made anew. So whatever is
-killed, and whenever, the next pass over the disk brings MLflow level with it, each trial and each value once.
+killed, and whenever, the next pass over the disk brings MLflow level with it, each trial and each value once. Runs of
+other folders of trials, which may be other people's on the same server, are left alone: each run says its `origin`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -26,6 +29,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import Engine
 
 from pipelines.core.console import StageError, say
+from pipelines.core.files import write_atomically
 from pipelines.core.locks import locked
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import FAILED, read_failed
@@ -42,8 +46,23 @@ TRACKING_ERRORS = (MlflowException, OSError)
 """What MLflow raises when its store or server is away."""
 
 TAGS = ("identifier", "configuration", "study", "data_checksum", "code_fingerprint", "code_version")
+ORIGIN = "origin"
 ENVIRONMENT_TAGS = ("torch", "device", "instruction_set", "precision")
 EPOCH = EpochColumns.epoch
+
+
+def origin_of(trials: Path) -> str:
+    """The name that a folder of trials bears in MLflow, drawn when it is first asked for; it moves with the folder."""
+    path = trials / ".origin"
+    with locked(path.with_name(".origin.lock"), patience=60):
+        if not path.is_file():
+            write_atomically(path, lambda partial: partial.write_text(uuid.uuid4().hex))
+    return path.read_text()
+
+
+def shown(text: str) -> str:
+    """What may be printed of an address, or of a message that holds one: all but user and password."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "***@", text)
 
 
 def tracking_uri(root: Path = Path()) -> str:
@@ -65,9 +84,15 @@ def tag_study(study: str, uri: str, tags: Mapping[str, str]) -> bool:
 
 
 class Mirror:
-    """A study's experiment, and what of each trial it holds."""
+    """A study's experiment, and what of each trial it holds.
 
-    def __init__(self, study: str, uri: str) -> None:
+    Args:
+        study: Name of the experiment.
+        uri: Of MLflow's store or server.
+        origin: `origin_of` the folder of trials that is mirrored.
+    """
+
+    def __init__(self, study: str, uri: str, origin: str) -> None:
         # Failing fast: what could not be sent is sent by a later pass.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -75,6 +100,7 @@ class Mirror:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table it creates
         sqlalchemy.event.listen(Engine, "connect", _spare_the_disk)
         self._client = MlflowClient(uri)
+        self._origin = origin
         database = Path(uri.removeprefix("sqlite:///"))
         # A new database is set up at the first call, which two processes must not do at once.
         with locked(database.with_name(f"{database.name}.lock"), patience=60) if uri[:6] == "sqlite" else nullcontext():
@@ -182,7 +208,7 @@ class Mirror:
         if identifier not in self._begun:
             for stranger in self._strangers.pop(identifier, []):
                 self._client.delete_run(stranger)
-            tags = {name: getattr(trial, name) for name in TAGS}
+            tags = {name: getattr(trial, name) for name in TAGS} | {ORIGIN: self._origin}
             name = f"{trial.configuration} · {trial.spec.dataset} · seed {trial.spec.seed}"
             created = self._client.create_run(self.experiment, tags=tags, run_name=name)
             params = [Param(name, json.dumps(value).strip('"')) for name, value in trial.spec.to_dict().items()]
@@ -215,10 +241,11 @@ class Mirror:
             self._client.log_batch(run.identifier, metrics=rest[start : start + BATCH])
 
     def _runs(self) -> Iterator[Any]:
+        """Those of this folder of trials; and those that say no origin, as older ones do."""
         token = None
         while True:
             page = self._client.search_runs([self.experiment], "", ViewType.ACTIVE_ONLY, 1000, page_token=token)
-            yield from page
+            yield from (run for run in page if run.data.tags.get(ORIGIN, self._origin) == self._origin)
             token = page.token
             if not token:
                 return

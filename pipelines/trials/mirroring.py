@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipelines.core.console import bar, say
 from pipelines.core.locks import Locked, locked
-from pipelines.trials.mirror import TRACKING_ERRORS, Mirror
+from pipelines.trials.mirror import TRACKING_ERRORS, Mirror, origin_of, shown
 from pipelines.trials.unfinished import unfinished_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,11 +26,11 @@ def bring_level(results: Path, uri: str) -> bool:
     """One pass with a progress bar; says what it did. Returns whether MLflow is level."""
     try:
         with _alone(results), bar(unit="trials mirrored") as progress:
-            mirror = Mirror(results.name, uri)
+            mirror = _mirror(results, uri)
             task = progress.add_task("MLflow", total=len(mirror.missing(results)))
             mirror.level(results, on_each=lambda: progress.advance(task))
     except TRACKING_ERRORS as error:
-        say(f"MLflow at {uri} is away ({_first_line(error)}).")
+        say(f"MLflow at {shown(uri)} is away ({_first_line(error)}).")
         say(f"Nothing is lost: `python -m pipelines.sync --study {results.name}` brings it level with {results} later.")
         return False
     except Locked:
@@ -60,12 +60,12 @@ def follow(results: Path, uri: str) -> None:
         begun = time.monotonic()
         try:
             with _alone(results):
-                mirror = mirror or Mirror(results.name, uri)
+                mirror = mirror or _mirror(results, uri)
                 mirror.level(results)
             away = False
         except TRACKING_ERRORS as error:
             if not away:
-                say(f"MLflow at {uri} is away ({_first_line(error)}); training goes on, and it will catch up.")
+                say(f"MLflow at {shown(uri)} is away ({_first_line(error)}); training goes on, and it will catch up.")
             mirror, away = None, True
         except Locked:
             mirror = None  # the other process changes what this one knows
@@ -79,4 +79,8 @@ def _alone(results: Path) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+    return shown(str(error).strip().partition("\n")[0])[:200]
+
+
+def _mirror(results: Path, uri: str) -> Mirror:
+    return Mirror(results.name, uri, origin_of(results.parent))

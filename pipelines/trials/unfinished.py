@@ -95,9 +95,9 @@ class Unfinished:
         self.folder = folder
         self.log_file = folder / "log.txt"
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the trial. Raises Locked if another process still trains it after `PATIENCE`."""
-        return locked(self.folder / "lock", patience=PATIENCE)
+    def lock(self, patience: float | None = None) -> AbstractContextManager[None]:
+        """Hold the trial. Raises Locked if another process still trains it after so many seconds (`PATIENCE`)."""
+        return locked(self.folder / "lock", patience=PATIENCE if patience is None else patience)
 
     @property
     def running(self) -> bool:

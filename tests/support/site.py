@@ -20,6 +20,7 @@ class Site:
         self.content = content
         self.tag: str | None = '"one"'
         self.ranges = True
+        self.heeds_if_range = True
         self.statuses: list[int] = []
         """Answers of the next requests instead of the file."""
         self.cuts: list[int] = []
@@ -103,7 +104,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def _send_file(self) -> None:
             asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
             start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and site.ranges else 0
-            if condition and condition != site.tag:
+            if site.heeds_if_range and condition and condition != site.tag:
                 start = 0
             if start >= len(site.content):
                 self._answer(416)

@@ -92,6 +92,36 @@ def test_a_file_that_changed_meanwhile_starts_over(site: Site, target: Path) -> 
     assert site.requests[0]["If-Range"] == '"zero"'
 
 
+def test_a_server_that_ignores_if_range_does_not_get_two_versions_joined(site: Site, target: Path) -> None:
+    site.heeds_if_range = False
+    target.parent.mkdir()
+    Path(f"{target}.part").write_bytes(b"old" * 1000)
+    Path(f"{target}.part.version").write_text(json.dumps('"zero"'))
+    download(site.url, target)
+    assert only(target)
+    assert [request.get("Range") for request in site.requests] == ["bytes=3000-", None]
+
+
+def test_old_bytes_never_lie_beside_the_note_of_a_new_version(
+    site: Site, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.parent.mkdir()
+    part, note = Path(f"{target}.part"), Path(f"{target}.part.version")
+    part.write_bytes(b"old" * 1000)
+    note.write_text(json.dumps('"zero"'))
+    with monkeypatch.context() as patch:
+        patch.setattr(downloading, "_save", _ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            download(site.url, target)
+    assert (part.read_bytes(), json.loads(note.read_text())) == (b"", '"one"')
+    download(site.url, target)
+    assert only(target)
+
+
+def _ctrl_c(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_server_without_ranges_starts_over(site: Site, target: Path) -> None:
     site.ranges, site.cuts = False, [300_000]
     download(site.url, target, checksum=CHECKSUM)

@@ -100,7 +100,7 @@ class TestMlflow:
         uri, verdicts = store(tmp_path), [found[0]]
         assert not tag_study("tiny", uri, tags(verdicts))
         assert not list(tmp_path.iterdir())  # no store is made for a tag
-        Mirror("tiny", uri)
+        Mirror("tiny", uri, "here")
         assert not tag_study("other", uri, tags(verdicts))
         assert tag_study("tiny", uri, tags(verdicts))
         changed = dataclasses.replace(found[0], outcome=Outcome.UNDECIDED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.sync import bring_level
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
-from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, tag_study, tracking_uri
+from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of, shown, tag_study, tracking_uri
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 from tests.support.grids import planned_trial
 from tests.support.records import begun, record_of_planned
@@ -61,7 +62,7 @@ def runs(uri: str) -> list:
 
 
 def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) -> None:
-    assert Mirror("mine", uri).level(trial.parent) == 1
+    assert Mirror("mine", uri, "here").level(trial.parent) == 1
     (run,) = runs(uri)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "variance · focal · phantom · seed 3"
@@ -86,8 +87,8 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
 
 
 def test_a_second_pass_adds_nothing(trial: Path, uri: str) -> None:
-    mirror = Mirror("mine", uri)
-    passes = [mirror.level(trial.parent), mirror.level(trial.parent), Mirror("mine", uri).level(trial.parent)]
+    mirror = Mirror("mine", uri, "here")
+    passes = [mirror.level(trial.parent), mirror.level(trial.parent), Mirror("mine", uri, "here").level(trial.parent)]
     assert passes == [1, 0, 0]
     assert len(runs(uri)) == 1
 
@@ -121,7 +122,7 @@ def test_a_trial_in_training_is_followed_epoch_by_epoch_and_each_value_is_there_
     monkeypatch.setattr("pipelines.trials.mirror.PATIENCE", 0)
     done = (trial / "trial.json").rename(trial / "later.json")
     total = pd.read_parquet(trial / "history.parquet")["total"].tolist()
-    mirror = Mirror("mine", uri)
+    mirror = Mirror("mine", uri, "here")
     for epochs in (1, 2, 2, 3):
         unfinished = in_training(trial, epochs)
         assert mirror.level(trial.parent) == 0
@@ -140,7 +141,7 @@ def test_a_record_that_cannot_be_read_is_told_once_and_keeps_no_other_from_the_m
     older = trial.with_name("0a1b")
     older.mkdir()
     (older / "trial.json").write_text('{"identifier": "0a1b", "summary": {}}')
-    mirror = Mirror("mine", uri)
+    mirror = Mirror("mine", uri, "here")
     for _ in range(2):
         mirror.level(trial.parent)
     assert [run.data.tags["identifier"] for run in runs(uri)] == ["a1b2"]
@@ -152,24 +153,63 @@ def test_a_record_that_cannot_be_read_is_told_once_and_keeps_no_other_from_the_m
 def test_what_a_killed_mirror_left_is_made_anew(trial: Path, uri: str) -> None:
     done = (trial / "trial.json").rename(trial / "later.json")
     in_training(trial, 2)
-    Mirror("mine", uri).level(trial.parent)
+    Mirror("mine", uri, "here").level(trial.parent)
     done.rename(trial / "trial.json")
-    assert Mirror("mine", uri).level(trial.parent) == 1
+    assert Mirror("mine", uri, "here").level(trial.parent) == 1
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
     assert values(uri) == pd.read_parquet(trial / "history.parquet")["total"].tolist()
+
+
+def test_folders_of_trials_that_share_a_server_leave_each_others_runs_alone(trial: Path, uri: str) -> None:
+    """Two checkouts, or two people, with the same study: the one's running trial is not the other's leftover."""
+    results, theirs = trial.parent, Mirror("mine", uri, "there")
+    unfinished = Unfinished(unfinished_folder(results / "c3d4"))
+    running = theirs.run_of(DESCRIPTION, [begun()])
+    unfinished.folder.mkdir(parents=True)
+    assert Mirror("mine", uri, "here").level(results) == 1
+    assert {(run.data.tags["origin"], run.info.status) for run in runs(uri)} == {
+        ("there", "RUNNING"),
+        ("here", "FINISHED"),
+    }
+    theirs.send_rows(running, pd.read_parquet(trial / "history.parquet"), pd.read_parquet(trial / "epochs.parquet"))
+    assert Mirror("mine", uri, "there").missing(results) == [trial]
+    assert Mirror("mine", uri, "here").missing(results) == []
+
+
+def test_a_folder_of_trials_keeps_its_name_wherever_it_is_moved(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    name = origin_of(tmp_path / "trials")
+    assert re.fullmatch(r"[0-9a-f]{32}", name)
+    (tmp_path / "trials").rename(tmp_path / "moved")
+    assert origin_of(tmp_path / "moved") == name
+    assert origin_of(tmp_path) != name
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("http://ada:s3cret@host:5000/x", "http://***@host:5000/x"),
+        ("postgresql+psycopg://ada:p:w@db/mlflow", "postgresql+psycopg://***@db/mlflow"),
+        ("API request to https://token@host/api failed", "API request to https://***@host/api failed"),
+        ("sqlite:////tmp/a@b/mlflow.db", "sqlite:////tmp/a@b/mlflow.db"),
+        ("http://host/users/ada@example.org", "http://host/users/ada@example.org"),
+    ],
+)
+def test_an_address_is_printed_without_user_and_password(text: str, printed: str) -> None:
+    assert shown(text) == printed
 
 
 def test_a_failure_is_marked_once_and_replaced_by_the_result_of_a_later_attempt(trial: Path, uri: str) -> None:
     done = (trial / "trial.json").rename(trial / "later.json")
     write_failure(trial, DESCRIPTION, Failure("divergence", "TrainingDiverged: `dice` is not finite"))
     for _ in range(2):
-        Mirror("mine", uri).level(trial.parent)
+        Mirror("mine", uri, "here").level(trial.parent)
         (run,) = runs(uri)
         assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "divergence")
         assert run.data.tags["error"] == "TrainingDiverged: `dice` is not finite"
     clear_failure(trial)
     done.rename(trial / "trial.json")
-    Mirror("mine", uri).level(trial.parent)
+    Mirror("mine", uri, "here").level(trial.parent)
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
 
 
@@ -201,7 +241,7 @@ def test_a_deleted_experiment_is_filled_anew(
     if not finished:
         done = done.rename(trial / "later.json")
         in_training(trial, 2)
-    Mirror("mine", uri).level(trial.parent)
+    Mirror("mine", uri, origin_of(trial.parent.parent)).level(trial.parent)
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("mine").experiment_id
     client.delete_experiment(experiment)
@@ -217,10 +257,10 @@ def test_a_deleted_experiment_is_filled_anew(
 
 
 def test_an_experiment_that_is_deleted_while_a_mirror_runs_is_filled_by_its_next_pass(trial: Path, uri: str) -> None:
-    mirror = Mirror("mine", uri)
+    mirror = Mirror("mine", uri, "here")
     client = MlflowClient(uri)
     client.delete_experiment(mirror.experiment)
     with pytest.raises(TRACKING_ERRORS):
         mirror.level(trial.parent)
-    assert Mirror("mine", uri).level(trial.parent) == 1
+    assert Mirror("mine", uri, "here").level(trial.parent) == 1
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]

@@ -2,6 +2,7 @@
 # Each sets up its own virtual environment from nothing but Python, make and git.
 PYTHON ?= python3
 VENV   ?= .venv
+UV     := 0.13.9
 BIN    := $(abspath $(VENV))/bin
 STUDY  ?= $(shell sed -n 's/^study: *\([a-z0-9_]*\).*/\1/p' params.yaml)
 STAMP  := $(VENV)/.installed
@@ -22,7 +23,7 @@ setup: $(STAMP)  ## Create the virtual environment from requirements.lock
 $(STAMP): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) from requirements.lock (once, about a minute and 7 GB) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

@@ -26,6 +26,7 @@ import pandas as pd
 from jaxtyping import Float, Int, UInt8
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError
 from pipelines.datasets.deals import Deal
 from pipelines.datasets.params import FilterParams, SplitParams
@@ -118,6 +119,12 @@ class PreparedData:
     def checksum(self) -> str:
         """Changes with any byte of the arrays or of the table of cases."""
         return self.meta.checksum
+
+    def verify(self) -> None:
+        """Read every byte once. Raises StageError, naming the file, if one is not what the filter stage wrote."""
+        for name, expected in self.meta.sha256.items():
+            if (found := file_checksum(self.directory / name)) != expected:
+                raise _spoilt(self.directory / name, f"SHA-256 {found}", f"{expected}, as {META} beside it says")
 
     def rows(self, split: str) -> dict[str, Int[np.ndarray, " n"]]:
         """`split_rows` of this data set. Raises StageError, naming the file, for a split that it does not have."""

@@ -46,22 +46,23 @@ def replaced(target: Path, beside: Path) -> Iterator[Path]:
         if target.exists():
             target.rename(old)
         partial.rename(target)
+        _flush(target.parent)
     finally:
         tidy()
 
 
 def flush_to_disk(folder: Path) -> None:
-    """Wait until every file of a folder would survive a power cut; all at once, as disks gather what comes together."""
-
-    def flush(path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
+    """Wait until a folder's files and names would survive a power cut; all at once, as disks gather what comes so."""
     with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(flush, folder.iterdir()))
+        list(pool.map(_flush, [*folder.iterdir(), folder]))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def is_left_behind(name: str) -> bool:

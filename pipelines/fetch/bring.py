@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.core.checksums import digest
-from pipelines.core.console import StageError
+from pipelines.core.console import StageError, say
 from pipelines.core.locks import alone
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.sources import Archive, Download, Kaggle, Manual, Zenodo
@@ -29,8 +29,12 @@ def bring(source: Download, entry: DatasetEntry, downloads: Path) -> Path:
 
 def remember(source: Download, target: Path, sha256: str) -> None:
     """Keep the checksum of a file that could be unpacked, if the catalogue knows none, to verify it ever after."""
-    if source.checksum is None:
+    if source.checksum is None and not _record(target).exists():
         _record(target).write_text(f"sha256:{sha256}\n")
+        say(
+            f"  {target.name}: the catalogue knows no checksum of it. sha256:{sha256} is on record in "
+            f"{_record(target)}: from now on another file is refused."
+        )
 
 
 def verify(path: Path, checksum: str, origin: str) -> None:

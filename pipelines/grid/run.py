@@ -14,6 +14,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from pipelines.artifacts import arrays
 from pipelines.core.console import StageError, say
 from pipelines.core.locks import Locked, locked
 from pipelines.grid.inputs import images_read, load_inputs
@@ -80,6 +81,8 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
     trials = {trial.identifier: trial for trial in waiting}
     threads = max(1, int(study.resources.cpus))
     needed = {images_read(trial.spec): trial.spec for trial in waiting}
+    for name, size in sorted({(spec.dataset, spec.image_size) for spec in needed.values()}):
+        arrays.load(data, name, size).verify()
     inputs = {images: load_inputs(data, spec) for images, spec in sorted(needed.items(), key=lambda item: item[0])}
     job = Job(study.name, trials, inputs, code_version(), threads, study.resources.gpus > 0)
     queue = TrialQueue(planned)

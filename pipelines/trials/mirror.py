@@ -29,6 +29,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import Engine
 
 from pipelines.core.console import StageError, say
+from pipelines.core.disks import network_disk
 from pipelines.core.files import write_atomically
 from pipelines.core.locks import locked
 from pipelines.trials.columns import EpochColumns, HistoryColumns
@@ -66,8 +67,19 @@ def shown(text: str) -> str:
 
 
 def tracking_uri(root: Path = Path()) -> str:
-    """`$MLFLOW_TRACKING_URI`, or the SQLite file `mlflow.db` in the repository."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+    """`$MLFLOW_TRACKING_URI`, or the SQLite file `mlflow.db` in the repository.
+
+    Raises:
+        StageError: if it is an SQLite file on a disk that other machines share, where it would lose what it holds.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+    if uri.startswith("sqlite:///") and (kind := network_disk(Path(uri.removeprefix("sqlite:///")))):
+        raise StageError(
+            f"{uri}: lies on a network disk ({kind}), where SQLite loses what it holds. Set MLFLOW_TRACKING_URI to a "
+            "server (docs/cluster.md), or to a file on this machine's own disk: sqlite:////tmp/mlflow.db, which "
+            "`python -m pipelines.sync` fills anew at any time."
+        )
+    return uri
 
 
 def tag_study(study: str, uri: str, tags: Mapping[str, str]) -> bool:

@@ -121,6 +121,17 @@ def test_the_slurm_script_is_sound() -> None:
     subprocess.run(["bash", "-n", str(script)], check=True)
     if shutil.which("shellcheck"):
         subprocess.run(["shellcheck", str(script)], check=True)
-    refused = subprocess.run(["bash", str(script)], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
-    assert refused.returncode != 0
-    assert "start this with sbatch" in refused.stderr
+    environment = {"PATH": "/usr/bin:/bin"}
+    for asked in ("start this with sbatch", "name an MLflow server"):
+        refused = subprocess.run(["bash", str(script)], capture_output=True, text=True, env=environment)
+        assert refused.returncode != 0
+        assert asked in refused.stderr
+        environment["SLURM_SUBMIT_DIR"] = str(ROOT)
+
+
+def test_tools_that_install_the_packages_have_one_version_everywhere() -> None:
+    used = {
+        re.search(r"uv(?:==| *:= *)([\d.]+)", (ROOT / name).read_text()) for name in ("Makefile", "cluster/Dockerfile")
+    }
+    assert len({found and found[1] for found in used} - {None}) == 1
+    assert "FROM python:3.11" in (CLUSTER / "Dockerfile").read_text()

@@ -58,6 +58,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Even if we are killed: the end of our pipe tells a watcher, which ends the process with all its children."""
+    watch = "read nothing; kill -TERM -$0; sleep 20; kill -KILL -$0"
+    command = ["sh", "-c", watch, str(process.pid)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as watcher:
+        yield
+        watcher.kill()
+
+
+@contextlib.contextmanager
 def namespaces() -> Iterator[tuple[Host, ...]]:
     """Two hosts joined by a cable, or two names for this machine where namespaces are not to be had."""
     tag = f"{os.getpid() % 10000}"
@@ -116,6 +126,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                 [*host.prefix, *command], env=environment, stdout=log, stderr=log, start_new_session=True
             )
             processes.append(process)
+            started.enter_context(ended_with_us(process))
             started.callback(shutil.rmtree, temporary, ignore_errors=True)
             started.callback(process.wait)
             started.callback(os.killpg, process.pid, signal.SIGTERM)
@@ -170,7 +181,7 @@ def test_without_the_token_nothing_can_be_submitted(cluster: Cluster) -> None:
 def test_a_submitted_study_is_trained_by_the_other_node_and_dvc_knows_its_results(
     cluster: Cluster, checkout: Path
 ) -> None:
-    done = cluster.submit("bash", "-c", f"cd {checkout} && dvc repro")
+    done = cluster.submit(str(checkout / "cluster/repro.sh"))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     trials = [read_trial(path.parent) for path in checkout.glob("trials/smoke/*/trial.json")]
     assert len(trials) == 2

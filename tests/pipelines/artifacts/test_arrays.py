@@ -94,6 +94,17 @@ def test_a_split_that_a_data_set_does_not_have_is_named_with_those_that_it_has(r
     )
 
 
+@pytest.mark.parametrize("name", [*FILES, CASES])
+def test_one_flipped_byte_is_named(root: Path, name: str) -> None:
+    arrays.load(root, "tiny", SIZE).verify()
+    path = root / FOLDER / name
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StageError, match=f"{name}: found SHA-256 .*as meta.json beside it says. Prepare it again"):
+        arrays.load(root, "tiny", SIZE).verify()
+
+
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_patches_of_volumes_have_a_depth(tmp_path: Path, channels: int) -> None:
     save(tmp_path, "segmentation", channels, (4, 16, 16), targets=(6, 4, 16, 16))

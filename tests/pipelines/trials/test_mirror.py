@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
 from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
+from pipelines.core.console import StageError
 from pipelines.sync import bring_level
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
@@ -53,7 +56,11 @@ def trial(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def uri(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+    return store_in(tmp_path)
+
+
+def store_in(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 def runs(uri: str) -> list:
@@ -227,7 +234,26 @@ def test_the_store_is_named_by_the_environment_or_lies_in_the_repository(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert tracking_uri(tmp_path) == store_in(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert tracking_uri(tmp_path) == "http://127.0.0.1:5000"
+
+
+@pytest.mark.parametrize(
+    ("mounted", "kind"),
+    [({"/": "ext4", "{}": "nfs4"}, "nfs4"), ({"/": "lustre"}, "lustre"), ({"/": "nfs", "{}": "xfs"}, "")],
+)
+def test_an_sqlite_file_on_a_disk_that_machines_share_is_refused(
+    mounted: dict[str, str], kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    table = [SimpleNamespace(mountpoint=place.format(tmp_path), fstype=name) for place, name in mounted.items()]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: table)
+    if not kind:
+        assert tracking_uri(tmp_path) == store_in(tmp_path)
+        return
+    with pytest.raises(StageError, match=rf"mlflow.db: lies on a network disk \({kind}\).*Set MLFLOW_TRACKING_URI to"):
+        tracking_uri(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert tracking_uri(tmp_path) == "http://127.0.0.1:5000"
 

@@ -1,0 +1,153 @@
+"""Machines that fail, are wanted back, or are somebody else's: no trial is lost to them, and no row given up."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+from ray.cluster_utils import Cluster
+
+from pipelines.grid import attempt as attempts
+from pipelines.grid.attempt import NoAccelerator
+from pipelines.grid.run import code_version
+from pipelines.trials import identity
+from pipelines.trials.failure import read_failure
+from pipelines.trials.plan import plan
+from pipelines.trials.unfinished import Unfinished, unfinished_folder
+from tests.support.attempts import attempt_of
+from tests.support.grids import LONG, finished, run, start, tiny, wait_for, workers_of
+from tests.support.places import ROOT
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+MACHINES = [
+    torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("No CUDA GPUs are available"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    NoAccelerator("node7 has no GPU that works"),
+    ModuleNotFoundError("No module named 'timm'"),
+    OSError(errno.ESTALE, "Stale file handle"),
+]
+CONFIGURATIONS = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"),
+    ValueError("Expected more than 1 value per channel when training"),
+]
+
+
+@pytest.mark.parametrize(
+    "error", [*MACHINES, *CONFIGURATIONS], ids=lambda error: f"{type(error).__name__}-{error}"[:60]
+)
+def test_a_fault_of_the_machine_keeps_the_state_and_one_of_the_configuration_does_not(
+    prepared_phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(attempts, "SHARE", 1e9)  # every epoch is saved
+    (planned,) = plan(tiny(tmp_path, seeds=1, grid=[{"weighting": "fixed"}]), prepared_phantom, tmp_path / "trials")
+    failed = attempt_of(planned, prepared_phantom)
+    failed.record(failed.training.epoch())
+    failed.fail(error)
+    assert failed.failure is not None
+    machine = error in MACHINES
+    assert failed.failure.kind == ("machine" if machine else "configuration")
+    assert (read_failure(planned.folder) is None) == machine, "the driver knows whether a machine's fault is final"
+    assert bool(failed.spoils) == (machine and not isinstance(error, OSError))
+    again = attempt_of(planned, prepared_phantom)
+    assert again.training.epochs_done == (1 if machine else 0)
+    again.close()
+
+
+def test_a_driver_with_nothing_to_do_touches_nothing_of_others(prepared_phantom: Path, tmp_path: Path) -> None:
+    study = tiny(tmp_path, seeds=1)
+    assert run(study, prepared_phantom, tmp_path) == {}
+    done = plan(study, prepared_phantom, tmp_path / "trials")[0]
+    theirs = Unfinished(unfinished_folder(done.folder.with_name("of-another-checkout")))
+    own = Unfinished(unfinished_folder(done.folder))
+    for unfinished in (theirs, own):
+        unfinished.folder.mkdir()
+        (unfinished.folder / "checkpoint.pt").write_text("epochs")
+    grid_lock = theirs.folder.parent / "grid.lock"
+    before = grid_lock.stat().st_ino
+    with theirs.lock():
+        assert run(study, prepared_phantom, tmp_path) == {}
+        assert theirs.running
+    assert (theirs.folder / "checkpoint.pt").read_text() == "epochs"
+    assert grid_lock.stat().st_ino == before
+    assert not own.folder.exists(), "left by a worker that was killed after its result was in place"
+
+
+def test_sigterm_saves_the_epoch_that_is_trained_before_the_worker_ends(prepared_phantom: Path, tmp_path: Path) -> None:
+    tiny(tmp_path, seeds=1, trial={"epochs": LONG})
+    driver = start(prepared_phantom, tmp_path)
+    room = tmp_path / "trials/.unfinished/tiny"
+    wait_for(lambda: [*room.glob("*/checkpoint.pt")] and workers_of(driver), driver)
+    for worker in workers_of(driver):
+        worker.send_signal(signal.SIGTERM)
+
+    def said() -> list[str]:
+        logs = [path for path in room.glob("*/log.txt") if "asked to leave (SIGTERM) after" in path.read_text()]
+        return [path.parent.name for path in logs]
+
+    wait_for(said, driver)
+    left = said()[0]
+    saved = int(re.findall(r"\(SIGTERM\) after (\d+) epochs", (room / left / "log.txt").read_text())[0])
+    assert driver.wait() == 0
+    assert len(finished(tmp_path)) == 2
+    begun = json.loads((tmp_path / "trials/tiny" / left / "trial.json").read_text())["attempts"]
+    assert begun[1]["after_epochs"] == saved > 0
+
+
+def test_a_trial_that_one_machine_fails_is_trained_by_another(prepared_phantom: Path, tmp_path: Path) -> None:
+    """A machine that fails at once is always free, so that it would take, and fail, trial after trial."""
+    tiny(tmp_path, seeds=3, trial={"epochs": 40})
+    stale = tmp_path / "stale"
+    shutil.copytree(identity.PACKAGE, stale / "dmf", ignore=shutil.ignore_patterns("__pycache__"))
+    schedule = stale / "dmf/schedule.py"
+    schedule.write_text(schedule.read_text().replace("exp(", "exp(1 * "))
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(stale)})
+        environment = {**os.environ, "RAY_ADDRESS": cluster.address}
+        assert start(prepared_phantom, tmp_path, env=environment, workers=0).wait() == 0
+    finally:
+        cluster.shutdown()
+        ray.shutdown()
+    assert len(finished(tmp_path)) == 6
+
+
+@pytest.mark.parametrize("place", [ROOT, Path("/")])
+def test_the_commit_is_that_of_the_code_wherever_the_person_stands(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    assert code_version(ROOT).partition("+")[0] != "unknown"
+
+
+def test_a_checkout_of_another_user_has_a_commit_and_what_is_no_checkout_has_none(
+    tmp_path: Path, git: Callable[..., str]
+) -> None:
+    assert code_version(tmp_path) == "unknown"
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "one")
+    if os.geteuid() == 0:  # as in a container that runs as root
+        for path in (tmp_path, *tmp_path.rglob("*")):
+            os.chown(path, 65534, 65534)
+    assert code_version(tmp_path) == git("-c", f"safe.directory={tmp_path}", "rev-parse", "--short=12", "HEAD")
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Callable[..., str]:
+    def git(*arguments: str) -> str:
+        own = ["git", "-C", str(tmp_path), "-c", "user.name=test", "-c", "user.email=test@example.org"]
+        return subprocess.run([*own, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    return git

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ from pipelines.core.console import StageError
 from pipelines.datasets.cases import read_cases
 from pipelines.datasets.catalogue import find_entries
 from pipelines.fetch import fetch
-from tests.support.commands import run_module
+from tests.support.commands import run_module, without_rights
 from tests.support.pictures import disc, save, texture
 from tests.support.places import ROOT
 
@@ -36,6 +39,11 @@ def draw(folder: Path, *, mask: str = "{}.png") -> Path:
     return folder
 
 
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Bytes and time of last change of every file."""
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
 def describe(root: Path, **changes: object) -> None:
     """Write `root`/catalogue.yaml: the page's entry, changed."""
     root.mkdir(exist_ok=True)
@@ -50,7 +58,9 @@ def test_the_page_keeps_its_promise_of_eight_lines() -> None:
 
 @pytest.mark.slow
 def test_the_pages_commands_lead_from_a_folder_to_trials(tmp_path: Path) -> None:
-    draw(tmp_path / "scans")
+    source = draw(tmp_path / "scans")
+    (source / "manifest.json").write_text('{"by": "the person, not by us"}')
+    before = contents(source)
     shutil.copytree(ROOT / "tune_spaces", tmp_path / "tune_spaces")
     (tmp_path / "tune_spaces/thyroid.yaml").write_text(STUDY)
     (tmp_path / "params.yaml").write_text("study: thyroid\n")
@@ -60,6 +70,7 @@ def test_the_pages_commands_lead_from_a_folder_to_trials(tmp_path: Path) -> None
     for command in COMMANDS:
         done = run_module(*command.split(), cwd=tmp_path, DMF_DATA_MIRROR="")
         assert done.returncode == 0, f"{command}: {done.stderr}"
+        assert contents(source) == before, f"{command}: a file of the person's own was touched"
         said += done.stdout
     assert "Terms: Not to be passed on." in said
     assert "39 trials: 0 done, 39 to run" in said
@@ -74,6 +85,25 @@ def cases(tmp_path: Path, **changes: object) -> list:
     (entry,) = find_entries(["thyroid"], tmp_path / "data")
     fetch(entry, tmp_path / "data")
     return read_cases(entry, tmp_path / "data/raw/thyroid")
+
+
+def test_a_source_that_nobody_may_write_to_will_do(tmp_path: Path) -> None:
+    source = draw(tmp_path / "scans")
+    (source / "manifest.json").write_text("theirs")
+    describe(tmp_path / "data")
+    (tmp_path / "tune_spaces").mkdir()
+    for path in (source, *source.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    command = ["-m", "pipelines.fetch", "--dataset", "thyroid", "--root", str(tmp_path / "data")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DMF_DATA_MIRROR": ""}
+    done = subprocess.run(
+        [*without_rights(), sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (source / "manifest.json").read_text() == "theirs"
+    assert (tmp_path / "data/raw/thyroid/manifest.json").read_text() != "theirs"
+    for path in (source, *source.rglob("*")):
+        path.chmod(0o755)
 
 
 def test_masks_may_be_called_so(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from pipelines.core.console import StageError
 from pipelines.core.locks import Locked, is_locked, locked
+from tests.support.commands import without_rights
 
 HOLDER = """
 import sys
@@ -83,11 +84,6 @@ def test_asking_changes_nothing_and_needs_no_right_to_write(tmp_path: Path) -> N
             assert subprocess.run([*without_rights(), *command], check=False).returncode == 1
         finally:
             tmp_path.chmod(0o755)
-
-
-def without_rights() -> list[str]:
-    """What goes before a command so that root, too, may not write where nobody may."""
-    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])

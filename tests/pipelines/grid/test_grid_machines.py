@@ -28,7 +28,8 @@ from tests.support.attempts import attempt_of
 from tests.support.grids import LONG, finished, run, start, tiny, wait_for, workers_of
 from tests.support.places import ROOT
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+on_clusters = pytest.mark.cluster  # of one machine or two, with all of Ray's processes
+pytestmark = pytest.mark.timeout(1800)
 
 MACHINES = [
     torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
@@ -45,9 +46,7 @@ CONFIGURATIONS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "error", [*MACHINES, *CONFIGURATIONS], ids=lambda error: f"{type(error).__name__}-{error}"[:60]
-)
+@pytest.mark.parametrize("error", [*MACHINES, *CONFIGURATIONS], ids=lambda error: str(error)[:40])
 def test_a_fault_of_the_machine_keeps_the_state_and_one_of_the_configuration_does_not(
     prepared_phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -66,6 +65,7 @@ def test_a_fault_of_the_machine_keeps_the_state_and_one_of_the_configuration_doe
     again.close()
 
 
+@on_clusters
 def test_a_driver_with_nothing_to_do_touches_nothing_of_others(prepared_phantom: Path, tmp_path: Path) -> None:
     study = tiny(tmp_path, seeds=1)
     assert run(study, prepared_phantom, tmp_path) == {}
@@ -85,6 +85,7 @@ def test_a_driver_with_nothing_to_do_touches_nothing_of_others(prepared_phantom:
     assert not own.folder.exists(), "left by a worker that was killed after its result was in place"
 
 
+@on_clusters
 def test_sigterm_saves_the_epoch_that_is_trained_before_the_worker_ends(prepared_phantom: Path, tmp_path: Path) -> None:
     tiny(tmp_path, seeds=1, trial={"epochs": LONG})
     driver = start(prepared_phantom, tmp_path)
@@ -106,6 +107,7 @@ def test_sigterm_saves_the_epoch_that_is_trained_before_the_worker_ends(prepared
     assert begun[1]["after_epochs"] == saved > 0
 
 
+@on_clusters
 def test_a_trial_that_one_machine_fails_is_trained_by_another(prepared_phantom: Path, tmp_path: Path) -> None:
     """A machine that fails at once is always free, so that it would take, and fail, trial after trial."""
     tiny(tmp_path, seeds=3, trial={"epochs": 40})

@@ -40,6 +40,9 @@ TUNE = {
 }
 
 
+WITHHELD = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
+"""What Tune writes among the arguments of its workers, where everybody may read it (Ray 2.60); training needs none."""
+
 ROOT = Path(__file__).resolve().parents[2]
 
 STARTS = 3
@@ -174,12 +177,14 @@ def _ray(study: Study, workers: int | None) -> Iterator[None]:
             raise StageError("--workers is for local runs; the cluster at RAY_ADDRESS has its own size. Leave it out.")
     else:
         options |= {"address": "local", "num_cpus": workers or os.cpu_count(), "include_dashboard": False}
-    _start(options)
+    withheld = {name: os.environ.pop(name) for name in WITHHELD if name in os.environ}
     try:
+        _start(options)
         _refuse_impossible(study)
         yield
     finally:
         ray.shutdown()
+        os.environ |= withheld
 
 
 def _start(options: dict[str, Any]) -> None:

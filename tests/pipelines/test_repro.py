@@ -1,15 +1,24 @@
-"""`dvc repro` in a copy of the repository: it reruns what has changed, what a person's own entry says included."""
+"""`dvc repro` in a copy of the repository: it reruns what has changed, what a person's own entry says included.
+
+What nobody else may read is planted where people keep it, and looked for in everything that is written.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from pipelines.artifacts.split_table import read_table, table_path
@@ -32,14 +41,60 @@ baseline: {weighting: fixed}
 PATIENT = "  patient: ^(p[a-z0-9]+)_\n"
 
 
-def repro(place: Path) -> list[str]:
-    """`dvc repro grid`, and the stages that it ran."""
+SECRET = f"secret{secrets.token_hex(8)}"
+HOLDERS = {
+    "MLFLOW_TRACKING_URI": f"http://ada:{SECRET}@127.0.0.1:9",  # the discard port: nobody answers, which is told
+    "MLFLOW_TRACKING_PASSWORD": SECRET,
+    "MLFLOW_TRACKING_TOKEN": SECRET,
+    "RAY_AUTH_TOKEN": SECRET,
+    "KAGGLE_KEY": SECRET,
+    "KAGGLE_API_TOKEN": SECRET,
+    "AWS_SECRET_ACCESS_KEY": SECRET,
+}
+"""Where people keep what nobody else may read."""
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[Path]:
+    """Where Ray writes its logs; its sockets have names that must stay short."""
+    with tempfile.TemporaryDirectory(prefix="dmf", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def repro(place: Path, ray_folder: Path) -> list[str]:
+    """`dvc repro grid`, and the stages that it ran. No process of it may have a secret among its arguments."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": "", "DMF_DATA_MIRROR": "", "DVC_NO_ANALYTICS": "1"}
+    environment = {**os.environ, **HOLDERS, "PATH": path, "PYTHONPATH": "", "DMF_DATA_MIRROR": ""}
+    environment |= {"DVC_NO_ANALYTICS": "1", "RAY_TMPDIR": str(ray_folder)}
     words = [sys.executable, "-m", "dvc", "repro", "grid"]
-    done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return re.findall(r"Running stage '(\w+)'", done.stdout)
+    log = place / "said.txt"
+    with log.open("a+") as said:
+        start = said.tell()
+        with subprocess.Popen(words, cwd=place, env=environment, stdout=said, stderr=said) as process:
+            while process.poll() is None:
+                told = [arguments for arguments in commands_below(process.pid) if SECRET in arguments]
+                assert not told, told
+                time.sleep(0.1)
+        said.seek(start)
+        text = said.read()
+    assert process.returncode == 0, text
+    return re.findall(r"Running stage '(\w+)'", text)
+
+
+def commands_below(number: int) -> list[str]:
+    """What everybody on the machine can read of a process and its children."""
+    told = []
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(number).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                told.append(" ".join(child.cmdline()))
+    return told
+
+
+def told_in(*folders: Path) -> list[Path]:
+    """Files that hold the secret."""
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return [path for path in files if SECRET.encode() in path.read_bytes()]
 
 
 def on_two_sides(table: pd.DataFrame) -> int:
@@ -47,7 +102,7 @@ def on_two_sides(table: pd.DataFrame) -> int:
     return int((table.groupby(table["image"].str.extract(r"(p[a-z0-9]+)_")[0])["split"].nunique() > 1).sum())
 
 
-def test_a_patient_that_is_added_to_an_entry_splits_anew_and_fetches_nothing(tmp_path: Path) -> None:
+def test_a_patient_that_is_added_to_an_entry_splits_anew_and_fetches_nothing(tmp_path: Path, ray_folder: Path) -> None:
     place = tmp_path / "place"
     for package in ("dmf", "pipelines", "tune_spaces"):
         shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -59,16 +114,18 @@ def test_a_patient_that_is_added_to_an_entry_splits_anew_and_fetches_nothing(tmp
     (place / "data").mkdir()
     (place / "data/catalogue.yaml").write_text(ENTRY)
 
-    assert repro(place) == ["fetch", "audit", "split", "filter", "grid"]
+    assert repro(place, ray_folder) == ["fetch", "audit", "split", "filter", "grid"]
+    assert "MLflow at http://***@127.0.0.1:9 is away" in (place / "said.txt").read_text()
+    assert told_in(place, ray_folder) == [], "a secret was written down"
     table = table_path(place / "data", "thyroid")
     assert on_two_sides(read_table(table)) > 0, "nothing says yet who was imaged"
     images = {path: path.stat().st_ino for path in (place / "data/raw").rglob("*.png")}
     trials = {path.name for path in (place / "trials/mine").iterdir()}
 
-    assert repro(place) == [], "nothing has changed"
+    assert repro(place, ray_folder) == [], "nothing has changed"
 
     (place / "data/catalogue.yaml").write_text(ENTRY + PATIENT)
-    assert {"fetch", "split", "filter", "grid"} <= set(repro(place))
+    assert {"fetch", "split", "filter", "grid"} <= set(repro(place, ray_folder))
     assert on_two_sides(read_table(table)) == 0
     assert {path: path.stat().st_ino for path in (place / "data/raw").rglob("*.png")} == images
     assert len({path.name for path in (place / "trials/mine").iterdir()} - trials) == 1, "it was trained anew"

@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
+from pipelines.datasets.catalogue import load_catalogue
 from pipelines.papers.claim import Claim, claims_of
 from pipelines.papers.evidence import Evidence, Truth
 from pipelines.papers.inference import ALPHA, holm
@@ -144,8 +145,9 @@ def quantities(claim: Claim, evidence: Evidence) -> list[Quantity]:
 def _restrict(claim: Claim, study: str, evidence: Evidence) -> tuple[Evidence, list[str], bool]:
     """The trials that count, what to note about them, and whether they are all that the claim is about."""
     notes: list[str] = []
-    missing = [name for name in claim.datasets if name not in evidence.datasets]
-    there = [name for name in claim.datasets if name in evidence.datasets]
+    images = {name: _images_of(name) for name in evidence.datasets}
+    missing = [name for name in claim.datasets if name not in images.values()]
+    there = [name for name, source in images.items() if source in claim.datasets]
     own = claim.is_papers_own(study)
     if own and claim.datasets and not there:
         raise NotTested(f"no trials on {', '.join(claim.datasets)}")
@@ -158,6 +160,13 @@ def _restrict(claim: Claim, study: str, evidence: Evidence) -> tuple[Evidence, l
     if not chosen.records:
         raise NotTested(f"no trial has {described(claim.where)}")
     return chosen.preferring(claim.prefer), notes, not (own and missing)
+
+
+@cache
+def _images_of(dataset: str) -> str:
+    """The data set whose images these are, cut otherwise perhaps: patches of volumes, say."""
+    entry = load_catalogue().get(dataset)
+    return (entry and entry.sources_of) or dataset
 
 
 def _absent(claim: Claim, evidence: Evidence) -> list[str]:

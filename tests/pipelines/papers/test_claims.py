@@ -87,6 +87,12 @@ class TestEvidence:
         assert partly.notes == ("without busc",)
         assert nothing.reason == "no trials on busi, busc"
 
+    def test_patches_of_the_claims_volumes_are_the_claims_data(self) -> None:
+        evidence = Evidence(tuple(self.records("picai2022_patches")))
+        found = judge(self.claim(datasets=["picai2022"]), "s", evidence)
+        assert found.outcome is Outcome.SUPPORTED
+        assert found.notes == ()
+
     def test_a_small_study_stands_in_with_its_own_data_and_says_so(self) -> None:
         found = judge(self.claim(datasets=["busi"]), "s_small", Evidence(tuple(self.records())))
         assert found.outcome is Outcome.SUPPORTED

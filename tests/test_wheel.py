@@ -16,7 +16,7 @@ import pytest
 import dmf
 from tests.support.places import ROOT
 
-NEEDED = ("dmf", "docs", "LICENSE", "pyproject.toml")
+NEEDED = ("dmf", "dmf_command.py", "docs", "LICENSE", "pyproject.toml")
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 
 
@@ -44,7 +44,7 @@ def test_it_holds_the_library_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "dmf").rglob("*.py")}
-    assert names == {*modules, "dmf/py.typed"}
+    assert names == {*modules, "dmf/py.typed", "dmf_command.py"}
 
 
 def test_it_offers_only_what_it_holds(metadata: Message) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from pipelines.claims import judge_study, verdict_table
+from pipelines.claims.work import judge_study, verdict_table
 from pipelines.papers.claim import Claim
 from pipelines.papers.evidence import Evidence
 from pipelines.papers.kinds import Outcome

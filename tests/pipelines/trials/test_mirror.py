@@ -15,10 +15,10 @@ from mlflow.tracking import MlflowClient
 from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
 from pipelines.core.console import StageError
-from pipelines.sync import bring_level
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
 from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of, shown, tag_study, tracking_uri
+from pipelines.trials.mirroring import bring_level
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 from tests.support.grids import planned_trial
 from tests.support.records import begun, record_of_planned

@@ -48,6 +48,12 @@ TRACKING_ERRORS = (MlflowException, OSError)
 
 TAGS = ("identifier", "configuration", "study", "data_checksum", "code_fingerprint", "code_version")
 ORIGIN = "origin"
+ROW = "row"
+"""The tag by which charts group a configuration's seeds and folds on a data set, as a row of the tables does."""
+
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tells MLflow's pages that these are trainings: they would open on a view for language models."""
+
 ENVIRONMENT_TAGS = ("torch", "device", "instruction_set", "precision")
 EPOCH = EpochColumns.epoch
 
@@ -84,7 +90,7 @@ def tracking_uri(root: Path = Path()) -> str:
 
 def tag_study(study: str, uri: str, tags: Mapping[str, str]) -> bool:
     """Set tags of a study's experiment; False where MLflow holds none, which this does not change."""
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    if _is_new(uri):
         return False
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(study)
@@ -93,6 +99,16 @@ def tag_study(study: str, uri: str, tags: Mapping[str, str]) -> bool:
     for name, value in tags.items():
         client.set_experiment_tag(experiment.experiment_id, name, value)
     return True
+
+
+def experiments(uri: str) -> dict[str, str]:
+    """Which MLflow holds: by name, in its order, the identifier that a page is called by. Makes no database."""
+    found = [] if _is_new(uri) else MlflowClient(uri).search_experiments(order_by=["name ASC"])
+    return {one.name: one.experiment_id for one in found if one.name != "Default"}
+
+
+def _is_new(uri: str) -> bool:
+    return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file()
 
 
 class Mirror:
@@ -119,7 +135,7 @@ class Mirror:
             experiment = self._client.get_experiment_by_name(study)
             artifacts = (database.parent / "mlartifacts" / study).as_uri() if uri[:6] == "sqlite" else None
             create = self._client.create_experiment
-            self.experiment = experiment.experiment_id if experiment else create(study, artifact_location=artifacts)
+            self.experiment = experiment.experiment_id if experiment else create(study, artifacts, KIND)
             if experiment and experiment.lifecycle_stage == LifecycleStage.DELETED:
                 self._begin_anew(study)
         self._finished: set[str] = set()
@@ -220,10 +236,11 @@ class Mirror:
         if identifier not in self._begun:
             for stranger in self._strangers.pop(identifier, []):
                 self._client.delete_run(stranger)
-            tags = {name: getattr(trial, name) for name in TAGS} | {ORIGIN: self._origin}
-            name = f"{trial.configuration} · {trial.spec.dataset} · seed {trial.spec.seed}"
+            row = f"{trial.configuration} · {trial.spec.dataset}"
+            tags = {name: getattr(trial, name) for name in TAGS} | {ROW: row, ORIGIN: self._origin}
+            name = f"{row} · seed {trial.spec.seed}"
             created = self._client.create_run(self.experiment, tags=tags, run_name=name)
-            params = [Param(name, json.dumps(value).strip('"')) for name, value in trial.spec.to_dict().items()]
+            params = [Param(name, json.dumps(value).strip('"')) for name, value in _params_of(trial).items()]
             self._begun[identifier] = _Run(created.info.run_id, steps_per_epoch, params, _tags_of(attempts))
             self._failed.pop(identifier, None)
         return self._begun[identifier]
@@ -285,6 +302,14 @@ def _spare_the_disk(connection: object, record: object) -> None:
 def _tags_of(attempts: Sequence[Start]) -> dict[str, str]:
     """What the last attempt ran on."""
     return {name: getattr(last.environment, name) for last in attempts[-1:] for name in ENVIRONMENT_TAGS}
+
+
+def _params_of(trial: Description) -> dict[str, Any]:
+    """The spec, and under the names of params.yaml how the data were split and filtered, by which runs may differ."""
+    made = trial.preparation
+    parts = {"split": made.split, "filter": made.filter}
+    prepared = {f"{part}.{name}": value for part, model in parts.items() for name, value in model.model_dump().items()}
+    return {**trial.spec.to_dict(), **prepared}
 
 
 def _allowed(protocol: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +17,22 @@ from mlflow.tracking import MlflowClient
 from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
 from pipelines.core.console import StageError
+from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
-from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of, shown, tag_study, tracking_uri
+from pipelines.trials.mirror import (
+    BATCH,
+    TRACKING_ERRORS,
+    Mirror,
+    experiments,
+    origin_of,
+    shown,
+    tag_study,
+    tracking_uri,
+)
 from pipelines.trials.mirroring import bring_level
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
+from pipelines.ui.work import links
 from tests.support.grids import planned_trial
 from tests.support.records import begun, record_of_planned
 
@@ -75,7 +88,8 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     assert run.info.run_name == "variance · focal · phantom · seed 3"
     some = {"dataset": "phantom", "seed": "3", "losses": '["dice", "iou"]', "auxiliary": "null", "precision": "fp32"}
     assert some.items() < run.data.params.items()
-    assert run.data.params.keys() == SPEC.to_dict().keys()
+    prepared = run.data.params.keys() - SPEC.to_dict().keys()
+    assert {name.partition(".")[0] for name in prepared} == {"split", "filter"}
     assert run.data.tags["identifier"] == "a1b2"
     assert run.data.tags["code_version"] == "abc123"
     ran_on = {"torch": "2.15.0", "device": "CPU", "instruction_set": "AVX2", "precision": "fp32"}
@@ -91,6 +105,45 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     dice = sorted(client.get_metric_history(run.info.run_id, "val/dice"), key=lambda metric: metric.step)
     assert [(metric.step, metric.value) for metric in dice] == [(199, 0.1), (399, 0.2), (599, 0.4), (799, 0.3)]
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"history.parquet", "trial.json"}
+
+
+def test_runs_of_two_splits_are_told_apart(trial: Path, uri: str) -> None:
+    """`dvc exp run -S split.seed=1`: the parameter is called as it is there."""
+    other = trial.with_name("c3d4")
+    shutil.copytree(trial, other)
+    made = PLANNED.preparation.model_copy(update={"split": SplitParams(seed=1), "filter": FilterParams(diameter=5)})
+    planned = dataclasses.replace(PLANNED, identifier="c3d4", preparation=made)
+    (other / "trial.json").write_text(record_of_planned(planned, steps_per_epoch=STEPS_PER_EPOCH).to_json())
+    Mirror("mine", uri, "here").level(trial.parent)
+    found = {run.data.tags["identifier"]: run.data.params for run in runs(uri)}
+    assert [found[name]["split.seed"] for name in ("a1b2", "c3d4")] == ["0", "1"]
+    assert [found[name]["filter.diameter"] for name in ("a1b2", "c3d4")] == ["9", "5"]
+    assert found["a1b2"]["split.fractions"] == "[0.7, 0.15, 0.15]"
+    assert found["a1b2"]["image_size"] == found["c3d4"]["image_size"]
+
+
+def test_seeds_and_folds_of_a_configuration_have_one_tag_to_group_by(trial: Path, uri: str) -> None:
+    for number, part in enumerate(({"seed": 4}, {"split": "fold:2"})):
+        spec = dataclasses.replace(SPEC, **part)
+        planned = dataclasses.replace(PLANNED, identifier=f"c{number}", spec=spec)
+        shutil.copytree(trial, trial.with_name(planned.identifier))
+        record = record_of_planned(planned, steps_per_epoch=STEPS_PER_EPOCH)
+        (trial.with_name(planned.identifier) / "trial.json").write_text(record.to_json())
+    Mirror("mine", uri, "here").level(trial.parent)
+    assert [run.data.tags["row"] for run in runs(uri)] == 3 * ["variance · focal · phantom"]
+
+
+def test_each_study_has_a_link_that_opens_on_its_trainings(uri: str) -> None:
+    assert experiments(uri) == {}
+    assert not Path(uri.removeprefix("sqlite:///")).exists(), "asking makes no database"
+    mirror = Mirror("mine", uri, "here")
+    assert experiments(uri) == {"mine": mirror.experiment}
+    every, mine = links("http://127.0.0.1:5000", experiments(uri))
+    assert every.endswith("http://127.0.0.1:5000/#/experiments?workflowType=machine_learning")
+    place = f"http://127.0.0.1:5000/#/experiments/{mirror.experiment}/runs?workflowType=machine_learning"
+    assert mine == f"mine: {place}"
+    tags = MlflowClient(uri).get_experiment(mirror.experiment).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development", "so that a bare link opens there, too"
 
 
 def test_a_second_pass_adds_nothing(trial: Path, uri: str) -> None:

@@ -16,8 +16,9 @@ from pipelines.papers.kinds import Outcome
 from pipelines.papers.verdict import Verdict, untested, verdicts
 from pipelines.papers.wording import HEADS, row_of, tags
 from pipelines.trials.finished import read_trials
-from pipelines.trials.mirror import TRACKING_ERRORS, shown, tag_study, tracking_uri
+from pipelines.trials.mirror import TRACKING_ERRORS
 from pipelines.trials.plan import plan
+from pipelines.trials.tracking import shown, tag_study, tracking_uri
 from tune_spaces import Study, load_study
 from tune_spaces.expand import expand
 

@@ -23,7 +23,7 @@ def run(options: Namespace) -> None:
     # Ray and MLflow take seconds to import, which a dry run has no use for.
     from pipelines.grid.failures import failure_table
     from pipelines.grid.run import run_grid
-    from pipelines.trials.mirror import tracking_uri
+    from pipelines.trials.tracking import tracking_uri
 
     failures = run_grid(study, planned, options.data, tracking_uri(), options.workers)
     if failures:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from pipelines.core.console import StageError
-from pipelines.trials.mirror import tracking_uri
 from pipelines.trials.mirroring import bring_level, follow
+from pipelines.trials.tracking import tracking_uri
 
 
 def run(options: Namespace) -> None:

@@ -1,6 +1,6 @@
 """MLflow mirrors what lies on disk: one experiment a study, one run a trial.
 
-Only this module speaks to MLflow, and a study's mirror is kept by one process at a time (`pipelines.sync`). A run that
+Only this module writes runs, and a study's mirror is kept by one process at a time (`pipelines.sync`). A run that
 is FINISHED holds its trial whole; any other that this process did not begin is deleted and made anew. So whatever is
 killed, and whenever, the next pass over the disk brings MLflow level with it, each trial and each value once. Runs of
 other folders of trials, which may be other people's on the same server, are left alone: each run says its `origin`.
@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,6 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import Engine
 
 from pipelines.core.console import StageError, say
-from pipelines.core.disks import network_disk
 from pipelines.core.files import write_atomically
 from pipelines.core.locks import locked
 from pipelines.trials.columns import EpochColumns, HistoryColumns
@@ -65,50 +63,6 @@ def origin_of(trials: Path) -> str:
         if not path.is_file():
             write_atomically(path, lambda partial: partial.write_text(uuid.uuid4().hex))
     return path.read_text()
-
-
-def shown(text: str) -> str:
-    """What may be printed of an address, or of a message that holds one: all but user and password."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "***@", text)
-
-
-def tracking_uri(root: Path = Path()) -> str:
-    """`$MLFLOW_TRACKING_URI`, or the SQLite file `mlflow.db` in the repository.
-
-    Raises:
-        StageError: if it is an SQLite file on a disk that other machines share, where it would lose what it holds.
-    """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
-    if uri.startswith("sqlite:///") and (kind := network_disk(Path(uri.removeprefix("sqlite:///")))):
-        raise StageError(
-            f"{uri}: lies on a network disk ({kind}), where SQLite loses what it holds. Set MLFLOW_TRACKING_URI to a "
-            "server (docs/cluster.md), or to a file on this machine's own disk: sqlite:////tmp/mlflow.db, which "
-            "`python -m pipelines.sync` fills anew at any time."
-        )
-    return uri
-
-
-def tag_study(study: str, uri: str, tags: Mapping[str, str]) -> bool:
-    """Set tags of a study's experiment; False where MLflow holds none, which this does not change."""
-    if _is_new(uri):
-        return False
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(study)
-    if experiment is None or experiment.lifecycle_stage == LifecycleStage.DELETED:
-        return False
-    for name, value in tags.items():
-        client.set_experiment_tag(experiment.experiment_id, name, value)
-    return True
-
-
-def experiments(uri: str) -> dict[str, str]:
-    """Which MLflow holds: by name, in its order, the identifier that a page is called by. Makes no database."""
-    found = [] if _is_new(uri) else MlflowClient(uri).search_experiments(order_by=["name ASC"])
-    return {one.name: one.experiment_id for one in found if one.name != "Default"}
-
-
-def _is_new(uri: str) -> bool:
-    return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file()
 
 
 class Mirror:

@@ -27,7 +27,8 @@ ELSEWHERE = ("pip install ", "createdb ")
 """Lines that stand for what tests have already, or do without."""
 
 MIRROR = """
-from pipelines.trials.mirror import Mirror, experiments, tracking_uri
+from pipelines.trials.mirror import Mirror
+from pipelines.trials.tracking import experiments, tracking_uri
 mirror = Mirror("mine", tracking_uri(), "here")
 print(experiments(tracking_uri()) == {"mine": mirror.experiment})
 """

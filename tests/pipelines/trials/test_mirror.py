@@ -6,33 +6,21 @@ import dataclasses
 import re
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
 from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
-from pipelines.core.console import StageError
 from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
-from pipelines.trials.mirror import (
-    BATCH,
-    TRACKING_ERRORS,
-    Mirror,
-    experiments,
-    origin_of,
-    shown,
-    tag_study,
-    tracking_uri,
-)
+from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of
 from pipelines.trials.mirroring import bring_level
+from pipelines.trials.tracking import tag_study
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
-from pipelines.ui.work import links
 from tests.support.grids import planned_trial
 from tests.support.records import begun, record_of_planned
 
@@ -131,19 +119,6 @@ def test_seeds_and_folds_of_a_configuration_have_one_tag_to_group_by(trial: Path
         (trial.with_name(planned.identifier) / "trial.json").write_text(record.to_json())
     Mirror("mine", uri, "here").level(trial.parent)
     assert [run.data.tags["row"] for run in runs(uri)] == 3 * ["variance · focal · phantom"]
-
-
-def test_each_study_has_a_link_that_opens_on_its_trainings(uri: str) -> None:
-    assert experiments(uri) == {}
-    assert not Path(uri.removeprefix("sqlite:///")).exists(), "asking makes no database"
-    mirror = Mirror("mine", uri, "here")
-    assert experiments(uri) == {"mine": mirror.experiment}
-    every, mine = links("http://127.0.0.1:5000", experiments(uri))
-    assert every.endswith("http://127.0.0.1:5000/#/experiments?workflowType=machine_learning")
-    place = f"http://127.0.0.1:5000/#/experiments/{mirror.experiment}/runs?workflowType=machine_learning"
-    assert mine == f"mine: {place}"
-    tags = MlflowClient(uri).get_experiment(mirror.experiment).tags
-    assert tags["mlflow.experimentKind"] == "custom_model_development", "so that a bare link opens there, too"
 
 
 def test_a_second_pass_adds_nothing(trial: Path, uri: str) -> None:
@@ -245,20 +220,6 @@ def test_a_folder_of_trials_keeps_its_name_wherever_it_is_moved(tmp_path: Path) 
     assert origin_of(tmp_path) != name
 
 
-@pytest.mark.parametrize(
-    ("text", "printed"),
-    [
-        ("http://ada:s3cret@host:5000/x", "http://***@host:5000/x"),
-        ("postgresql+psycopg://ada:p:w@db/mlflow", "postgresql+psycopg://***@db/mlflow"),
-        ("API request to https://token@host/api failed", "API request to https://***@host/api failed"),
-        ("sqlite:////tmp/a@b/mlflow.db", "sqlite:////tmp/a@b/mlflow.db"),
-        ("http://host/users/ada@example.org", "http://host/users/ada@example.org"),
-    ],
-)
-def test_an_address_is_printed_without_user_and_password(text: str, printed: str) -> None:
-    assert shown(text) == printed
-
-
 def test_a_failure_is_marked_once_and_replaced_by_the_result_of_a_later_attempt(trial: Path, uri: str) -> None:
     done = (trial / "trial.json").rename(trial / "later.json")
     write_failure(trial, DESCRIPTION, Failure("divergence", "TrainingDiverged: `dice` is not finite"))
@@ -281,34 +242,6 @@ def test_a_server_that_is_away_is_said_and_the_next_sync_catches_up(
     assert "python -m pipelines.sync --study mine" in capsys.readouterr().out
     assert bring_level(results, uri)
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
-
-
-def test_the_store_is_named_by_the_environment_or_lies_in_the_repository(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert tracking_uri(tmp_path) == store_in(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert tracking_uri(tmp_path) == "http://127.0.0.1:5000"
-
-
-@pytest.mark.parametrize(
-    ("mounted", "kind"),
-    [({"/": "ext4", "{}": "nfs4"}, "nfs4"), ({"/": "lustre"}, "lustre"), ({"/": "nfs", "{}": "xfs"}, "")],
-)
-def test_an_sqlite_file_on_a_disk_that_machines_share_is_refused(
-    mounted: dict[str, str], kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    table = [SimpleNamespace(mountpoint=place.format(tmp_path), fstype=name) for place, name in mounted.items()]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all: table)
-    if not kind:
-        assert tracking_uri(tmp_path) == store_in(tmp_path)
-        return
-    with pytest.raises(StageError, match=rf"mlflow.db: lies on a network disk \({kind}\).*Set MLFLOW_TRACKING_URI to"):
-        tracking_uri(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert tracking_uri(tmp_path) == "http://127.0.0.1:5000"
 
 
 @pytest.mark.parametrize("finished", [True, False])

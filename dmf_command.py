@@ -11,6 +11,10 @@ ABSENT = (
     "error: `dmf` runs the platform's commands in a checkout of the repository, where pipelines/ lies; {} is none. The "
     "library alone, which pip installs, is used from Python: `import dmf`."
 )
+BARE = (
+    "error: the platform needs {}, which {} does not have. `make setup` installs all that it needs into .venv, where "
+    "`.venv/bin/dmf` is."
+)
 
 
 def main() -> None:
@@ -18,4 +22,8 @@ def main() -> None:
     if not Path("pipelines/__main__.py").is_file():
         sys.exit(ABSENT.format(os.getcwd()))
     sys.path.insert(0, os.getcwd())
-    import_module("pipelines.__main__").main()
+    try:
+        platform = import_module("pipelines.__main__")
+    except ModuleNotFoundError as error:
+        sys.exit(BARE.format(error.name, sys.executable))
+    platform.main()

@@ -105,3 +105,13 @@ def test_where_the_platform_is_not_one_sentence_says_where_it_is(tmp_path: Path)
     words[-1] = "--help"
     there = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     assert there.stdout.startswith("usage: dmf ")
+
+
+def test_where_only_the_library_is_installed_it_says_how_to_install_the_platform() -> None:
+    """In a checkout, by a Python that has nothing of the platform."""
+    code = "import sys; sys.modules['shtab'] = None; import dmf_command; dmf_command.main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(
+        f"error: the platform needs shtab, which {sys.executable} does not have. `make setup`"
+    )

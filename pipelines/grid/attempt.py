@@ -5,20 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from ray.exceptions import RayError
 
 from dmf.training.data import TrialData
 from dmf.training.results import EpochReport, TrainingDiverged
 from dmf.training.trial import Trial
+from pipelines.grid.courier import Post
 from pipelines.trials.columns import HistoryColumns
 from pipelines.trials.digests import digests_of, epoch_digests, weights_digest
 from pipelines.trials.environment import Environment
@@ -40,13 +44,18 @@ FIRST_SAVE = 0.01
 
 @dataclass(frozen=True)
 class Setting:
-    """What the attempts of a worker share."""
+    """What the attempts of a worker share.
+
+    Attributes:
+        post: The way to the driver, if it does not see the folders of this worker's trials.
+    """
 
     study: str
     code_version: str
     device: torch.device
     data: Callable[[PlannedTrial], TrialData]
     cases: Callable[[PlannedTrial], pd.DataFrame]
+    post: Post | None = None
 
 
 class RecordError(Exception):
@@ -74,6 +83,11 @@ OWN_FAULTS = (RecordError, OtherCode, NoAccelerator)
 class Attempt:
     """A trial on this worker. Whatever goes wrong ends it and becomes `failure`; nothing is raised.
 
+    Args:
+        planned: The trial, in a folder that this worker can write to.
+        setting: What attempts share.
+        home: Its folder at the driver, if that is another one.
+
     Attributes:
         trial: The training run, from `open` to the end.
         ended: Whether there is nothing left to do, for good or ill.
@@ -81,8 +95,9 @@ class Attempt:
         spoils: Why no other trial may run in this process afterwards, or an empty string.
     """
 
-    def __init__(self, planned: PlannedTrial, setting: Setting) -> None:
+    def __init__(self, planned: PlannedTrial, setting: Setting, home: Path | None = None) -> None:
         self.planned = planned
+        self._home = home or planned.folder
         self.trial: Trial | None = None
         self.ended = False
         self.failure: Failure | None = None
@@ -103,6 +118,9 @@ class Attempt:
         with self._ends_by_failing():
             with _recording():
                 self._lock.enter_context(self._unfinished.lock())
+            if self._setting.post:
+                with _recording():
+                    self._setting.post.bring(self._unfinished.folder)
             if self.planned.done:  # by a worker of a killed driver, while this one waited
                 self._end()
                 return
@@ -142,12 +160,13 @@ class Attempt:
                     steps_per_epoch=self.training.steps_per_epoch,
                 )
                 write_trial(record, result, history, epochs, self._setting.cases(self.planned))
+                self._ship(self.planned.folder)
                 self._end()
 
     def fail(self, error: Exception) -> None:
         """End the attempt; the cause is on record if the disk can hold it."""
         trace = "".join(traceback.format_exception(error))
-        log = self._unfinished.log_file
+        log = unfinished_folder(self._home) / self._unfinished.log_file.name
         message = str(error) if isinstance(error, OWN_FAULTS) else f"{type(error).__name__}: {error}"
         self.spoils = message if isinstance(error, FAULTS_OF_PROCESS) or _said_by_device(error) else ""
         self.failure = Failure(_kind(error), message, self._number, platform.node(), str(log), trace)
@@ -156,7 +175,9 @@ class Attempt:
             if self.failure.kind != "machine":  # of those the driver knows whether they are final
                 write_failure(self.planned.folder, self._description, self.failure, self._progress.attempts)
                 self._unfinished.restart(0)
-        except OSError as second:
+                self._ship(self.planned.folder)
+            self._ship(self._unfinished.folder)
+        except (OSError, RayError) as second:
             print(f"{self.planned.identifier}: {message}; this could not be written down: {second}", file=sys.stderr)
         self.close()
 
@@ -232,11 +253,19 @@ class Attempt:
         self._progress.epochs_done = trial.epochs_done
         self._progress.seconds += begun - self._saved_at
         self._unfinished.write_progress(self._progress)
+        self._ship(self._unfinished.folder)
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - begun
 
+    def _ship(self, folder: Path) -> None:
+        """Let the driver have it, where it does not see this disk."""
+        if self._setting.post and folder.is_dir():
+            self._setting.post.ship(folder)
+
     def _end(self) -> None:
         self._unfinished.remove()
+        if self._setting.post:
+            shutil.rmtree(self.planned.folder, ignore_errors=True)
         self.close()
 
 

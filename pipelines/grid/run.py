@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,6 +18,7 @@ from ray import tune
 from pipelines.artifacts import arrays
 from pipelines.core.console import StageError, say
 from pipelines.core.locks import Locked, locked
+from pipelines.grid.courier import open_courier
 from pipelines.grid.inputs import images_read, load_inputs
 from pipelines.grid.progress import GridProgress
 from pipelines.grid.queue import TrialQueue
@@ -87,7 +89,11 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
     for name, size in sorted({(spec.dataset, spec.image_size) for spec in needed.values()}):
         arrays.load(data, name, size).verify()
     inputs = {images: load_inputs(data, spec) for images, spec in sorted(needed.items(), key=lambda item: item[0])}
-    job = Job(study.name, trials, inputs, code_version(), threads, study.resources.gpus > 0)
+    folder = waiting[0].folder.parent
+    courier = open_courier(folder.parent) if "RAY_ADDRESS" in os.environ else None
+    sign = unfinished_folder(folder / f"driver-{uuid.uuid4().hex}").resolve()
+    sign.touch()
+    job = Job(study.name, trials, inputs, code_version(), threads, study.resources.gpus > 0, sign, courier)
     queue = TrialQueue(planned)
     scratch = waiting[0].folder.parent.parent / ".tune" / study.name
     with GridProgress(planned, queue) as progress:
@@ -117,6 +123,7 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
         try:
             tuner.fit()
         finally:
+            sign.unlink()
             shutil.rmtree(scratch, ignore_errors=True)
     if search.disk_full:
         raise StageError(
@@ -125,7 +132,7 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
         )
     if not queue.exhausted:
         raise KeyboardInterrupt  # Tune takes Ctrl-C for itself and returns as if all were well
-    lost = "it ended, but its result is not on this machine: --trials must name a folder that all nodes share"
+    lost = "it ended, but its result is not on this machine"
     missing = {trial.identifier for trial in waiting if not trial.done} - queue.failures.keys()
     return {**queue.failures, **{identifier: Failure("machine", lost) for identifier in missing}}
 

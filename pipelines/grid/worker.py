@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,6 +18,7 @@ from dmf.training.data import TrialData
 from dmf.training.loading import build_loader
 from dmf.training.packed import images_of, train_epoch
 from pipelines.grid.attempt import Attempt, NoAccelerator, Setting
+from pipelines.grid.courier import Post
 from pipelines.grid.inputs import Images, Inputs, images_read
 from pipelines.grid.memory import keep_freed_memory
 from pipelines.trials.failure import Failure
@@ -25,7 +27,13 @@ from pipelines.trials.plan import PlannedTrial
 
 @dataclass(frozen=True)
 class Job:
-    """What all workers of a grid share."""
+    """What all workers of a grid share.
+
+    Attributes:
+        needs_gpu: Whether the study asks for one.
+        sign: A file of the driver's, by which a worker knows that it sees the driver's disk.
+        courier: Who brings trials to the driver if it does not (`pipelines.grid.courier`); None on one machine.
+    """
 
     study: str
     planned: dict[str, PlannedTrial]
@@ -33,6 +41,8 @@ class Job:
     code_version: str
     threads: int
     needs_gpu: bool = False
+    sign: Path | None = None
+    courier: Any = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +77,10 @@ class TrialWorker(tune.Trainable):
         torch.set_num_threads(job.threads)
         keep_freed_memory()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        apart = job.courier is not None and job.sign is not None and not job.sign.is_file()
+        self._post = Post(job.courier) if apart else None
         self._setting = Setting(
-            job.study, job.code_version, device, self._data, lambda trial: self._inputs(trial).cases
+            job.study, job.code_version, device, self._data, lambda trial: self._inputs(trial).cases, self._post
         )
         self._loaded: tuple[tuple[object, ...], TrialData] | None = None
         self._spoilt = ""
@@ -124,7 +136,14 @@ class TrialWorker(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         if self._spoilt:  # another process takes over
             raise RuntimeError(self._spoilt)
-        self.attempts = [Attempt(self.job.planned[identifier], self._setting) for identifier in config["trials"]]
+        planned = [self.job.planned[identifier] for identifier in config["trials"]]
+        self.attempts = [Attempt(self._placed(trial), self._setting, home=trial.folder) for trial in planned]
+
+    def _placed(self, planned: PlannedTrial) -> PlannedTrial:
+        """The trial in a folder that this worker can write to."""
+        if self._post is None:
+            return planned
+        return replace(planned, folder=self._post.trials / self.job.study / planned.identifier)
 
     def _asked_to_leave(self, number: int, frame: FrameType | None) -> None:
         self._leaving = True

@@ -9,13 +9,14 @@ import torch
 
 from dmf.training.packed import train_epoch
 from pipelines.grid.attempt import Attempt, Setting
+from pipelines.grid.courier import Post
 from pipelines.grid.inputs import load_inputs
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import TrialRecord, read_trial
 
 
-def attempt_of(planned: PlannedTrial, data: Path) -> Attempt:
-    """An open attempt at a trial."""
+def attempt_of(planned: PlannedTrial, data: Path, post: Post | None = None, home: Path | None = None) -> Attempt:
+    """An open attempt at a trial; `post` and `home` where the driver does not see its folder."""
     inputs = load_inputs(data, planned.spec)
     setting = Setting(
         planned.folder.parent.name,
@@ -23,8 +24,9 @@ def attempt_of(planned: PlannedTrial, data: Path) -> Attempt:
         torch.device("cpu"),
         lambda trial: inputs.trial_data(trial.spec.split),
         lambda _: inputs.cases,
+        post,
     )
-    attempt = Attempt(planned, setting)
+    attempt = Attempt(planned, setting, home)
     attempt.open()
     return attempt
 

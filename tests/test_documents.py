@@ -13,6 +13,9 @@ import yaml
 
 import dmf
 from tests.support.places import ROOT
+from tests.support.pythons import SUPPORTED
+from tune_spaces import load_study
+from tune_spaces.expand import expand
 
 PAGES = sorted(
     path
@@ -104,6 +107,14 @@ def test_the_table_of_stages_is_dvcs() -> None:
     for name, stage in stages.items():
         outputs = {path for out in stage["outs"] for path in out}
         assert set(re.findall(r"`((?:data|reports|trials)/[^`]+)`", rows[name])) == outputs
+
+
+def test_the_readmes_numbers_are_counted() -> None:
+    readme = text(ROOT / "README.md")
+    trials = len(expand(load_study("quickstart")).cells)
+    assert f"make repro   # data, {trials} trainings, tables" in readme
+    prose = re.sub(r"`[^`\n]+`|\]\([^)]*\)|SHA-256", "", FENCE.sub("", readme))
+    assert re.findall(r"\d+(?:[.,]\d+)*", prose) == [SUPPORTED[0], SUPPORTED[-1]]
 
 
 def test_hooks_run_the_makefiles_own_tools() -> None:

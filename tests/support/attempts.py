@@ -16,7 +16,7 @@ from pipelines.trials.record import TrialRecord, read_trial
 
 def attempt_of(planned: PlannedTrial, data: Path) -> Attempt:
     """An open attempt at a trial."""
-    inputs = load_inputs(data, planned.spec)
+    inputs = load_inputs(data, planned.spec, search=planned.proposal is not None)
     setting = Setting(
         planned.folder.parent.name,
         "code",

@@ -141,8 +141,8 @@ def plan(study: Study, data: Path, trials: Path) -> list[PlannedTrial]:
         titles = [one.search.title for one in known.searches if one.ended is None]
         raise StageError(
             f"{len(titles)} of the {len(known.searches)} searches of {study.name} have not ended, so that "
-            f"{len(known.waiting)} trials of tuned rows are not known yet ({'; '.join(titles)}). Run the grid, which goes "
-            f"on with them: `python -m pipelines.grid --study {study.name}`."
+            f"{len(known.waiting)} trials of tuned rows are not known yet ({'; '.join(titles)}). Run the grid, which "
+            f"goes on with them: `python -m pipelines.grid --study {study.name}`."
         )
     return known.trials
 

@@ -63,6 +63,11 @@ class Tuning(Stored):
         return max(scored)[2]
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """What was searched for."""
+        return tuple(self.tuned["space"])
+
+    @property
     def epochs(self) -> int:
         return sum(one.epochs for one in self.proposals)
 
@@ -77,8 +82,8 @@ class Tuning(Stored):
             sum(one.score is None for one in self.proposals),
             sum(one.stopped for one in self.proposals),
         )
-        told = f"{len(self.proposals)} trials by {self.tuned['method']} search, {self.epochs} epochs"
-        told += f" in {self.seconds:.0f} s"
+        told = f"{len(self.proposals)} trials by {self.tuned['method']} search, {self.epochs} epochs in"
+        told += f" {self.seconds:.0f} s"
         told += f"; {stopped} of them stopped early by ASHA" if stopped else ""
         return told + (f"; {lost} of them diverged" if lost else "")
 

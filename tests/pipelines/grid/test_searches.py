@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from dmf.training.trial import Trial
+from pipelines import adopt
 from pipelines.artifacts import arrays
 from pipelines.artifacts.search_data import search_data
 from pipelines.core.checksums import file_checksum
@@ -24,7 +26,7 @@ from pipelines.trials.bundle import read_bundle
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedSearch, PlannedTrial, outline, plan
-from pipelines.trials.record import WEIGHTS, read_trial
+from pipelines.trials.record import DONE, WEIGHTS, read_trial
 from pipelines.trials.tuning import Proposal, Tuning
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tests.support.attempts import attempt_of, record_trial, train_side_by_side
@@ -279,3 +281,22 @@ def test_trials_that_are_not_tuned_keep_their_identifiers() -> None:
     for spec in specs:
         record = records[str(spec)]
         assert identifier(spec, record.data_checksum, record.code_fingerprint) == record.identifier
+
+
+def test_a_search_outlives_a_change_of_code_that_changes_no_number(prepared_phantom: Path, tmp_path: Path) -> None:
+    """As `adopt` has it: first the trials of the search, which then ends with the winner that it had."""
+    study, planned = study_of(tmp_path), search_of(tmp_path, prepared_phantom)
+    before = end_search(planned, prepared_phantom)
+    planned.file.unlink()
+    for trial in proposed(planned):  # under the identifiers of other code
+        stored = json.loads((trial.folder / DONE).read_text())
+        other = identifier(trial.spec, trial.data_checksum, "0" * 12)
+        stored |= {"identifier": other, "code_fingerprint": "0" * 12}
+        (trial.folder / DONE).write_text(json.dumps(stored))
+        trial.folder.rename(trial.folder.with_name(other))
+    options = argparse.Namespace(data=prepared_phantom, sample=1, why="a test")
+    for trials in adopt.passes(study, prepared_phantom, tmp_path / "trials"):
+        adopt.carry(adopt.candidates(trials, adopt.finished_elsewhere(trials)), options)
+    after = search_of(tmp_path, prepared_phantom).ended
+    assert after == before
+    assert all(len(read_trial(trial.folder).adopted) == 1 for trial in proposed(planned))

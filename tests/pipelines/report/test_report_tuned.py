@@ -1,4 +1,4 @@
-"""A tuned row is marked, and says its values and its cost beside its quality; rows that are not tuned cost themselves."""
+"""A tuned row is marked, and says its values and its cost beside its quality; other rows cost themselves."""
 
 from __future__ import annotations
 

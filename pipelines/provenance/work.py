@@ -85,7 +85,7 @@ def search_lines(records: Sequence[TrialRecord], report: Path) -> Iterable[str]:
         return
     won = pd.read_csv(path).query("won")
     for key in dict.fromkeys((r.spec.dataset, r.configuration, r.spec.split) for r in records):
-        for row in won[(won[["dataset", "configuration", "split"]] == key).all(axis=1)].itertuples():
+        for row in won[(won[["dataset", "configuration", "split"]] == list(key)).all(axis=1)].itertuples():
             yield f"tuned on {key[0]}, {key[2]} split: values of proposal {row.number} of search {row.search}"
             yield f"  by {row.method}, validation {row.metric} {row.score:.4f}; all its proposals: {path}"
 

@@ -20,8 +20,10 @@ from pipelines.artifacts import arrays
 from pipelines.artifacts.search_data import search_data
 from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError
+from pipelines.grid.dry_run import dry_run
 from pipelines.grid.inputs import load_inputs
 from pipelines.grid.tuning import conclude, diverged, proposed
+from pipelines.status import print_searches
 from pipelines.trials.bundle import read_bundle
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.identity import identifier
@@ -300,3 +302,34 @@ def test_a_search_outlives_a_change_of_code_that_changes_no_number(prepared_phan
     after = search_of(tmp_path, prepared_phantom).ended
     assert after == before
     assert all(len(read_trial(trial.folder).adopted) == 1 for trial in proposed(planned))
+
+
+def told(folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """What a dry run and a look at the status say."""
+    study = study_of(folder)
+    capsys.readouterr()
+    dry_run(study, outline(study, data, folder / "trials"), data, workers=2, threads=1)
+    dry = capsys.readouterr().out
+    print_searches("tiny", outline(study, data, folder / "trials"))
+    return dry, capsys.readouterr().out
+
+
+def test_a_dry_run_and_the_status_say_what_a_search_takes_and_found(
+    ended: tuple[Path, PlannedSearch, Tuning],
+    prepared_phantom: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record_trial(proposed(search_of(tmp_path, prepared_phantom))[1], prepared_phantom)
+    dry, status = (" ".join(text.split()) for text in told(tmp_path, prepared_phantom, capsys))
+    assert "waits tuned · phantom · seed 1, for its search" in dry
+    assert "4 trials: 0 done, 4 to run" in dry
+    assert "search of tuned · phantom: 3 of 4 trials to run, random, scored on validation" in dry
+    assert "are search on 2 workers" in dry
+    assert "tiny, searches: 4 trials: 1 done, 0 running, 3 waiting" in status
+    assert "2 trials of tuned rows wait for their searches" in status
+    dry, status = (" ".join(text.split()) for text in told(ended[0], prepared_phantom, capsys))
+    assert "search of tuned · phantom: done, 4 trials by random search, 8 epochs in" in dry
+    assert "are search" not in dry
+    assert f"won ({ended[2].winner.score:.4f})" in status
+    assert "wait for" not in status

@@ -72,7 +72,7 @@ def scheduler(trials: list[PlannedTrial]) -> EarlyStops:
 
 def tell(asha: EarlyStops, trial: PlannedTrial, epochs: int, score: float) -> bool:
     """What a worker reports of an epoch; whether the trial is to end there."""
-    report = StepReport({trial.identifier: epochs}, {trial.identifier: score}, set(), {})
+    report = StepReport({trial.identifier: epochs}, {trial.identifier: score}, set(), {}, "node")
     assert asha.on_trial_result(None, None, {"report": report}) == "CONTINUE", "the worker ends the trial, not Tune"
     return Unfinished(unfinished_folder(trial.folder)).stopped(epochs)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dmf.training.spec import TrialSpec
-from pipelines.provenance import search_lines
+from pipelines.provenance.work import search_lines
 from pipelines.report.build import build_report
 from pipelines.report.page import StudyFacts
 from pipelines.trials.bundle import read_bundle

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from dmf.training.trial import Trial
-from pipelines import adopt
+from pipelines.adopt import work as adopt
 from pipelines.artifacts import arrays
 from pipelines.artifacts.search_data import search_data
 from pipelines.core.checksums import file_checksum
@@ -23,7 +23,7 @@ from pipelines.core.console import StageError
 from pipelines.grid.dry_run import dry_run
 from pipelines.grid.inputs import load_inputs
 from pipelines.grid.tuning import conclude, diverged, proposed
-from pipelines.status import print_searches
+from pipelines.status.work import print_searches
 from pipelines.trials.bundle import read_bundle
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.identity import identifier

@@ -20,9 +20,11 @@ from dmf.training.spec import TrialSpec
 from dmf.weightings import build_weighting
 from tune_spaces.strict_yaml import ConfigError, did_you_mean, validate
 from tune_spaces.study import Combinations, Study
+from tune_spaces.tuned import INSIDE, TUNED, Tuned, as_written, parse_tuned, placed
 from tune_spaces.twins import twin_among
 
 FIELDS = tuple(field.name for field in dataclasses.fields(TrialSpec))
+_LOSSES = next(field.default for field in dataclasses.fields(TrialSpec) if field.name == "losses")
 OWN_SEED = "<seed>"
 """In a split: the seed of each trial, so that every repeat deals its images anew."""
 
@@ -34,14 +36,17 @@ class Cell:
     """One trial of a study: its spec and the name of its configuration, which all its seeds and data sets share.
 
     Attributes:
+        spec: Of a tuned row, with some values of its ranges: which ones it is trained with, its search says.
         twins: Cells that must come out alike and are not trained (`tune_spaces.twins`).
         reason: Of a twin, why.
+        tuned: What is searched for, if its row is tuned.
     """
 
     spec: TrialSpec
     configuration: str
     twins: tuple[Cell, ...] = ()
     reason: str = ""
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True)
@@ -86,18 +91,20 @@ def expand(study: Study) -> Expansion:
     ]
     names = _configuration_names([_as_configuration(study, *pair) for pair in zip(specs[0][0], kept, strict=True)])
     _refuse_duplicates(study, names)
-    cells = [cell for of_dataset in specs for of_repeat in of_dataset for cell in _cells(of_repeat, names)]
-    return Expansion(cells, skipped, _baseline(study, specs[0][0], names))
+    tuned = [values.get(TUNED) for values in kept]
+    cells = [cell for of_dataset in specs for of_repeat in of_dataset for cell in _cells(of_repeat, names, tuned)]
+    return Expansion(cells, skipped, _baseline(study, specs[0][0], names, tuned))
 
 
-def _cells(specs: list[TrialSpec], names: list[str]) -> list[Cell]:
-    """One for each trial that is trained, with its twins."""
+def _cells(specs: list[TrialSpec], names: list[str], tuned: list[Tuned | None]) -> list[Cell]:
+    """One for each trial that is trained, with its twins; a tuned row has a search of its own, and no twin."""
     twins: dict[int, list[Cell]] = {index: [] for index in range(len(specs))}
-    for index, (spec, name) in enumerate(zip(specs, names, strict=True)):
-        if found := twin_among(spec, specs):
+    others = [spec if tuned[index] is None else None for index, spec in enumerate(specs)]
+    for index, (spec, name) in enumerate(zip(others, names, strict=True)):
+        if spec is not None and (found := twin_among(spec, others)):
             twins[found[0]].append(Cell(spec, name, reason=found[1]))
             del twins[index]
-    return [Cell(specs[index], names[index], tuple(of_one)) for index, of_one in twins.items()]
+    return [Cell(specs[index], names[index], tuple(of_one), tuned=tuned[index]) for index, of_one in twins.items()]
 
 
 def _repeats(study: Study) -> list[dict[str, Any]]:
@@ -113,9 +120,10 @@ def _combinations(study: Study) -> Iterator[dict[str, Any]]:
         for name in settings:
             _require_field(study, f"per_dataset.{dataset}.{name}", name)
     for number, block in enumerate(study.grid):
-        for name in block:
+        for name in block.keys() - {TUNED}:
             _require_field(study, f"grid.{number}.{name}", name)
-        axes = (_axis(study, f"grid.{number}.{key}", value) for key, value in block.items())
+        tuned = {TUNED: parse_tuned(study.path, f"grid.{number}.{TUNED}", block)} if TUNED in block else {}
+        axes = [_axis(study, f"grid.{number}.{key}", value) for key, value in (block | tuned).items()]
         for values in itertools.product(*axes):
             yield dict(zip(block, values, strict=True))
 
@@ -145,7 +153,8 @@ def _reason_to_skip(study: Study, values: dict[str, Any]) -> str | None:
 
 
 def _settings(study: Study, values: dict[str, Any], repeat: dict[str, Any]) -> dict[str, Any]:
-    return {**study.trial, **study.per_dataset.get(repeat["dataset"], {}), **values, **repeat}
+    own = {name: value for name, value in values.items() if name != TUNED}
+    return {**study.trial, **study.per_dataset.get(repeat["dataset"], {}), **own, **repeat}
 
 
 def _dealt(value: Any, seed: str) -> Any:
@@ -154,9 +163,11 @@ def _dealt(value: Any, seed: str) -> Any:
 
 
 def _as_configuration(study: Study, spec: TrialSpec, values: dict[str, Any]) -> TrialSpec:
-    """The first trial of a configuration without the seed by which its images are dealt."""
+    """The first trial of a configuration without the seed by which its images are dealt, and what is tuned as that."""
     written = _settings(study, values, {"dataset": spec.dataset}).get("split", "")
-    return dataclasses.replace(spec, split=written.replace(f":{OWN_SEED}", "")) if OWN_SEED in written else spec
+    if OWN_SEED in written:
+        spec = dataclasses.replace(spec, split=written.replace(f":{OWN_SEED}", ""))
+    return as_written(spec, values[TUNED].space) if TUNED in values else spec
 
 
 def _repeated(study: Study, first: TrialSpec, values: dict[str, Any], repeat: dict[str, Any]) -> TrialSpec:
@@ -169,6 +180,21 @@ def _spec(study: Study, values: dict[str, Any], repeat: dict[str, Any]) -> Trial
     settings = _settings(study, values, repeat)
     if "split" in settings:
         settings["split"] = _dealt(settings["split"], str(repeat["seed"]))
+    tuned: Tuned | None = values.get(TUNED)
+    if tuned is None:
+        return _checked(study, settings)
+    losses, params = settings.get("losses", _LOSSES), settings.get("weighting_params", {})
+    for share in (0.0, 1.0, INSIDE):
+        chosen = tuned.at(share, len(losses))
+        try:
+            spec = _checked(study, settings | placed(chosen, params))
+        except ConfigError as error:
+            tried = ", ".join(f"{key}: {value}" for key, value in chosen.items())
+            raise ConfigError(f"{error}\n(Key `{tuned.key}`, tried with {tried}.)") from None
+    return spec
+
+
+def _checked(study: Study, settings: dict[str, Any]) -> TrialSpec:
     try:
         spec: TrialSpec = _ADAPTER.validate_python(settings)
     except ValidationError as error:
@@ -241,18 +267,22 @@ def _refuse_duplicates(study: Study, names: list[str]) -> None:
         raise ConfigError(f"{study.path}: the grid holds a configuration twice: {'; '.join(twice)}.")
 
 
-def _baseline(study: Study, specs: list[TrialSpec], names: list[str]) -> str:
-    for key in study.baseline:
+def _baseline(study: Study, specs: list[TrialSpec], names: list[str], tuned: list[Tuned | None]) -> str:
+    """The row that fits `baseline`, among those that are tuned if it says `tuned: true`, else among the others."""
+    for key in study.baseline.keys() - {TUNED}:
         _require_field(study, f"baseline.{key}", key)
     wanted = {key: _dealt(value, "0") if key == "split" else value for key, value in study.baseline.items()}
+    of_tuned = wanted.pop(TUNED, False)
     found = [
         name
-        for spec, name in zip(specs, names, strict=True)
-        if all(spec.to_dict()[key] == value for key, value in wanted.items())
+        for spec, name, search in zip(specs, names, tuned, strict=True)
+        if (search is not None) == of_tuned and all(spec.to_dict()[key] == value for key, value in wanted.items())
     ]
     if len(found) != 1:
         raise ConfigError(
             f"{study.path}: key `baseline` must fit exactly one configuration. Found {len(found)}: "
             f"{'; '.join(found) or 'none'}. Configurations: {'; '.join(names)}."
+            + " One that is tuned fits where it says `tuned: true`."
+            * any(tuned)
         )
     return found[0]

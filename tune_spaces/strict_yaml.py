@@ -25,9 +25,10 @@ class StrictModel(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, but a key that stands twice is a mistake and not the last one's, and 1e-5 is a number.
+    """YAML's safe loader, but a key that stands twice is a mistake and not the last one's, 1e-5 is a number, `on` text.
 
-    YAML 1.1 wants a point and a sign in the exponent (1.0e-5), which neither people nor `dvc exp run -S` write.
+    YAML 1.1 wants a point and a sign in the exponent (1.0e-5), which neither people nor `dvc exp run -S` write, and
+    takes `on` and `off` for true and false, even as keys.
     """
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -44,6 +45,8 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"), [*"+-.0123456789"]
 )
+for _letter in "oO":
+    _Loader.yaml_implicit_resolvers.pop(_letter, None)
 
 
 def read_yaml(path: Path, *, anchors: bool = True) -> dict[str, Any]:

@@ -36,7 +36,7 @@ EQUALITIES = (
 )
 
 
-def twin_among(spec: TrialSpec, others: Sequence[TrialSpec]) -> tuple[int, str] | None:
+def twin_among(spec: TrialSpec, others: Sequence[TrialSpec | None]) -> tuple[int, str] | None:
     """Which of the others a trial must equal, and why; None if it is one of its kind."""
     for equality in EQUALITIES:
         twin = equality.twin(spec)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import getpass
 import random
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.artifacts import arrays
 from pipelines.core.console import StageError, say
 from pipelines.core.files import flush_to_disk, link_or_copy, replaced
-from pipelines.trials.plan import PlannedTrial, plan
+from pipelines.trials.plan import PlannedTrial, outline
 from pipelines.trials.record import DONE, Adoption, TrialRecord, now, read_trial
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from pipelines.verify.compare import Outcome
 from pipelines.verify.data import require_intact
 from pipelines.verify.trial import tell, verify
-from tune_spaces import load_study
+from tune_spaces import Study, load_study
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,50 @@ class Candidate:
 def run(options: Namespace) -> None:
     if options.sample < 1:
         raise StageError(f"--sample is {options.sample}, expected at least 1: nothing is taken over unseen.")
-    planned = plan(load_study(options.study), options.data, options.trials)
-    found = candidates(planned, finished_elsewhere(options.trials / options.study, planned))
-    if not found:
+    taken = [0, 0]
+    for planned in passes(load_study(options.study), options.data, options.trials):
+        found = candidates(planned, finished_elsewhere(planned))
+        taken = [taken[0] + len(found), taken[1] + carry(found, options)]
+    if not taken[0]:
         say(f"{options.study}: no finished trial differs from a missing one in its code alone. Nothing to do.")
-        return
+    else:
+        say(f"{taken[0]} trials taken over under today's identifiers, in {options.trials}; {taken[1]} trained again")
+
+
+def passes(study: Study, data: Path, trials: Path) -> Iterator[list[PlannedTrial]]:
+    """What may be taken over: the trials of searches that have not ended, which end when those are, then the others."""
+    proposals: list[PlannedTrial] = []
+    while going := [one for one in outline(study, data, trials).searches if one.ended is None]:
+        from pipelines.grid.tuning import conclude, proposed  # with Ray, which nothing else here has a use for
+
+        before, proposals = proposals, [trial for one in going for trial in proposed(one)]
+        if len(proposals) == len(before):
+            say(f"{len(going)} searches have not ended: {'; '.join(one.search.title for one in going)}")
+            break
+        yield proposals
+        for one in going:
+            conclude(one, proposed(one))
+    if known := outline(study, data, trials).trials:
+        yield known
+
+
+def carry(found: Sequence[Candidate], options: Namespace) -> int:
+    """Train a sample again, and take all over if it came out the same. Returns the size of the sample."""
     sample = draw(found, options.sample)
-    say(f"{len(found)} trials of other code; {len(sample)} of them are trained again")
+    if found:
+        say(f"{len(found)} trials of other code; {len(sample)} of them are trained again")
     for candidate in sample:
         require_same(candidate, options.data)
     trained = tuple(candidate.record.identifier for candidate in sample)
     said = {"by": getpass.getuser(), "at": now(), "why": options.why, "sample": trained}
     for candidate in found:
         take_over(candidate, Adoption(was=candidate.record.identifier, **said))
-    say(f"{len(found)} trials taken over under today's identifiers, in {options.trials / options.study}")
+    return len(sample)
 
 
-def finished_elsewhere(folder: Path, planned: Iterable[PlannedTrial]) -> list[TrialRecord]:
-    """Records of finished trials that are none of the planned."""
-    known = {trial.identifier for trial in planned}
+def finished_elsewhere(planned: Sequence[PlannedTrial]) -> list[TrialRecord]:
+    """Records of finished trials beside the planned that are none of them."""
+    known, folder = {trial.identifier for trial in planned}, planned[0].folder.parent
     paths = sorted(path.parent for path in folder.glob(f"*/{DONE}") if path.parent.name not in known)
     records = []
     for path in paths:

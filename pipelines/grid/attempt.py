@@ -30,6 +30,7 @@ from pipelines.trials.failure import Failure, FailureKind, clear_failure, write_
 from pipelines.trials.identity import OtherCode, require_planned_code
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import Description, Start, epoch_row, now, record_of, step_rows, write_trial
+from pipelines.trials.tuning import metric_of
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 
 SHARE = 0.005
@@ -202,6 +203,12 @@ class Attempt:
         return self.trial
 
     @property
+    def complete(self) -> bool:
+        """Whether it has trained all that is wanted of it: its epochs, or as many as a search that stops it early."""
+        epochs = self.training.epochs_done
+        return self.training.done or (self.planned.proposal is not None and self._unfinished.stopped(epochs))
+
+    @property
     def score(self) -> float:
         """The validation metric by which the trial selects its epoch, after the last one."""
         return self._progress.score or 0.0
@@ -270,8 +277,7 @@ class Attempt:
 
 
 def _score(trial: Trial, report: EpochReport) -> float:
-    metric = trial.spec.selection if trial.spec.selection != "last" else "dice"
-    return report.validation.get(metric, next(iter(report.validation.values())))
+    return report.validation[metric_of(trial.spec.selection, report.validation)]
 
 
 @contextmanager

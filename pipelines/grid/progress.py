@@ -73,7 +73,7 @@ class GridProgress(tune.Callback):
         if self._first_report is None:  # what came before was the start of Ray and of the workers
             self._first_report, self._trained = time.monotonic(), 0
         self._completed += len(report.done)
-        self._best = max(self._best, (report.score, self._planned[result["config"]["trials"][0]].configuration))
+        self._best = max([self._best, *((at, self._planned[name].configuration) for name, at in report.scores.items())])
         self._show(running=len(self._running) - bool(result["done"]))
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from pipelines.artifacts import arrays
 from pipelines.core.console import StageError, say
 from pipelines.core.locks import Locked, locked
 from pipelines.grid.courier import open_courier
+from pipelines.grid.early import EarlyStops
 from pipelines.grid.inputs import images_read, load_inputs
 from pipelines.grid.progress import GridProgress
 from pipelines.grid.queue import TrialQueue
@@ -52,9 +53,17 @@ STARTS = 3
 
 
 def run_grid(
-    study: Study, planned: list[PlannedTrial], data: Path, uri: str, workers: int | None = None
+    study: Study,
+    planned: list[PlannedTrial],
+    data: Path,
+    uri: str,
+    workers: int | None = None,
+    early: Sequence[PlannedTrial] = (),
 ) -> dict[str, Failure]:
     """Run what is not done yet, and mirror it in MLflow meanwhile. Returns the failed trials by identifier.
+
+    Args:
+        early: Those that ASHA may stop before their last epoch.
 
     Raises:
         StageError: if another grid runs this study, or the disk is full.
@@ -66,8 +75,8 @@ def run_grid(
     room = unfinished_folder(results / "any").parent
     failures: dict[str, Failure] = {}
     if waiting:
-        with _alone(room / "grid.lock", study), mirroring.following(results, uri), _ray(study, workers):
-            failures = _tune(study, planned, waiting, data)
+        with _alone(room / "grid.lock", study), mirroring.following(results, uri), ray_for(study, workers):
+            failures = _tune(study, planned, waiting, data, early)
     mirroring.bring_level(results, uri)
     for trial in planned:
         _clear(trial)
@@ -82,13 +91,23 @@ def _clear(trial: PlannedTrial) -> None:
             unfinished.remove()
 
 
-def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial], data: Path) -> dict[str, Failure]:
+def _tune(
+    study: Study,
+    planned: list[PlannedTrial],
+    waiting: list[PlannedTrial],
+    data: Path,
+    early: Sequence[PlannedTrial],
+) -> dict[str, Failure]:
     trials = {trial.identifier: trial for trial in waiting}
     threads = max(1, int(study.resources.cpus))
-    needed = {images_read(trial.spec): trial.spec for trial in waiting}
-    for name, size in sorted({(spec.dataset, spec.image_size) for spec in needed.values()}):
-        arrays.load(data, name, size).verify()
-    inputs = {images: load_inputs(data, spec) for images, spec in sorted(needed.items(), key=lambda item: item[0])}
+    tested = [trial.spec for trial in waiting if trial.proposal is None]
+    for name, size in sorted({(spec.dataset, spec.image_size) for spec in tested}):
+        arrays.load(data, name, size).verify()  # a search has hashed the images that it sees, and reads no others
+    needed = {images_read(trial): trial for trial in waiting}
+    inputs = {
+        images: load_inputs(data, needed[images].spec, search=needed[images].proposal is not None)
+        for images in sorted(needed)
+    }
     folder = waiting[0].folder.parent
     courier = open_courier(folder.parent) if "RAY_ADDRESS" in os.environ else None
     sign = unfinished_folder(folder / f"driver-{uuid.uuid4().hex}").resolve()
@@ -107,7 +126,7 @@ def _tune(study: Study, planned: list[PlannedTrial], waiting: list[PlannedTrial]
             tune.with_resources(tune.with_parameters(TrialWorker, job=job), search.needs),
             tune_config=tune.TuneConfig(
                 search_alg=search,
-                scheduler=WorkerStarts(search),
+                scheduler=EarlyStops(search, early) if early else WorkerStarts(search),
                 reuse_actors=True,
                 num_samples=len(waiting) * 1000,
             ),
@@ -175,7 +194,15 @@ def _alone(lock: Path, study: Study) -> Iterator[None]:
 
 
 @contextmanager
-def _ray(study: Study, workers: int | None) -> Iterator[None]:
+def ray_for(study: Study, workers: int | None) -> Iterator[None]:
+    """Ray for the block, on this machine or at RAY_ADDRESS; inside another such block that one's.
+
+    Raises:
+        StageError: if it does not start, or is too small for the study.
+    """
+    if ray.is_initialized():
+        yield
+        return
     for name, value in TUNE.items():
         os.environ.setdefault(name, value)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}

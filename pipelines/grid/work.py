@@ -6,26 +6,27 @@ import os
 from argparse import Namespace
 
 from pipelines.core.console import StageError, say, show
-from pipelines.grid.estimate import from_finished, from_timing, slow_precision, spell_seconds
-from pipelines.grid.status import grid_status, random_starts
-from pipelines.trials.plan import PlannedTrial, plan
+from pipelines.grid.dry_run import dry_run
+from pipelines.grid.estimate import slow_precision
+from pipelines.grid.status import random_starts
+from pipelines.trials.plan import outline
 from tune_spaces import Study, load_study
 
 
 def run(options: Namespace) -> None:
     study = load_study(options.study)
-    planned = plan(study, options.data, options.trials)
-    if not study.resources.gpus and (advice := slow_precision(planned, _threads(study))):
+    known = outline(study, options.data, options.trials)
+    if not study.resources.gpus and (advice := slow_precision(known.trials, _threads(study))):
         say(advice)
     if options.dry_run:
-        _dry_run(study, planned, options)
+        dry_run(study, known, options.data, options.workers or _places(study), _threads(study))
         return
     # Ray and MLflow take seconds to import, which a dry run has no use for.
     from pipelines.grid.failures import failure_table
-    from pipelines.grid.run import run_grid
+    from pipelines.grid.tuning import run_study
     from pipelines.trials.tracking import tracking_uri
 
-    failures = run_grid(study, planned, options.data, tracking_uri(), options.workers)
+    planned, failures = run_study(study, options.data, options.trials, tracking_uri(), options.workers)
     if failures:
         show(failure_table(planned, failures))
         kept = f"the others are kept in {planned[0].folder.parent}"
@@ -46,18 +47,3 @@ def _places(study: Study) -> int:
 def _threads(study: Study) -> int:
     """Of a trial."""
     return max(1, int(study.resources.cpus))
-
-
-def _dry_run(study: Study, planned: list[PlannedTrial], options: Namespace) -> None:
-    """Each trial and whether it is done, then what those that are left will take."""
-    workers, threads = options.workers or _places(study), _threads(study)
-    finished = grid_status(planned).done
-    done = [trial for trial in planned if trial.identifier in finished]
-    left = [trial for trial in planned if trial.identifier not in finished]
-    say("\n".join(f"{t.identifier}  {'done' if t.identifier in finished else 'to run':7}  {t.title}" for t in planned))
-    say(f"{len(planned)} trials: {len(done)} done, {len(left)} to run")
-    if left:
-        estimate = from_finished(done) or from_timing(left, options.data, threads)
-        seconds = sum(map(estimate.seconds, left)) / min(workers, len(left))
-        size = sum(map(estimate.disk_bytes, left)) / 1e6
-        say(f"about {spell_seconds(seconds)} on {workers} workers and {size:.0f} MB on disk ({estimate.source})")

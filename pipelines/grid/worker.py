@@ -51,13 +51,13 @@ class StepReport:
 
     Attributes:
         trained: Epochs on record of each trial that goes on or is done.
-        score: The best validation Dice among them.
+        scores: The validation metric that selects, of those that trained in this step.
         done, failures: Trials that are at their end, for good or ill.
         node: Ray's name of the machine.
     """
 
     trained: dict[str, int]
-    score: float
+    scores: dict[str, float]
     done: set[str]
     failures: dict[str, Failure]
     node: str
@@ -103,24 +103,24 @@ class TrialWorker(tune.Trainable):
         for attempt in self._live():
             if attempt.trial is None:
                 attempt.open()
-        training = [attempt for attempt in self._live() if not attempt.training.done]
+        training = [attempt for attempt in self._live() if not attempt.complete]
         for attempt, report in zip(training, train_epoch([attempt.training for attempt in training]), strict=True):
             if isinstance(report, Exception):
                 attempt.fail(report)
             else:
                 attempt.record(report)
         trained = {attempt.planned.identifier: attempt.training.epochs_done for attempt in self._live()}
+        scores = {attempt.planned.identifier: attempt.score for attempt in training}
         for attempt in self._live():
-            if attempt.training.done:
+            if attempt.complete:
                 attempt.finish()
         if self._leaving:
             self._leave()
         self._spoilt = next((attempt.spoils for attempt in self.attempts if attempt.spoils), "")
         failures = {attempt.planned.identifier: attempt.failure for attempt in self.attempts if attempt.failure}
         ended = {attempt.planned.identifier for attempt in self.attempts if attempt.ended}
-        score = max((attempt.score for attempt in training), default=0.0)
         node = ray.get_runtime_context().get_node_id()
-        told = StepReport(trained, score, ended - failures.keys(), failures, node)
+        told = StepReport(trained, scores, ended - failures.keys(), failures, node)
         return {"report": told, "done": not self._live()}
 
     def cleanup(self) -> None:
@@ -160,7 +160,7 @@ class TrialWorker(tune.Trainable):
         return [attempt for attempt in self.attempts if not attempt.ended]
 
     def _inputs(self, planned: PlannedTrial) -> Inputs:
-        return self.job.inputs[images_read(planned.spec)]
+        return self.job.inputs[images_read(planned)]
 
     def _data(self, planned: PlannedTrial) -> TrialData:
         """The trial's images on the device; the last ones are kept, as a pack and mostly the next one need the same."""

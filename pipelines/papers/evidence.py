@@ -13,11 +13,12 @@ import numpy as np
 
 from dmf.training.spec import TrialSpec
 from pipelines.papers.measures import Record, Value
+from tune_spaces.tuned import NUMBERS
 
 Selector = Mapping[str, Any]
 Repeat = tuple[int, str]
 
-_FIELDS = ("order", "baseline", "configuration")
+_FIELDS = ("order", "baseline", "configuration", "tuned")
 _REPEATED = ("fold:", "random:")
 # Arguments follow from what they belong to.
 _PARAMS = {
@@ -135,13 +136,15 @@ class Evidence:
                 yield group, rival
 
     def field(self, record: Record, name: str) -> Any:
-        """A field of the spec, by dots into mappings; or `order` (how many losses), `baseline`, `configuration`."""
+        """A field of the spec, by dots into mappings; or `order` (how many losses) and the others of `_FIELDS`."""
         if name == "order":
             return len(record.spec.losses)
         if name == "baseline":
             return record.configuration == self.baseline
         if name == "configuration":
             return record.configuration
+        if name == "tuned":
+            return record.tuning is not None
         base, *path = name.split(".")
         value = getattr(record.spec, base)
         for key in path:
@@ -153,13 +156,19 @@ class Evidence:
         fitting = [one for one in names if fnmatchcase(one, pattern)]
         return sorted(fitting, key=number_in)[-1:]
 
+    @property
+    def _searched(self) -> frozenset[str]:
+        """Fields of the specs whose values searches have chosen, in whatever row."""
+        keys = {key for record in self.records if record.tuning for key in record.tuning.keys}
+        return frozenset(key if key in NUMBERS else "weighting_params" for key in keys)
+
     def _rest(self, record: Record, named: Iterable[str]) -> tuple[Any, ...]:
         """Every field that tells trials of one repeat apart, but those that are named and what follows from them."""
         roots = {name.partition(".")[0] for name in named}
         free = roots | {_PARAMS[name] for name in roots if name in _PARAMS} | {"seed"}
         if roots & {"order", "baseline", "configuration"}:
             free |= {"losses"} if "order" in roots else set(_spec_fields()) - {"dataset"}
-        free |= self.preferred
+        free |= self.preferred | (self._searched if "tuned" in roots else frozenset())
         if record.spec.split.startswith(_REPEATED):
             free |= {"split"}
         return tuple(repr(getattr(record.spec, name)) for name in _spec_fields() if name not in free)

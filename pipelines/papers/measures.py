@@ -15,6 +15,7 @@ import pandas as pd
 from dmf.training.spec import TrialSpec
 from pipelines.trials.columns import EpochColumns
 from pipelines.trials.columns import HistoryColumns as Step
+from pipelines.trials.tuning import Tuning
 
 Scores = Mapping[str, Mapping[str, float]]
 Value = Callable[["Record"], float]
@@ -44,6 +45,8 @@ class Record(Protocol):
     def epoch_table(self) -> pd.DataFrame: ...
     @property
     def images(self) -> pd.DataFrame: ...
+    @property
+    def tuning(self) -> Tuning | None: ...
 
 
 def score(protocol: str, metric: str, *, validation: bool = False) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,7 +31,8 @@ def run(options: Namespace) -> None:
         chosen = [record for record in records.values() if record.identifier.startswith(tuple(options.trials))]
         if not chosen or not options.trials:
             raise StageError(f"{report}: name a trial or --cell; the {len(records)} trials are {_some(records)}.")
-    for line in (*trial_lines(chosen), *data_lines(chosen, options.data), *commands(chosen, report)):
+    told = trial_lines(chosen), search_lines(chosen, report), data_lines(chosen, options.data), commands(chosen, report)
+    for line in itertools.chain(*told):
         say(line)
 
 
@@ -74,6 +76,18 @@ def trial_lines(records: Sequence[TrialRecord]) -> Iterable[str]:
         )
         for adopted in record.adopted:
             yield f"  carried over from {adopted.was} by {adopted.by} at {adopted.at}: {adopted.why}"
+
+
+def search_lines(records: Sequence[TrialRecord], report: Path) -> Iterable[str]:
+    """Of tuned rows, which search chose their values, and by what."""
+    path = report / "tables" / "search.csv"
+    if not path.is_file():
+        return
+    won = pd.read_csv(path).query("won")
+    for key in dict.fromkeys((r.spec.dataset, r.configuration, r.spec.split) for r in records):
+        for row in won[(won[["dataset", "configuration", "split"]] == list(key)).all(axis=1)].itertuples():
+            yield f"tuned on {key[0]}, {key[2]} split: values of proposal {row.number} of search {row.search}"
+            yield f"  by {row.method}, validation {row.metric} {row.score:.4f}; all its proposals: {path}"
 
 
 def data_lines(records: Sequence[TrialRecord], data: Path) -> Iterable[str]:

@@ -28,6 +28,7 @@ from pipelines.report.printed.matching import Trials
 from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, compare, comparison_table
 from pipelines.report.tables import Table, build_tables, score_table, summary_table
+from pipelines.report.tuned import costs_of, write_costs
 from pipelines.report.writers import to_latex, to_latex_document, to_markdown, write_csv
 from pipelines.trials.bundle import write_bundle
 from pipelines.trials.finished import read_trials
@@ -64,6 +65,7 @@ def build_report(
     target = reports / study.name
     with replaced(target, beside=reports) as partial:
         _write_tables(layout, tables, sheets, comparisons, verdicts, partial / "tables")
+        write_costs(layout, costs_of(layout, facts), partial / "tables")
         pictures = {
             dataset: _draw(layout, facts[dataset], comparisons, partial / "figures")
             for dataset in track(layout.datasets, "drawing", unit="data sets")

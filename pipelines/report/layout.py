@@ -11,6 +11,7 @@ from typing import Any
 from dmf.training.spec import TrialSpec
 from pipelines.report.names import printed
 from pipelines.trials.record import TrialRecord
+from tune_spaces.tuned import as_written
 
 # What the method is made of comes last, next to the numbers; what it is tried on comes first.
 _INNER = ("gamma0", "tau", "tick", "auxiliary", "weighting", "weighting_params")
@@ -117,14 +118,16 @@ def _rows(
 
 
 def _undealt(records: Sequence[TrialRecord]) -> Callable[[TrialRecord], TrialSpec]:
-    """Specs by which rows are told apart: where the trials of one are dealt differently, without fold or seed."""
+    """Specs by which rows are told apart: where the trials of one are dealt differently, without fold or seed; of a
+    tuned row as its study has it, whatever values its searches have found."""
     splits: dict[tuple[str, str], set[str]] = {}
     for record in records:
         splits.setdefault((record.spec.dataset, record.configuration), set()).add(record.spec.split)
 
     def undealt(record: TrialRecord) -> TrialSpec:
         alike = len(splits[record.spec.dataset, record.configuration]) == 1
-        return record.spec if alike else dataclasses.replace(record.spec, split=way_of(record.spec.split))
+        spec = record.spec if alike else dataclasses.replace(record.spec, split=way_of(record.spec.split))
+        return spec if record.tuning is None else as_written(spec, record.tuning.keys)
 
     return undealt
 

@@ -20,21 +20,13 @@ from pipelines.report import environments, pairing
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
-from pipelines.report.names import Metric, printed
+from pipelines.report.names import HEADLINES, Metric, printed
 from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.tables import Table, protocols_of
+from pipelines.report.tuned import CAPTION as COSTS
+from pipelines.report.tuned import costs_of
 from pipelines.trials.record import TrialRecord
-
-# Where a data set's most telling score is found, by task.
-HEADLINES = {
-    "segmentation": (
-        ("per_image", "dice", "Dice, mean over images"),
-        ("reference", "cb_dice", "CB-Dice, as the paper"),
-    ),
-    "classification": (("macro", "f1", "F1, mean over classes"),),
-}
-
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -107,6 +99,9 @@ def render_page(
         findings=_findings(records),
         environments=environments.warning(records),
         unpaired=pairing.warning(records),
+        costs=costs_of(layout, facts),
+        costs_caption=COSTS,
+        duration=_duration,
         twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
         records=records,
         headline_columns=[

@@ -13,6 +13,7 @@ from pipelines.report import environments
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text
 from pipelines.report.names import Metric, ProtocolText
+from pipelines.report.tuned import TUNED, is_tuned, tuned_sentences
 
 RANDOM = "†"
 """Marks a row with trials that asked for pretrained weights and began from random ones."""
@@ -159,7 +160,8 @@ def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: Protocol
     )
     random = _random_starts(rows)
     mixed = environments.warning([record for row in rows for record in row.records])
-    caption = " ".join(filter(None, (_caption(rows, protocol, text, facts, metrics), random, mixed)))
+    told = (_caption(rows, protocol, text, facts, metrics), random, tuned_sentences(rows), mixed)
+    caption = " ".join(filter(None, told))
     return Table(facts.name, protocol, layout.axes, metrics, lines, text.title, caption)
 
 
@@ -200,9 +202,10 @@ def _caption(
 
 
 def _marked(row: Row) -> tuple[str, ...]:
-    """The labels of a row, with the mark if one of its trials needs it."""
+    """The labels of a row, with the marks that its trials need."""
     random = any(record.random_start for record in row.records)
-    return (*row.labels[:-1], f"{row.labels[-1]} {RANDOM}") if random else row.labels
+    marks = [mark for mark, needed in ((RANDOM, random), (TUNED, is_tuned(row))) if needed]
+    return (*row.labels[:-1], " ".join([row.labels[-1], *marks]))
 
 
 def _random_starts(rows: Sequence[Row]) -> str:

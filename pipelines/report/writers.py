@@ -36,6 +36,7 @@ _LATEX = {
     "×": r"$\times$",
     "·": r"$\cdot$",
     "†": r"$\dagger$",
+    "§": r"\S{}",
     "γ": r"$\gamma$",
     "τ": r"$\tau$",
 }

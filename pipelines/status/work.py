@@ -10,12 +10,30 @@ from pipelines.core.console import say, show
 from pipelines.grid.estimate import from_finished, spell_seconds
 from pipelines.grid.failures import failure_table
 from pipelines.grid.status import GridStatus, grid_status, random_starts
-from pipelines.trials.plan import plan
+from pipelines.trials.plan import Outline, outline
+from pipelines.trials.tuning import spell_values
 from tune_spaces import load_study
 
 
 def run(options: Namespace) -> None:
-    print_status(options.study, grid_status(plan(load_study(options.study), options.data, options.trials)))
+    known = outline(load_study(options.study), options.data, options.trials)
+    print_searches(options.study, known)
+    if known.trials:
+        print_status(options.study, grid_status(known.trials))
+
+
+def print_searches(study: str, known: Outline) -> None:
+    """What searches have found, and where those stand that have not ended."""
+    for one in known.searches:
+        if tuning := one.ended:
+            best = tuning.winner
+            say(f"search of {one.search.title}: {tuning.sentence}; {spell_values(best.values)} won ({best.score:.4f})")
+    if known.waiting:
+        from pipelines.grid.tuning import proposed  # with Ray, which nothing else here has a use for
+
+        trials = [trial for one in known.searches if one.ended is None for trial in proposed(one)]
+        print_status(f"{study}, searches", grid_status(trials))
+        say(f"{len(known.waiting)} trials of tuned rows wait for their searches")
 
 
 def print_status(study: str, status: GridStatus) -> None:

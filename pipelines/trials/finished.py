@@ -35,7 +35,8 @@ def read_trials(planned: Sequence[PlannedTrial]) -> list[TrialRecord]:
 
 def _with_twins(trial: PlannedTrial) -> Iterator[TrialRecord]:
     record = read_trial(trial.folder)
-    yield record.model_copy(update={"configuration": trial.configuration, "spec": trial.spec})
+    named = {"configuration": trial.configuration, "spec": trial.spec, "tuning": trial.tuning}
+    yield record.model_copy(update=named)
     for twin in trial.twins:
         yield record.model_copy(update={"configuration": twin.configuration, "spec": twin.spec, "shared": twin.reason})
 

@@ -31,6 +31,7 @@ from pipelines.trials.columns import EpochColumns, HistoryColumns, ImageColumns
 from pipelines.trials.digests import Digests
 from pipelines.trials.environment import Environment
 from pipelines.trials.stored import Stored, Strict, damaged, read_stored
+from pipelines.trials.tuning import Tuning
 
 DONE = "trial.json"
 HISTORY, EPOCHS, IMAGES, PREDICTIONS, WEIGHTS = (
@@ -100,6 +101,7 @@ class TrialRecord(Description, Stored):
     Attributes:
         folder: Where it lies; not in the file.
         shared: Why it is the record of another trial, if it is; not in the file.
+        tuning: The search whose winner it was trained with, if its row is tuned; not in the file.
         attempts: All that were begun, the one that finished it last.
         seconds: That all attempts took together, without what was lost.
         best_epoch: The tested one, from 0.
@@ -112,6 +114,7 @@ class TrialRecord(Description, Stored):
 
     folder: Path = Field(exclude=True)
     shared: str = Field(default="", exclude=True)
+    tuning: Tuning | None = Field(default=None, exclude=True)
     attempts: tuple[Start, ...] = Field(min_length=1)
     seconds: float
     epochs: int

@@ -8,6 +8,7 @@ trials/.unfinished/<study>/<identifier>/
     epochs-<epoch>.parquet   the same for the rows of epochs
     checkpoint.pt            `Trial.state_dict()` after the last epoch of those files
     checkpoint.previous.pt   the one before
+    stop                     of a search that wants no more epochs of the trial: after how many it is to end
 
 The folder is removed when the trial's own folder, `trials/<study>/<identifier>`, is in its place.
 """
@@ -172,6 +173,15 @@ class Unfinished:
         if epochs == 0:
             for path in self._checkpoint_files():
                 path.unlink(missing_ok=True)
+
+    def stop(self, epochs: int) -> None:
+        """Have the trial end after so many epochs, early; whichever process trains it sees to that."""
+        write_atomically(self.folder / "stop", lambda partial: partial.write_text(str(epochs)))
+
+    def stopped(self, epochs: int) -> bool:
+        """Whether the trial is to end now that it has trained so many epochs."""
+        path = self.folder / "stop"
+        return path.is_file() and epochs >= int(path.read_text())
 
     def remove(self) -> None:
         """The trial is done: nothing here is needed any more."""

@@ -11,6 +11,7 @@ from pipelines.grid.inputs import load_inputs
 from pipelines.trials.record import TrialRecord
 from pipelines.verify.compare import Comparison, compare
 from pipelines.verify.rerun import Rerun, rerun, rerun_steps
+from tune_spaces.tuned import SEED
 
 
 def verify(record: TrialRecord, data: Path, steps: int | None) -> Comparison:
@@ -18,7 +19,7 @@ def verify(record: TrialRecord, data: Path, steps: int | None) -> Comparison:
     spec = record.spec
     torch.set_num_threads(record.environment.threads)
     device = torch.device("cuda" if record.environment.device != "CPU" and torch.cuda.is_available() else "cpu")
-    images = load_inputs(data, spec).trial_data(spec.split)
+    images = load_inputs(data, spec, search=spec.seed == SEED).trial_data(spec.split)
     title = f"{record.configuration} · {spec.dataset} · seed {spec.seed}"
     with bar(unit="epochs") as progress:
         task = progress.add_task(title, total=spec.epochs)

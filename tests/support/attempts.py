@@ -17,7 +17,7 @@ from pipelines.trials.record import TrialRecord, read_trial
 
 def attempt_of(planned: PlannedTrial, data: Path, post: Post | None = None, home: Path | None = None) -> Attempt:
     """An open attempt at a trial; `post` and `home` where the driver does not see its folder."""
-    inputs = load_inputs(data, planned.spec)
+    inputs = load_inputs(data, planned.spec, search=planned.proposal is not None)
     setting = Setting(
         planned.folder.parent.name,
         "code",

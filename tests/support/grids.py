@@ -42,13 +42,12 @@ DRIVER = """
 import sys
 from pathlib import Path
 from pipelines.core.console import run_stage
-from pipelines.trials.plan import PlannedTrial, plan
-from pipelines.grid.run import run_grid
+from pipelines.grid.tuning import run_study
 from tune_spaces import load_study
 folder, data, uri = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 study = load_study("tiny", folder)
 workers = int(sys.argv[4]) or None
-run_stage(lambda: sys.exit(bool(run_grid(study, plan(study, data, folder / "trials"), data, uri, workers))))
+run_stage(lambda: sys.exit(bool(run_study(study, data, folder / "trials", uri, workers)[1])))
 """
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dmf.training.spec import TrialSpec
 from pipelines.papers.evidence import Truth
+from pipelines.trials.tuning import Tuning
 from tune_spaces import load_study
 from tune_spaces.expand import expand
 
@@ -30,6 +31,7 @@ class HandRecord:
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
     epoch_table: pd.DataFrame = field(default_factory=pd.DataFrame)
     images: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tuning: Tuning | None = None
 
 
 def scored(scores: Mapping[str, Sequence[float]], metric: str = "dice", **spec: Any) -> list[HandRecord]:

@@ -150,6 +150,15 @@ PROTOCOL_TEXTS = {
     ),
 }
 
+# Where a data set's most telling score is found, by task: protocol, metric, and what it is called.
+HEADLINES = {
+    "segmentation": (
+        ("per_image", "dice", "Dice, mean over images"),
+        ("reference", "cb_dice", "CB-Dice, as the paper"),
+    ),
+    "classification": (("macro", "f1", "F1, mean over classes"),),
+}
+
 # Okabe and Ito's palette, told apart under the common colour-vision deficiencies.
 _WEIGHTING_COLOURS = {
     "fixed": "#5f6368",

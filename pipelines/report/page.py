@@ -20,21 +20,11 @@ from pipelines.report import environments, pairing
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
-from pipelines.report.names import Metric, printed
+from pipelines.report.names import HEADLINES, Metric, printed
 from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.tables import Table, protocols_of
 from pipelines.trials.record import TrialRecord
-
-# Where a data set's most telling score is found, by task.
-HEADLINES = {
-    "segmentation": (
-        ("per_image", "dice", "Dice, mean over images"),
-        ("reference", "cb_dice", "CB-Dice, as the paper"),
-    ),
-    "classification": (("macro", "f1", "F1, mean over classes"),),
-}
-
 
 TEMPLATES = Path(__file__).parent / "templates"
 

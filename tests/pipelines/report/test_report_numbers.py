@@ -11,8 +11,9 @@ import pytest
 from scipy import stats
 
 from dmf.training.spec import TrialSpec
+from pipelines.papers.inference import holm
 from pipelines.report.layout import Layout, lay_out
-from pipelines.report.statistics import caveat, compare, holm, smallest_wilcoxon_p
+from pipelines.report.statistics import caveat, compare, smallest_wilcoxon_p
 from pipelines.report.tables import Table, build_tables, score_table, summary_table
 from pipelines.report.writers import escape_latex, labels_to_print, to_latex, to_markdown
 from pipelines.trials.finished import read_trials

@@ -23,6 +23,10 @@ RESAMPLES = 2_000
 TAIL = (1 - LEVEL) / 2
 LARGEST = 1_000.0
 """A t beyond which the interval of an effect is that of this one: its ends take seconds to find, and say nothing."""
+_RECKONED = (
+    *("mean", "low", "high", "p_t", "bootstrap_low", "bootstrap_high", "p_wilcoxon"),
+    *("effect", "effect_low", "effect_high"),
+)
 Repeat = tuple[int, str]
 Intervals = tuple[np.ndarray, np.ndarray]
 
@@ -151,15 +155,15 @@ def effect_sizes(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.
     n = differences.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         d = differences.mean(axis=1) / differences.std(axis=1, ddof=1)
-        t = np.clip(d * math.sqrt(n), -LARGEST, LARGEST)
+        t = np.clip(np.nan_to_num(d) * math.sqrt(n), -LARGEST, LARGEST)
         low, high = (special.nctdtrinc(n - 1, tail, t) / math.sqrt(n) for tail in (1 - TAIL, TAIL))
     freedom = n - 1
     correction = 1.0
     if freedom > 1:
         log = special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2) - math.log(freedom / 2) / 2
         correction = math.exp(log)
-    still = _without_spread(differences)
-    return tuple(np.where(still, math.nan, correction * value) for value in (d, low, high))  # type: ignore[return-value]
+    vain = _without_spread(differences) | ~np.isfinite(d)
+    return tuple(np.where(vain, math.nan, correction * value) for value in (d, low, high))  # type: ignore[return-value]
 
 
 def bootstrap_intervals(differences: Float[np.ndarray, "C S"]) -> Intervals:
@@ -211,8 +215,6 @@ def _family(
             signed_rank_p(differences),
             *effect_sizes(differences),
         )
-        names = ("mean", "low", "high", "p_t", "bootstrap_low", "bootstrap_high", "p_wilcoxon")
-        names += ("effect", "effect_low", "effect_high")
         for (row, one), values in zip(members, np.transpose(columns).tolist(), strict=True):
             found[row.configuration] = Comparison(
                 dataset=row.dataset,
@@ -222,6 +224,6 @@ def _family(
                 baseline=baseline.configuration,
                 differences=tuple(one),
                 across_environments=across[row.configuration],
-                **dict(zip(names, values, strict=True)),
+                **dict(zip(_RECKONED, values, strict=True)),
             )
     return (found[row.configuration] for row in rows if row.configuration in found)

@@ -43,7 +43,7 @@ def main() -> None:
         (", ".join(f"{key}: {value}" for key, value in cell.values.items()), cell.reason) for cell in expansion.skipped
     ]
     page = build_report(
-        StudyFacts(study.name, study.title, skipped, claims_of(study), study.tables),
+        StudyFacts(study.name, study.title, skipped, claims_of(study), study.tables, study.equivalence),
         plan(study, arguments.data, arguments.trials),
         expansion.baseline,
         facts,

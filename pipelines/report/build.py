@@ -27,6 +27,8 @@ from pipelines.report.printed.make import make_sheets, write_sheets
 from pipelines.report.printed.matching import Trials
 from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, compare, comparison_table
+from pipelines.report.statistics.diagram import draw_ranks
+from pipelines.report.statistics.make import Statistics, make_statistics, write_statistics
 from pipelines.report.tables import Table, build_tables, score_table, summary_table
 from pipelines.report.writers import to_latex, to_latex_document, to_markdown, write_csv
 from pipelines.trials.bundle import write_bundle
@@ -59,17 +61,22 @@ def build_report(
     layout = lay_out(records, baseline)
     truths = {name: Truth(f.cases, f.truths) for name, f in facts.items() if f.task == "segmentation"}
     verdicts = [judge(claim, study.name, Evidence(tuple(records), baseline, truths)) for claim in study.claims]
-    tables, comparisons = build_tables(layout, facts), compare(layout, facts)
+    comparisons = compare(layout, facts)
+    tested = {(c.dataset, c.protocol, c.metric, c.configuration): c.p_holm_t for c in comparisons}
+    tables = build_tables(layout, facts, tested)
+    statistics = make_statistics(layout, facts, comparisons, study.equivalence)
     sheets = make_sheets(study.tables, Trials(records, facts))
     target = reports / study.name
     with replaced(target, beside=reports) as partial:
-        _write_tables(layout, tables, sheets, comparisons, verdicts, partial / "tables")
+        _write_tables(layout, tables, sheets, comparisons, verdicts, statistics, partial / "tables")
         pictures = {
             dataset: _draw(layout, facts[dataset], comparisons, partial / "figures")
             for dataset in track(layout.datasets, "drawing", unit="data sets")
         }
+        drawn = (draw_ranks(placed, partial / "figures") for placed in statistics.standings)
+        ranks = [picture for picture in drawn if picture is not None]
         write_bundle(records, images, partial)
-        page = render_page(study, layout, facts, tables, sheets, comparisons, pictures, verdicts)
+        page = render_page(study, layout, facts, tables, sheets, comparisons, pictures, verdicts, statistics, ranks)
         (partial / "index.html").write_text(page)
         write_crate(partial, study.title, records)
     return target / "index.html"
@@ -97,16 +104,18 @@ def _write_tables(
     sheets: Sequence[Sheet | Unmade],
     comparisons: Sequence[Comparison],
     verdicts: Sequence[Verdict],
+    statistics: Statistics,
     folder: Path,
 ) -> None:
     folder.mkdir(parents=True)
+    write_statistics(statistics, folder)
     for table in tables:
         (folder / f"{table.name}.tex").write_text(to_latex(table))
         (folder / f"{table.name}.md").write_text(to_markdown(table))
     write_sheets(sheets, folder)
     if verdicts:
         write_claims(verdicts, folder)
-    more = [sheet.stem for sheet in sheets if isinstance(sheet, Sheet)] + ["claims"] * bool(verdicts)
+    more = [sheet.stem for sheet in sheets if isinstance(sheet, Sheet)] + ["claims"] * bool(verdicts) + statistics.names
     (folder / "all_tables.tex").write_text(to_latex_document(tables, more))
     scores = score_table(layout)
     write_csv(scores, folder / "scores.csv")

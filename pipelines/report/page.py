@@ -23,6 +23,7 @@ from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_
 from pipelines.report.names import HEADLINES, Metric, printed
 from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, caveat
+from pipelines.report.statistics.make import Statistics
 from pipelines.report.tables import Table, protocols_of
 from pipelines.trials.record import TrialRecord
 
@@ -32,7 +33,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 @dataclass(frozen=True)
 class StudyFacts:
     """What is known of the study beside its trials: title, left-out combinations with their reason, claims about it,
-    and the papers' tables that it makes.
+    the papers' tables that it makes, and the difference (a share of 1) up to which scores count as equal.
     """
 
     name: str
@@ -40,6 +41,7 @@ class StudyFacts:
     skipped: Sequence[tuple[str, str]]
     claims: Sequence[Claim] = ()
     tables: Sequence[str] = ()
+    equivalence: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def render_page(
     comparisons: Sequence[Comparison],
     pictures: Mapping[str, Sequence[Picture]],
     verdicts: Sequence[Verdict],
+    statistics: Statistics,
+    rank_pictures: Sequence[Picture],
 ) -> str:
     """The page as HTML text; files beside it are named relative to it."""
     environment = new_environment(TEMPLATES)
@@ -90,6 +94,8 @@ def render_page(
         pictures=pictures,
         verdicts=[row_of(verdict) for verdict in verdicts],
         claims_caption=CAPTION,
+        statistics=statistics,
+        rank_pictures=rank_pictures,
         protocols={dataset: protocols_of(layout, facts[dataset]) for dataset in layout.datasets},
         headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -17,17 +18,30 @@ from pipelines.report.names import Metric, ProtocolText
 RANDOM = "†"
 """Marks a row with trials that asked for pretrained weights and began from random ones."""
 
+Tested = Mapping[tuple[str, str, str, str], float]
+"""Corrected p by data set, protocol, metric and configuration."""
+
+MARKS = (("**", 0.01), ("*", 0.05))
+"""Below which p of the paired t test against the baseline, Holm-corrected over configurations, a number has a mark."""
+
 SPREAD = "mean ± sample standard deviation (ddof = 1)"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a table: mean and sample standard deviation over `n` seeds, on the scale it is printed in."""
+    """One number of a table: mean and sample standard deviation over `n` seeds, on the scale it is printed in.
+
+    Attributes:
+        best, second: Whether it is the best or second best mean of its column, as printed.
+        mark: `*` or `**` where it differs from the baseline, see `MARKS`.
+    """
 
     mean: float
     std: float
     n: int
     best: bool
+    second: bool = False
+    mark: str = ""
 
     @property
     def shown(self) -> tuple[str, str]:
@@ -118,10 +132,18 @@ def summary_table(scores: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def build_tables(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Table]:
-    """One table for each data set and protocol of its task."""
+def build_tables(
+    layout: Layout,
+    facts: Mapping[str, DataFacts],
+    tested: Tested = MappingProxyType({}),
+) -> list[Table]:
+    """One table for each data set and protocol of its task.
+
+    Args:
+        tested: Corrected p of (data set, protocol, metric, configuration) against the baseline, for the marks.
+    """
     return [
-        _build_table(layout, facts[dataset], protocol, text)
+        _build_table(layout, facts[dataset], protocol, text, tested)
         for dataset in layout.datasets
         for protocol, text in protocols_of(layout, facts[dataset]).items()
     ]
@@ -144,10 +166,16 @@ def metrics_of(text: ProtocolText, protocol: str, row: Row) -> tuple[Metric, ...
     return tuple(Metric(name) for name in text.metrics if name in known)
 
 
-def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: ProtocolText) -> Table:
+def _build_table(
+    layout: Layout,
+    facts: DataFacts,
+    protocol: str,
+    text: ProtocolText,
+    tested: Tested,
+) -> Table:
     rows = layout.rows[facts.name]
     metrics = metrics_of(text, protocol, rows[0])
-    columns = [_column(rows, protocol, metric) for metric in metrics]
+    columns = [_column(rows, protocol, metric, tested) for metric in metrics]
     lines = tuple(
         Line(
             labels=_marked(row),
@@ -171,18 +199,30 @@ def _repeated(row: Row, above: Row) -> int:
     return [*same, False].index(False)
 
 
-def _column(rows: Sequence[Row], protocol: str, metric: Metric) -> list[Entry]:
+def _column(rows: Sequence[Row], protocol: str, metric: Metric, tested: Tested) -> list[Entry]:
     values = [
         pd.Series([record.test.get(protocol, {}).get(metric.name, math.nan) * metric.scale for record in row.records])
         for row in rows
     ]
     means = [float(series.mean(skipna=False)) for series in values]
-    printed_means = [round(mean, 2) for mean in means if math.isfinite(mean)]
-    best = (min if metric.is_distance else max)(printed_means, default=math.nan)
+    ranked = sorted({round(mean, 2) for mean in means if math.isfinite(mean)}, reverse=not metric.is_distance)
+    first, second = (*ranked, math.nan, math.nan)[:2]
     return [
-        Entry(mean, float(series.std(ddof=1, skipna=False)), len(series), best=round(mean, 2) == best)
-        for mean, series in zip(means, values, strict=True)
+        Entry(
+            mean,
+            float(series.std(ddof=1, skipna=False)),
+            len(series),
+            best=round(mean, 2) == first,
+            second=round(mean, 2) == second,
+            mark=mark_of(tested.get((row.dataset, protocol, metric.name, row.configuration), math.nan)),
+        )
+        for row, mean, series in zip(rows, means, values, strict=True)
     ]
+
+
+def mark_of(p: float) -> str:
+    """The mark of a corrected p; none for what is no number."""
+    return next((mark for mark, below in MARKS if p < below), "")
 
 
 def _caption(
@@ -191,11 +231,12 @@ def _caption(
     repeats = dict.fromkeys(repeats_text([record.spec for record in row.records]) for row in rows)
     several = any(len(row.records) > 1 for row in rows)
     spread = f"{SPREAD} over {' or '.join(repeats)}" if several else "one seed, so no spread can be given"
+    tests = " * and ** differ from the baseline (paired t test, Holm-corrected, below 5 % and 1 %)." * several
     units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
     return (
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "
-        f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts)}{_shared(rows)} "
-        f"{facts.source_sentence}"
+        f"each column in bold, second underlined.{tests} {text.meaning}{_empty_masks(rows, protocol, facts)}"
+        f"{_shared(rows)} {facts.source_sentence}"
     )
 
 

@@ -1,0 +1,145 @@
+"""Text and tables as LaTeX that pdflatex takes as it stands, whatever names hold."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+PACKAGES = "booktabs,adjustbox,siunitx"
+"""What LaTeX needs to typeset a table."""
+
+PREAMBLE = (
+    "\\documentclass[a4paper]{article}\n\\usepackage[margin=20mm]{geometry}\n"
+    f"\\usepackage{{{PACKAGES}}}\n"
+    "\\sisetup{separate-uncertainty=true}\n\\emergencystretch=4em\n"
+)
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "[": r"{[}",  # after \\ it would be an argument
+    "*": r"{*}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': r"\char34{}",
+    "±": r"$\pm$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "−": r"$-$",
+    "→": r"$\rightarrow$",
+    "∞": r"$\infty$",
+    "√": r"$\surd$",
+    "∂": r"$\partial$",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "–": "--",
+    "—": "---",
+    "…": r"\ldots{}",
+    "“": "``",
+    "”": "''",
+    "‘": "`",
+    "’": "'",
+    "\N{NO-BREAK SPACE}": "~",
+}
+_PLAIN = "ßæÆœŒøØåÅłŁ¡¿"
+_ACCENTS = {chr(place) for place in (*range(0x300, 0x305), *range(0x306, 0x309), 0x30A, 0x30B, 0x30C, 0x327)}
+_CAPITALS = {"gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega"}
+_GREEK = {"final sigma": "varsigma", "omicron": "mathrm{o}"}
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX prints as it stands; letters that its fonts lack, by their place in Unicode."""
+    escaped = "".join(_LATEX.get(character) or _letter(character) for character in unicodedata.normalize("NFC", text))
+    return escaped.replace("--", "-{}-") if "--" in text else escaped
+
+
+def breakable(text: str) -> str:
+    """Escaped, and long names may be broken at their separators."""
+    return re.sub(r"(\+|\\_|/|=|\$\\cdot\$)", r"\1\\allowbreak{}", escape_latex(text))
+
+
+def table_environment(
+    name: str,
+    caption: str,
+    columns: str,
+    heads: Sequence[str],
+    body: Iterable[str],
+    *,
+    note: str = "",
+    height: float = 0.8,
+) -> str:
+    """A `table` environment, no wider than a line and no taller than a page; \\label is tab:<name>.
+
+    Args:
+        caption: Plain text.
+        heads: Whole lines of the table's head.
+        body: Whole lines.
+        note: LaTeX below the table.
+        height: Of a page that the table may take, as a share.
+    """
+    return "\n".join(
+        [
+            rf"% Needs \usepackage{{{PACKAGES}}}. Written by pipelines.report; edits are lost.",
+            r"\begin{table}[htbp]",
+            r"\centering",
+            rf"\caption{{{breakable(caption)}}}",
+            rf"\label{{tab:{name}}}",
+            r"\footnotesize\vspace{4pt}",
+            r"\setlength{\tabcolsep}{3pt}",
+            rf"\begin{{adjustbox}}{{max width=\linewidth, max totalheight={height}\textheight}}",
+            rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+            r"\toprule",
+            *heads,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{adjustbox}",
+            *([rf"\par\vspace{{4pt}}\parbox{{\linewidth}}{{\scriptsize {note}}}"] if note else []),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def row(cells: Iterable[str]) -> str:
+    """One line of a table."""
+    return " & ".join(cells) + r" \\"
+
+
+def _letter(character: str) -> str:
+    """ASCII, and Latin letters with accents that every font has, as they are; Greek ones as symbols; else a number."""
+    if character.isascii():
+        return character if character.isprintable() else " "
+    base, *accents = unicodedata.normalize("NFD", character)
+    if character in _PLAIN or (base.isascii() and base.isalpha() and set(accents) <= _ACCENTS):
+        return character
+    if found := re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER ([A-Z ]+)", unicodedata.name(character, "")):
+        letter = found[2].lower().replace("lamda", "lambda")
+        if " with " not in letter:
+            return _greek(letter, capital=found[1] == "CAPITAL")
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return "".join(_LATEX.get(one, one) for one in plain) or rf"U+{ord(character):04X}"
+
+
+def _greek(letter: str, *, capital: bool) -> str:
+    if letter in _GREEK:
+        return rf"$\{_GREEK[letter]}$"
+    if capital and letter not in _CAPITALS:
+        latin = {"alpha": "A", "beta": "B", "epsilon": "E", "zeta": "Z", "eta": "H", "iota": "I", "kappa": "K"}
+        latin |= {"mu": "M", "nu": "N", "omicron": "O", "rho": "P", "tau": "T", "chi": "X"}
+        return rf"$\mathrm{{{latin[letter]}}}$"
+    return rf"$\{letter.capitalize() if capital else letter}$"

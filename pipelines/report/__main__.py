@@ -28,6 +28,9 @@ def main() -> None:
     parser.add_argument(
         "--reports", type=Path, default=Path("reports"), help="where <study>/ is written (default: reports)"
     )
+    parser.add_argument(
+        "--partial", action="store_true", help="report what has finished, on a running grid too; no claim has a verdict"
+    )
     arguments = parser.parse_args()
     study = load_study(arguments.study)
     expansion = expand(study)
@@ -53,6 +56,7 @@ def main() -> None:
             for name in study.datasets
             for size in study.image_sizes(name)
         },
+        partial=arguments.partial,
     )
     say(f"report: {page}")
 

@@ -59,7 +59,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
     for axes in grid[0]:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_color(FAINT)
-    baseline = layout.baseline(dataset).configuration
+    baseline = next(c.baseline for c in found.values())
     return save(
         figure,
         folder,

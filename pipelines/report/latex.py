@@ -124,7 +124,7 @@ def _letter(character: str) -> str:
     """ASCII, and Latin letters with accents that every font has, as they are; Greek ones as symbols; else a number."""
     if character.isascii():
         return character if character.isprintable() else " "
-    base, *accents = unicodedata.normalize("NFD", character)
+    base, *accents = [*unicodedata.normalize("NFD", character)]
     if character in _PLAIN or (base.isascii() and base.isalpha() and set(accents) <= _ACCENTS):
         return character
     if found := re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER ([A-Z ]+)", unicodedata.name(character, "")):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -12,8 +13,10 @@ import pandas as pd
 
 from pipelines.report import environments
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row, repeat_of, repeats_text
+from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
+from pipelines.report.missing import MARKED
 from pipelines.report.names import Metric, ProtocolText
+from pipelines.trials.finished import Missing
 
 RANDOM = "†"
 """Marks a row with trials that asked for pretrained weights and began from random ones."""
@@ -44,8 +47,15 @@ class Entry:
     mark: str = ""
 
     @property
+    def missing(self) -> bool:
+        """Whether none of its trials has finished."""
+        return self.n == 0
+
+    @property
     def shown(self) -> tuple[str, str]:
         """Mean and spread with two decimals; no spread for one seed, no number for a score that is none."""
+        if self.missing:
+            return "missing", ""
         if not math.isfinite(self.mean):
             return "n/a", ""
         return f"{self.mean:.2f}", f"{self.std:.2f}" if math.isfinite(self.std) else ""
@@ -136,14 +146,18 @@ def build_tables(
     layout: Layout,
     facts: Mapping[str, DataFacts],
     tested: Tested = MappingProxyType({}),
+    missing: Sequence[Missing] = (),
 ) -> list[Table]:
     """One table for each data set and protocol of its task.
 
     Args:
         tested: Corrected p of (data set, protocol, metric, configuration) against the baseline, for the marks.
+        missing: Cells without a result: their rows are marked, or stand below the others where they have none.
     """
     return [
-        _build_table(layout, facts[dataset], protocol, text, tested)
+        _build_table(
+            layout, facts[dataset], protocol, text, tested, [one for one in missing if one.spec.dataset == dataset]
+        )
         for dataset in layout.datasets
         for protocol, text in protocols_of(layout, facts[dataset]).items()
     ]
@@ -172,10 +186,12 @@ def _build_table(
     protocol: str,
     text: ProtocolText,
     tested: Tested,
+    missing: Sequence[Missing],
 ) -> Table:
     rows = layout.rows[facts.name]
     metrics = metrics_of(text, protocol, rows[0])
-    columns = [_column(rows, protocol, metric, tested) for metric in metrics]
+    short = Counter(one.configuration for one in missing)
+    columns = [_column(rows, protocol, metric, tested, short) for metric in metrics]
     lines = tuple(
         Line(
             labels=_marked(row),
@@ -188,7 +204,18 @@ def _build_table(
     random = _random_starts(rows)
     mixed = environments.warning([record for row in rows for record in row.records])
     caption = " ".join(filter(None, (_caption(rows, protocol, text, facts, metrics), random, mixed)))
+    if missing:
+        caption = f"{MARKED} {caption}"
+        lines += tuple(_absent(layout, rows, missing, len(metrics)))
     return Table(facts.name, protocol, layout.axes, metrics, lines, text.title, caption)
+
+
+def _absent(layout: Layout, rows: Sequence[Row], missing: Sequence[Missing], columns: int) -> Iterator[Line]:
+    """Lines of the configurations that have no trial yet."""
+    there = {row.configuration for row in rows}
+    for one in {one.configuration: one for one in missing if one.configuration not in there}.values():
+        labels = tuple(value_label(one.spec, axis, without=layout.common.get(axis, ())) for axis in layout.axes)
+        yield Line(labels, (Entry(math.nan, math.nan, 0, best=False),) * columns, repeated=0, baseline=False)
 
 
 def _repeated(row: Row, above: Row) -> int:
@@ -199,7 +226,9 @@ def _repeated(row: Row, above: Row) -> int:
     return [*same, False].index(False)
 
 
-def _column(rows: Sequence[Row], protocol: str, metric: Metric, tested: Tested) -> list[Entry]:
+def _column(
+    rows: Sequence[Row], protocol: str, metric: Metric, tested: Tested, short: Mapping[str, int]
+) -> list[Entry]:
     values = [
         pd.Series([record.test.get(protocol, {}).get(metric.name, math.nan) * metric.scale for record in row.records])
         for row in rows
@@ -214,7 +243,8 @@ def _column(rows: Sequence[Row], protocol: str, metric: Metric, tested: Tested) 
             len(series),
             best=round(mean, 2) == first,
             second=round(mean, 2) == second,
-            mark=mark_of(tested.get((row.dataset, protocol, metric.name, row.configuration), math.nan)),
+            mark=mark_of(tested.get((row.dataset, protocol, metric.name, row.configuration), math.nan))
+            + (f"{len(series)}/{len(series) + short[row.configuration]}" if short.get(row.configuration) else ""),
         )
         for row, mean, series in zip(rows, means, values, strict=True)
     ]

@@ -77,6 +77,8 @@ def compare(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Comparison]:
     found: list[Comparison] = []
     for dataset in layout.datasets:
         baseline = layout.baseline(dataset)
+        if baseline is None:
+            continue
         others = [row for row in layout.rows[dataset] if not row.baseline]
         across = {row.configuration: pairs_across(row, baseline) for row in others}
         for protocol, text in protocols_of(layout, facts[dataset]).items():

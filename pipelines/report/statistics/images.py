@@ -25,7 +25,7 @@ class Mixed:
     rest: float
 
 
-NOT_FITTED = Mixed(*[math.nan] * 7)
+NOT_FITTED = Mixed(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 def fit_mixed(differences: Float[np.ndarray, "S I"]) -> Mixed:
@@ -48,11 +48,11 @@ def fit_mixed(differences: Float[np.ndarray, "S I"]) -> Mixed:
     vary = squares[:2] > squares[2]
     parts = np.array([*vary, 1 - vary.sum()]) * squares
     variance = parts.sum() / differences.size
-    deviations = np.sqrt(np.maximum(0, squares[:2] - squares[2]) / (images, seeds)).tolist()
+    by_seeds, by_images = np.sqrt(np.maximum(0, squares[:2] - squares[2]) / (images, seeds)).tolist()
     if variance <= 1e-24:
-        return Mixed(mean, mean, mean, math.nan, *deviations, 0.0)
+        return Mixed(mean, mean, mean, math.nan, by_seeds, by_images, 0.0)
     t = stats.t(parts.sum() ** 2 / (parts**2 / freedom).sum())
     error = math.sqrt(variance)
     reach = float(t.ppf(0.5 + LEVEL / 2)) * error
     p = 2 * float(t.sf(abs(mean) / error))
-    return Mixed(mean, mean - reach, mean + reach, p, *deviations, math.sqrt(squares[2]))
+    return Mixed(mean, mean - reach, mean + reach, p, by_seeds, by_images, math.sqrt(squares[2]))

@@ -158,7 +158,7 @@ def _ranking(placed: Standings) -> TextTable:
         "",
         f"{placed.label}: ranks over {where}",
         f"{placed.label}, over {', '.join(placed.datasets)}. Rank: mean over {where}, 1 is best.{friedman} IQM: mean "
-        "of the middle half of all scores over data sets and repeats, in percent, with its 95 % interval by a bootstrap "
+        "of the middle half of all scores over data sets and repeats, in percent, with its 95 % interval by bootstrap "
         "stratified by data set. P(improvement): how often a training beats one of the baseline, mean over data sets.",
         ("Configuration", "Rank", "IQM", "P(improvement)"),
         tuple(

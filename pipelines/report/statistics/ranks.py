@@ -115,20 +115,13 @@ def _standings(found: Sequence[Scores]) -> Standings | None:
         pairs[:] = scikit_posthocs.posthoc_nemenyi_friedman(blocks).to_numpy()
     base = found[0].configurations[found[0].baseline] if found[0].baseline is not None else None
     theirs = [one[base] for one in whole] if base in names else None
-    iqm = zip(*interquartile_mean(samples), strict=True)
-    lines = [
-        Standing(
-            name,
-            *map(float, values),
-            *(
-                probability_of_improvement([one[name] for one in whole], theirs)
-                if theirs is not None and name != base
-                else [math.nan] * 3
-            ),
-            float(rank),
-        )
-        for name, values, rank in zip(names, iqm, ranks, strict=True)
-    ]
+    iqm = np.transpose(interquartile_mean(samples)).tolist()
+    lines = []
+    for name, (middle, low, high), rank in zip(names, iqm, ranks.tolist(), strict=True):
+        improvement = (math.nan, math.nan, math.nan)
+        if theirs is not None and name != base:
+            improvement = probability_of_improvement([one[name] for one in whole], theirs)
+        lines.append(Standing(name, middle, low, high, *improvement, rank))
     return Standings(
         found[0].protocol,
         found[0].metric,

@@ -84,8 +84,8 @@ def image_scores(rows: Sequence[Row], column: str) -> ImageScores | None:
     for row in rows:
         seeds: dict[int, dict[str, float]] = {}
         for record in row.records:
-            names, values = record.images[ImageColumns.image], record.images[column].astype(float)
-            seeds.setdefault(record.spec.seed, {}).update(zip(names, values, strict=True))
+            scored = zip(record.images[ImageColumns.image], record.images[column].astype(float), strict=True)
+            seeds.setdefault(record.spec.seed, {}).update(scored)
         by_row.append(seeds)
     seeds_of_all = {tuple(sorted(seeds)) for seeds in by_row}
     everything = [scores for seeds in by_row for scores in seeds.values()]

@@ -11,6 +11,7 @@ import pandas as pd
 from pipelines.core.console import track
 from pipelines.core.files import replaced
 from pipelines.pages.drawing import Picture
+from pipelines.papers.described import described
 from pipelines.papers.evidence import Evidence, Truth
 from pipelines.papers.kinds import Outcome
 from pipelines.papers.verdict import Verdict, judge
@@ -69,7 +70,7 @@ def build_report(
     if missing:
         why = reason(missing, len(records))
         verdicts = [Verdict(claim, study.name, Outcome.NOT_TESTED, why) for claim in study.claims]
-        sheets = [Unmade(name, why) for name in study.tables]
+        sheets = [Unmade(name, described(name).number, why) for name in study.tables]
     else:
         truths = {name: Truth(f.cases, f.truths) for name, f in facts.items() if f.task == "segmentation"}
         verdicts = [judge(claim, study.name, Evidence(tuple(records), baseline, truths)) for claim in study.claims]

@@ -67,7 +67,7 @@ def _document(
     for heading in [name for name, members in tables.items() if members and name not in layout.rows]:
         yield rf"\section{{{breakable(heading)}}}"
         yield from _results(tables[heading], pictures.get(heading, ()))
-    yield r"\section{Methods}" + "\n" + r"\begin{description}\raggedright"
+    yield r"\section{Methods}" + "\n" + r"\begin{description}\raggedright\itemsep=0pt"
     yield from (rf"\item[{breakable(name)}] {breakable(value)}" for name, value in methods.items())
     yield r"\end{description}"
     yield r"\section{Data}"

@@ -56,8 +56,17 @@ _LATEX = {
 }
 _PLAIN = "ßæÆœŒøØåÅłŁ¡¿"
 _ACCENTS = {chr(place) for place in (*range(0x300, 0x305), *range(0x306, 0x309), 0x30A, 0x30B, 0x30C, 0x327)}
-_CAPITALS = {"gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega"}
-_GREEK = {"final sigma": "varsigma", "omicron": "mathrm{o}"}
+
+
+def _name(letter: str) -> str:
+    return unicodedata.name(letter).split()[-1].lower().replace("lamda", "lambda")
+
+
+_GREEK = {
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo", strict=True)),
+    **{letter: rf"$\{_name(letter)}$" for letter in "αβγδεζηθικλμνξπρστυφχψω"},
+    **{letter: rf"$\{_name(letter).capitalize()}$" for letter in "ΓΔΘΛΞΠΣΥΦΨΩ"},
+}
 
 
 def escape_latex(text: str) -> str:
@@ -127,19 +136,7 @@ def _letter(character: str) -> str:
     base, *accents = [*unicodedata.normalize("NFD", character)]
     if character in _PLAIN or (base.isascii() and base.isalpha() and set(accents) <= _ACCENTS):
         return character
-    if found := re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER ([A-Z ]+)", unicodedata.name(character, "")):
-        letter = found[2].lower().replace("lamda", "lambda")
-        if " with " not in letter:
-            return _greek(letter, capital=found[1] == "CAPITAL")
+    if character in _GREEK:
+        return _GREEK[character]
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     return "".join(_LATEX.get(one, one) for one in plain) or rf"U+{ord(character):04X}"
-
-
-def _greek(letter: str, *, capital: bool) -> str:
-    if letter in _GREEK:
-        return rf"$\{_GREEK[letter]}$"
-    if capital and letter not in _CAPITALS:
-        latin = {"alpha": "A", "beta": "B", "epsilon": "E", "zeta": "Z", "eta": "H", "iota": "I", "kappa": "K"}
-        latin |= {"mu": "M", "nu": "N", "omicron": "O", "rho": "P", "tau": "T", "chi": "X"}
-        return rf"$\mathrm{{{latin[letter]}}}$"
-    return rf"$\{letter.capitalize() if capital else letter}$"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -135,7 +136,8 @@ def scores_of(row: Row, protocol: str, metric: Metric) -> dict[Repeat, float]:
 
 def paired_tests(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower and upper ends of the t intervals, and p of the paired t test; p of differences without spread is none."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # no spread
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():  # no spread
+        warnings.simplefilter("ignore", RuntimeWarning)
         tested = stats.ttest_1samp(differences, 0, axis=1)
         interval = tested.confidence_interval(LEVEL)
     mean = differences.mean(axis=1)

@@ -55,7 +55,13 @@ _LATEX = {
     "\N{NO-BREAK SPACE}": "~",
 }
 _PLAIN = "ßæÆœŒøØåÅłŁ¡¿"
-_ACCENTS = {chr(place) for place in (*range(0x300, 0x305), *range(0x306, 0x309), 0x30A, 0x30B, 0x30C, 0x327)}
+_ACCENTS = dict(
+    zip(
+        map(chr, (0x300, 0x301, 0x302, 0x303, 0x304, 0x306, 0x307, 0x308, 0x30A, 0x30B, 0x30C, 0x327)),
+        "`'^~=u.\"rHvc",
+        strict=True,
+    )
+)
 
 
 def _name(letter: str) -> str:
@@ -77,7 +83,7 @@ def escape_latex(text: str) -> str:
 
 def breakable(text: str) -> str:
     """Escaped, and long names may be broken at their separators."""
-    return re.sub(r"(\+|\\_|/|=|\$\\cdot\$)", r"\1\\allowbreak{}", escape_latex(text))
+    return re.sub(r"((?<!\\)[+/=]|\\_|\$\\cdot\$)", r"\1\\allowbreak{}", escape_latex(text))
 
 
 def table_environment(
@@ -130,13 +136,15 @@ def row(cells: Iterable[str]) -> str:
 
 
 def _letter(character: str) -> str:
-    """ASCII, and Latin letters with accents that every font has, as they are; Greek ones as symbols; else a number."""
+    """ASCII as it is, Latin letters with the accents of every font, Greek letters as symbols; else a number."""
     if character.isascii():
         return character if character.isprintable() else " "
-    base, *accents = [*unicodedata.normalize("NFD", character)]
-    if character in _PLAIN or (base.isascii() and base.isalpha() and set(accents) <= _ACCENTS):
+    if character in _PLAIN:
         return character
+    base, *accents = [*unicodedata.normalize("NFD", character)]
+    if base.isascii() and base.isalpha() and accents and accents[0] in _ACCENTS:
+        return rf"\{_ACCENTS[accents[0]]}{{{base}}}"  # TeX puts one accent on a letter
     if character in _GREEK:
         return _GREEK[character]
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return "".join(_LATEX.get(one, one) for one in plain) or rf"U+{ord(character):04X}"
+    return "".join(_LATEX.get(one, one) for one in plain) or rf"U+{ord(character):04X}\allowbreak{{}}"

@@ -16,7 +16,7 @@ from dmf.models import MODELS
 from dmf.weightings import WEIGHTINGS
 from pipelines.report.build import build_report
 from pipelines.report.document.references import references_of, source_of, to_bbl, to_bibtex
-from pipelines.report.latex import PREAMBLE, escape_latex
+from pipelines.report.latex import PREAMBLE, breakable
 from pipelines.report.page import StudyFacts
 from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import PlannedTrial
@@ -86,8 +86,8 @@ class TestOddNames:
 
     @needs_latex
     def test_every_letter_of_many_alphabets(self, tmp_path: Path) -> None:
-        every = "".join(chr(place) for place in (*range(32, 1536), *range(7680, 8960)) if chr(place).isprintable())
-        lines = "\n\n".join(escape_latex(every[place : place + 40]) for place in range(0, len(every), 40))
+        every = " ".join(chr(place) for place in (*range(32, 1536), *range(7680, 8960)) if chr(place).isprintable())
+        lines = "\n\n".join(breakable(every[place : place + 40]) for place in range(0, len(every), 40))
         (tmp_path / "letters.tex").write_text(f"{PREAMBLE}\\begin{{document}}\n{lines}\n\\end{{document}}\n")
         typeset(tmp_path, "letters")
 

@@ -24,7 +24,7 @@ from pipelines.report.document.document import write_document
 from pipelines.report.forest import draw_forest
 from pipelines.report.histories import draw_losses, draw_weights
 from pipelines.report.layout import Layout, lay_out
-from pipelines.report.missing import missing_table, reason
+from pipelines.report.missing import reason
 from pipelines.report.page import StudyFacts, render_page
 from pipelines.report.panel import draw_panel
 from pipelines.report.printed.make import make_sheets, write_sheets
@@ -33,7 +33,8 @@ from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, compare, comparison_table
 from pipelines.report.statistics.diagram import draw_ranks
 from pipelines.report.statistics.make import Statistics, make_statistics, write_statistics
-from pipelines.report.tables import Table, build_tables, score_table, summary_table
+from pipelines.report.tables import Table, build_tables
+from pipelines.report.tidy import missing_table, score_table, summary_table
 from pipelines.report.writers import to_latex, to_latex_document, to_markdown, write_csv
 from pipelines.trials.bundle import write_bundle
 from pipelines.trials.finished import read_finished, read_trials

@@ -55,13 +55,8 @@ _LATEX = {
     "\N{NO-BREAK SPACE}": "~",
 }
 _PLAIN = "ßæÆœŒøØåÅłŁ¡¿"
-_ACCENTS = dict(
-    zip(
-        map(chr, (0x300, 0x301, 0x302, 0x303, 0x304, 0x306, 0x307, 0x308, 0x30A, 0x30B, 0x30C, 0x327)),
-        "`'^~=u.\"rHvc",
-        strict=True,
-    )
-)
+_ABOVE_AND_BELOW = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
+_ACCENTS = dict(zip(_ABOVE_AND_BELOW, "`'^~=u.\"rHvc", strict=True))
 
 
 def _name(letter: str) -> str:

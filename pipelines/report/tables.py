@@ -1,4 +1,4 @@
-"""Mean and spread of every score, in the paper's layout, as LaTeX, Markdown and tidy CSV."""
+"""Mean and spread of every score, in the paper's layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipelines.report import environments
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
+from pipelines.report.layout import Layout, Row, repeats_text, value_label
 from pipelines.report.missing import MARKED
 from pipelines.report.names import Metric, ProtocolText
 from pipelines.trials.finished import Missing
@@ -104,42 +104,6 @@ class Table:
     @property
     def name(self) -> str:
         return re.sub(r"[^\w.]+", "_", f"{self.dataset}_{self.protocol}")
-
-
-def score_table(layout: Layout) -> pd.DataFrame:
-    """Every score of every trial: one row a (trial, split, protocol, metric); values are fractions."""
-    return pd.DataFrame(
-        {
-            "dataset": row.dataset,
-            "configuration": row.configuration,
-            **dict(zip(layout.axes, row.labels, strict=True)),
-            "baseline": row.baseline,
-            "identifier": record.identifier,
-            "seed": record.spec.seed,
-            "fold": repeat_of(record.spec)[1],
-            "split": split,
-            "protocol": protocol,
-            "metric": metric,
-            "value": value,
-        }
-        for dataset in layout.datasets
-        for row in layout.rows[dataset]
-        for record in row.records
-        for split, scores in (("test", record.test), ("validation", record.validation))
-        for protocol, values in scores.items()
-        for metric, value in values.items()
-    )
-
-
-def summary_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sample standard deviation (ddof = 1) over seeds of `score_table`; a score that is no number stays so."""
-    keys = [name for name in scores.columns if name not in ("identifier", "seed", "fold", "value")]
-    grouped = scores.groupby(keys, sort=False, dropna=False)["value"]
-    return grouped.agg(
-        repeats="size",
-        mean=lambda values: values.mean(skipna=False),
-        std=lambda values: values.std(ddof=1, skipna=False),
-    ).reset_index()
 
 
 def build_tables(

@@ -72,6 +72,7 @@ class Text(html.parser.HTMLParser):
         self.words.append(data)
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")  # what a figure's font lacks, LaTeX has
 class TestOddNames:
     @needs_latex
     def test_the_report_typesets_within_the_page(self, report: Path, tmp_path: Path) -> None:

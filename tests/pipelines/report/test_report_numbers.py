@@ -15,7 +15,8 @@ from pipelines.papers.inference import holm
 from pipelines.report.latex import escape_latex
 from pipelines.report.layout import Layout, lay_out
 from pipelines.report.statistics import caveat, compare, smallest_wilcoxon_p
-from pipelines.report.tables import Table, build_tables, score_table, summary_table
+from pipelines.report.tables import Table, build_tables
+from pipelines.report.tidy import score_table, summary_table
 from pipelines.report.writers import labels_to_print, to_latex, to_markdown
 from pipelines.trials.finished import read_trials
 from tests.support.report_trials import BASE, make_facts, paper_specs, plan_trials, write_trials

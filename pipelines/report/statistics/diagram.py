@@ -6,7 +6,6 @@ import textwrap
 from pathlib import Path
 
 import pandas as pd
-import scikit_posthocs
 from matplotlib.figure import Figure
 
 from pipelines.pages.drawing import INK, Picture, save, styled
@@ -22,6 +21,8 @@ def draw_ranks(placed: Standings, folder: Path) -> Picture | None:
     """Demšar's diagram of one headline score; None where ranks were not told apart pair by pair."""
     if placed.nemenyi.empty:
         return None
+    import scikit_posthocs  # see `ranks`
+
     names = {line.configuration: textwrap.fill(line.configuration, NAME_WIDTH) for line in placed.lines}
     ranks = pd.Series({names[line.configuration]: line.rank for line in placed.lines})
     pairs = placed.nemenyi.rename(index=names, columns=names)

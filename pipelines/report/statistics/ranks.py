@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scikit_posthocs
 from jaxtyping import Float
 from scipy import stats
 
@@ -49,7 +48,8 @@ class Standings:
     Attributes:
         blocks: What is ranked within: "data sets", or "repeats" where there is one data set.
         chi2, p: Friedman's test that all ranks are alike; nan for fewer than three configurations or two blocks.
-        nemenyi: p of each pair of configurations by Nemenyi's test; empty where Friedman's was not made.
+        nemenyi: p of each pair of configurations by Nemenyi's test; empty for one data set, for more than `MOST`
+            configurations, and where Friedman's test was not made.
     """
 
     protocol: str
@@ -111,7 +111,9 @@ def _standings(found: Sequence[Scores]) -> Standings | None:
     with np.errstate(invalid="ignore"):  # every block one tie
         chi2, p = stats.friedmanchisquare(*blocks.T) if tested else (math.nan, math.nan)
     pairs = pd.DataFrame(index=names, columns=names, dtype=float)
-    if tested and len(names) <= MOST:
+    if tested and several and len(names) <= MOST:
+        import scikit_posthocs  # half a second, with seaborn and statsmodels, that studies of one data set do without
+
         pairs[:] = scikit_posthocs.posthoc_nemenyi_friedman(blocks).to_numpy()
     base = found[0].configurations[found[0].baseline] if found[0].baseline is not None else None
     theirs = [one[base] for one in whole] if base in names else None

@@ -225,9 +225,6 @@ class TestFigures:
     def test_every_kind_of_figure_is_drawn_as_png_and_pdf(self, report: Path) -> None:
         kinds = {"differences", "panel", "weight_histories", "loss_histories", "validation"}
         files = {f"phantom_{kind}.{suffix}" for kind in kinds for suffix in ("png", "pdf")}
-        files |= {
-            f"ranks_{score}.{suffix}" for score in ("per_image_dice", "reference_cb_dice") for suffix in ("png", "pdf")
-        }
         assert {path.name for path in (report / "figures").iterdir()} == files
 
     def test_the_panels_model_of_a_block_has_its_best_validation_cb_dice(self, planned: list[PlannedTrial]) -> None:

@@ -12,7 +12,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup repro verify test test-fast lint format lock ui clean
+.PHONY: help setup repro verify test test-fast test-wheel lint format lock ui clean
 .DEFAULT_GOAL := help
 
 help:  ## Show these lines
@@ -37,6 +37,9 @@ test: setup  ## Run the tests
 test-fast: setup  ## Run the tests that take no seconds each and start no cluster: two minutes on two cores
 	@$(PYTEST) -m "not slow and not cluster"
 
+test-wheel: setup  ## Build the wheel and run the library's examples in bare environments (fetches gigabytes)
+	@.ci/wheel
+
 verify: setup  ## Train one recorded trial of the study in params.yaml again and compare: bit for bit?
 	@dvc repro filter
 	@python -m pipelines.verify --study $(STUDY)
@@ -52,7 +55,7 @@ format: setup  ## Rewrite the code in the house style
 	@ruff format .
 
 lock: setup  ## Resolve requirements.lock again from pyproject.toml
-	@uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra platform --group dev \
+	@uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --all-extras --group platform --group dev \
 	    --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements.lock
 
 ui: setup  ## Serve MLflow on this machine and print its address

@@ -21,7 +21,7 @@ from pipelines.artifacts.split_table import table_path, write_table
 from pipelines.core.checksums import file_checksum
 from pipelines.datasets.cases import read_cases
 from pipelines.datasets.params import Params
-from pipelines.fetch import fetch
+from pipelines.fetch.obtain import fetch
 from pipelines.filter.prepare import prepare
 from pipelines.split.deal import split_dataset
 

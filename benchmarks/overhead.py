@@ -23,7 +23,7 @@ from pipelines.grid.estimate import from_finished
 from pipelines.grid.inputs import load_inputs
 from pipelines.grid.run import run_grid
 from pipelines.grid.status import grid_status
-from pipelines.status import print_status
+from pipelines.status.work import print_status
 from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.record import DONE
 from tests.support.records import record_of_planned

@@ -14,6 +14,8 @@ from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial, train
 from dmf.weightings import WEIGHTINGS, Weighting, build_weighting
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ACTIVATIONS",
     "FIDELITIES",
@@ -28,6 +30,7 @@ __all__ = [
     "TrialResult",
     "TrialSpec",
     "Weighting",
+    "__version__",
     "build_activation",
     "build_loss",
     "build_model",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+import dmf
 from tests.support.places import ROOT
 
 PAGES = sorted(
@@ -117,7 +118,7 @@ def test_the_citation_file_is_whole() -> None:
     """The keys that the Citation File Format 1.2.0 requires, of the software and of each reference."""
     citation = yaml.safe_load(text(ROOT / "CITATION.cff"))
     assert citation["cff-version"] == "1.2.0"
-    assert citation["version"] == tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["version"]
+    assert citation["version"] == dmf.__version__
     assert citation.keys() >= {"message", "title", "authors", "license"}
     assert len(citation["references"]) == 4
     for reference in citation["references"]:
@@ -126,7 +127,6 @@ def test_the_citation_file_is_whole() -> None:
 
 
 def test_the_changes_name_this_version() -> None:
-    version = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["version"]
     headings = re.findall(r"^## \[(.+?)\]", text(ROOT / "CHANGELOG.md"), re.MULTILINE)
     assert headings[0] == "Unreleased"
-    assert version in headings
+    assert dmf.__version__ in headings

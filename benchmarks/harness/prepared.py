@@ -10,7 +10,7 @@ from pipelines.audit.audit import audit_dataset
 from pipelines.datasets.catalogue import load_catalogue
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.params import Params
-from pipelines.fetch import fetch
+from pipelines.fetch.obtain import fetch
 from pipelines.filter.prepare import prepare
 from pipelines.split.deal import split_dataset
 

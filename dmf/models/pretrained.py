@@ -109,7 +109,8 @@ def import_library(library: str, *, needed_for: str) -> ModuleType:
         return importlib.import_module(library)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"Models named `{needed_for}` need {library}, which is not installed: pip install 'dmf[models]'."
+            f"Models named `{needed_for}` need {library}, which is not installed: "
+            "pip install 'dynamic-memory-fusion[models]'."
         ) from error
 
 

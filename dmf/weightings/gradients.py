@@ -116,7 +116,9 @@ def _solver(method: str, params: dict[str, Any]) -> nn.Module:
     try:
         from torchjd import aggregation
     except ImportError as error:
-        raise ImportError(f"Weighting 'torchjd:{method}' needs TorchJD: pip install 'dmf[gradients]'.") from error
+        raise ImportError(
+            f"Weighting 'torchjd:{method}' needs TorchJD: pip install 'dynamic-memory-fusion[gradients]'."
+        ) from error
     if method in REFUSED:
         raise ValueError(f"Weighting 'torchjd:{method}' cannot be used here: it {REFUSED[method]}. Take another one.")
     named = {name.removesuffix(SUFFIX) for name in aggregation.__all__ if name.endswith(SUFFIX) and name != SUFFIX}

@@ -1,1 +1,1 @@
-"""What every part of the platform stands on: console, files, locks, checksums, threads, images."""
+"""What every part of the platform stands on: commands, console, files, locks, checksums, threads, images."""

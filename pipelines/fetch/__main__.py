@@ -5,19 +5,16 @@ are described in <root>/catalogue.yaml, see docs/data.md."""
 
 from __future__ import annotations
 
-from pipelines.core.console import run_stage
-from pipelines.datasets.catalogue import find_entries
-from pipelines.datasets.command_line import parse_arguments
-from pipelines.fetch import fetch, mirror_from_environment
+from argparse import ArgumentParser
+
+from pipelines.core.command import Command, add_data_sets
 
 
-def main() -> None:
-    """Fetch the data sets that the command line names."""
-    arguments = parse_arguments("fetch", __doc__)
-    mirror = mirror_from_environment()
-    for entry in find_entries(arguments.datasets, arguments.root):
-        fetch(entry, arguments.root, mirror)
+def arguments(parser: ArgumentParser) -> None:
+    add_data_sets(parser)
 
+
+COMMAND = Command("fetch", __doc__, arguments, "pipelines.fetch.work")
 
 if __name__ == "__main__":
-    run_stage(main)
+    COMMAND.main()

@@ -1,29 +1,18 @@
-"""Resize every image to the sizes at which trials read it, filter it bilaterally, and keep both versions and the
-targets as arrays."""
+"""Resize every image to the sizes at which trials read it, and filter it bilaterally. Both versions and the targets are
+kept as arrays."""
 
 from __future__ import annotations
 
-from pipelines.artifacts import arrays
-from pipelines.artifacts.manifest import fetched_entries
-from pipelines.core.console import run_stage, say
-from pipelines.datasets.command_line import parse_arguments
-from pipelines.datasets.params import load_params
-from pipelines.filter.page import sentence, write_page
-from pipelines.filter.prepare import prepare
+from argparse import ArgumentParser
+
+from pipelines.core.command import Command, add_data_sets
 
 
-def main() -> None:
-    arguments = parse_arguments("filter", __doc__, pages="filter", sized=True)
-    params = load_params()
-    for entry in fetched_entries(arguments.datasets, arguments.root):
-        for size in arguments.sizes[entry.name]:
-            meta = prepare(entry, arguments.root, size, params)
-            shape = " x ".join(map(str, (meta.channels, *meta.spatial)))
-            say(f"{entry.name}: {shape} pixels, checksum {meta.checksum[:12]}")
-            page = arguments.reports / entry.name / str(size)
-            quality = write_page(arrays.load(arguments.root, entry.name, size), page)
-            say(f"  {sentence(quality)}\n  Pictures: {page / 'index.html'}")
+def arguments(parser: ArgumentParser) -> None:
+    add_data_sets(parser, pages="filter", sized=True)
 
+
+COMMAND = Command("filter", __doc__, arguments, "pipelines.filter.work")
 
 if __name__ == "__main__":
-    run_stage(main)
+    COMMAND.main()

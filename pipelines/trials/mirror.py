@@ -1,6 +1,6 @@
 """MLflow mirrors what lies on disk: one experiment a study, one run a trial.
 
-Only this module speaks to MLflow, and a study's mirror is kept by one process at a time (`pipelines.sync`). A run that
+Only this module writes runs, and a study's mirror is kept by one process at a time (`pipelines.sync`). A run that
 is FINISHED holds its trial whole; any other that this process did not begin is deleted and made anew. So whatever is
 killed, and whenever, the next pass over the disk brings MLflow level with it, each trial and each value once. Runs of
 other folders of trials, which may be other people's on the same server, are left alone: each run says its `origin`.
@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,6 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import Engine
 
 from pipelines.core.console import StageError, say
-from pipelines.core.disks import network_disk
 from pipelines.core.files import write_atomically
 from pipelines.core.locks import locked
 from pipelines.trials.columns import EpochColumns, HistoryColumns
@@ -48,6 +46,12 @@ TRACKING_ERRORS = (MlflowException, OSError)
 
 TAGS = ("identifier", "configuration", "study", "data_checksum", "code_fingerprint", "code_version")
 ORIGIN = "origin"
+ROW = "row"
+"""The tag by which charts group a configuration's seeds and folds on a data set, as a row of the tables does."""
+
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tells MLflow's pages that these are trainings: they would open on a view for language models."""
+
 ENVIRONMENT_TAGS = ("torch", "device", "instruction_set", "precision")
 EPOCH = EpochColumns.epoch
 
@@ -59,40 +63,6 @@ def origin_of(trials: Path) -> str:
         if not path.is_file():
             write_atomically(path, lambda partial: partial.write_text(uuid.uuid4().hex))
     return path.read_text()
-
-
-def shown(text: str) -> str:
-    """What may be printed of an address, or of a message that holds one: all but user and password."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "***@", text)
-
-
-def tracking_uri(root: Path = Path()) -> str:
-    """`$MLFLOW_TRACKING_URI`, or the SQLite file `mlflow.db` in the repository.
-
-    Raises:
-        StageError: if it is an SQLite file on a disk that other machines share, where it would lose what it holds.
-    """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
-    if uri.startswith("sqlite:///") and (kind := network_disk(Path(uri.removeprefix("sqlite:///")))):
-        raise StageError(
-            f"{uri}: lies on a network disk ({kind}), where SQLite loses what it holds. Set MLFLOW_TRACKING_URI to a "
-            "server (docs/cluster.md), or to a file on this machine's own disk: sqlite:////tmp/mlflow.db, which "
-            "`python -m pipelines.sync` fills anew at any time."
-        )
-    return uri
-
-
-def tag_study(study: str, uri: str, tags: Mapping[str, str]) -> bool:
-    """Set tags of a study's experiment; False where MLflow holds none, which this does not change."""
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
-        return False
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(study)
-    if experiment is None or experiment.lifecycle_stage == LifecycleStage.DELETED:
-        return False
-    for name, value in tags.items():
-        client.set_experiment_tag(experiment.experiment_id, name, value)
-    return True
 
 
 class Mirror:
@@ -119,7 +89,7 @@ class Mirror:
             experiment = self._client.get_experiment_by_name(study)
             artifacts = (database.parent / "mlartifacts" / study).as_uri() if uri[:6] == "sqlite" else None
             create = self._client.create_experiment
-            self.experiment = experiment.experiment_id if experiment else create(study, artifact_location=artifacts)
+            self.experiment = experiment.experiment_id if experiment else create(study, artifacts, KIND)
             if experiment and experiment.lifecycle_stage == LifecycleStage.DELETED:
                 self._begin_anew(study)
         self._finished: set[str] = set()
@@ -220,10 +190,11 @@ class Mirror:
         if identifier not in self._begun:
             for stranger in self._strangers.pop(identifier, []):
                 self._client.delete_run(stranger)
-            tags = {name: getattr(trial, name) for name in TAGS} | {ORIGIN: self._origin}
-            name = f"{trial.configuration} · {trial.spec.dataset} · seed {trial.spec.seed}"
+            row = f"{trial.configuration} · {trial.spec.dataset}"
+            tags = {name: getattr(trial, name) for name in TAGS} | {ROW: row, ORIGIN: self._origin}
+            name = f"{row} · seed {trial.spec.seed}"
             created = self._client.create_run(self.experiment, tags=tags, run_name=name)
-            params = [Param(name, json.dumps(value).strip('"')) for name, value in trial.spec.to_dict().items()]
+            params = [Param(name, json.dumps(value).strip('"')) for name, value in _params_of(trial).items()]
             self._begun[identifier] = _Run(created.info.run_id, steps_per_epoch, params, _tags_of(attempts))
             self._failed.pop(identifier, None)
         return self._begun[identifier]
@@ -285,6 +256,14 @@ def _spare_the_disk(connection: object, record: object) -> None:
 def _tags_of(attempts: Sequence[Start]) -> dict[str, str]:
     """What the last attempt ran on."""
     return {name: getattr(last.environment, name) for last in attempts[-1:] for name in ENVIRONMENT_TAGS}
+
+
+def _params_of(trial: Description) -> dict[str, Any]:
+    """The spec, and under the names of params.yaml how the data were split and filtered, by which runs may differ."""
+    made = trial.preparation
+    parts = {"split": made.split, "filter": made.filter}
+    prepared = {f"{part}.{name}": value for part, model in parts.items() for name, value in model.model_dump().items()}
+    return {**trial.spec.to_dict(), **prepared}
 
 
 def _allowed(protocol: str) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pipelines.core.console import bar, say
 from pipelines.core.locks import Locked, locked
-from pipelines.trials.mirror import TRACKING_ERRORS, Mirror, origin_of, shown
+from pipelines.trials.mirror import TRACKING_ERRORS, Mirror, origin_of
+from pipelines.trials.tracking import shown
 from pipelines.trials.unfinished import unfinished_folder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,26 +6,14 @@ versions differ, within a stated tolerance. Exit status 1 if a trial is differen
 
 from __future__ import annotations
 
-import argparse
-import random
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from argparse import ArgumentParser
 
-from pipelines.core.console import StageError, run_stage, say
-from pipelines.report.crate import broken_files
-from pipelines.trials.bundle import read_bundle
-from pipelines.trials.record import TrialRecord
-from pipelines.verify.compare import Outcome
-from pipelines.verify.data import data_differences
-from pipelines.verify.page import write_verdict
-from pipelines.verify.trial import tell, verify
+from pipelines.core.command import Command, add_folder, add_study
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.verify", description=__doc__)
+def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("trials", nargs="*", metavar="TRIAL", help="identifiers or their beginnings")
-    parser.add_argument("--study", required=True, help="whose report is verified: reports/<study>")
+    add_study(parser, "whose report is verified: reports/<study>")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--sample", type=int, metavar="N", help="so many trials, drawn at random (default: 1)")
     chosen.add_argument("--rows", action="store_true", help="one trial of each row of the tables")
@@ -33,56 +21,11 @@ def main() -> None:
         "--draw", type=int, default=0, metavar="SEED", help="what --sample and --rows draw by (default: 0)"
     )
     parser.add_argument("--steps", type=int, metavar="N", help="the first N steps only: a quick check")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
-    parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of reports (default: reports)")
-    options = parser.parse_args()
-    if options.steps is not None and options.steps < 1:
-        raise StageError(f"--steps is {options.steps}, expected at least 1.")
-    report = options.reports / options.study
-    records = choose(read_bundle(report), options)
-    broken = broken_files(report)
-    for file in broken:
-        say(f"{report} is not as it was made: {file}")
-    require_data(records, options.data, report)
-    found = [verify(record, options.data, options.steps) for record in records]
-    for comparison in found:
-        tell(comparison)
-    say(f"verify: {write_verdict(found, options.study, options.reports)}")
-    sys.exit(bool(broken) or any(one.outcome is Outcome.DIFFERENT for one in found))
+    add_folder(parser, "data", "with prepared data")
+    add_folder(parser, "reports", "of reports")
 
 
-def choose(records: Sequence[TrialRecord], options: argparse.Namespace) -> list[TrialRecord]:
-    """The trials that were asked for. Raises StageError for one that is not there, or not the only one."""
-    if options.trials:
-        return [_named(records, name) for name in options.trials]
-    draw = random.Random(options.draw)
-    if options.rows:
-        rows = dict.fromkeys((record.spec.dataset, record.configuration) for record in records)
-        return [draw.choice([r for r in records if (r.spec.dataset, r.configuration) == row]) for row in rows]
-    return draw.sample(list(records), min(options.sample or 1, len(records)))
-
-
-def _named(records: Sequence[TrialRecord], name: str) -> TrialRecord:
-    found = [record for record in records if record.identifier.startswith(name)]
-    if len(found) != 1:
-        many = f"{len(found)} trials begin so" if found else "there is none"
-        raise StageError(f"trial {name!r}: {many} among the {len(records)} of the report.")
-    return found[0]
-
-
-def require_data(records: Sequence[TrialRecord], data: Path, report: Path) -> None:
-    """Raises StageError if the data of one of the trials are not those on record, naming the images."""
-    seen = set()
-    for record in records:
-        key = record.spec.dataset, record.spec.image_size, record.spec.split, record.spec.filtered
-        if key not in seen and (differences := data_differences(record, data, report)):
-            listed = "\n  ".join(differences)
-            raise StageError(
-                f"The data in {data} are not those that trial {record.identifier} was trained on:\n  {listed}\n"
-                "Nothing was trained. Fetch, split and filter by the record's parameters (its `preparation`)."
-            )
-        seen.add(key)
-
+COMMAND = Command("verify", __doc__, arguments, "pipelines.verify.work")
 
 if __name__ == "__main__":
-    run_stage(main)
+    COMMAND.main()

@@ -17,7 +17,7 @@ from pipelines.artifacts import arrays
 from pipelines.core.console import StageError
 from pipelines.datasets.cases import read_cases
 from pipelines.datasets.catalogue import find_entries
-from pipelines.fetch import fetch
+from pipelines.fetch.obtain import fetch
 from tests.support.commands import run_module, without_rights
 from tests.support.pictures import disc, save, texture
 from tests.support.places import ROOT

@@ -78,5 +78,5 @@ def _named(path: Path) -> frozenset[str]:
             assert not node.level, f"{path}: a relative import"
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
-            names.add(node.value)
+            names |= {node.value, f"{node.value}.__main__"}
     return frozenset(names)

@@ -182,5 +182,7 @@ def test_on_the_meta_device_no_weights_are_fetched() -> None:
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ModuleNotFoundError, match=r"need timm, which is not installed: pip install 'dmf\[models\]'"):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"need timm, which is not installed: pip install 'dynamic-memory-fusion\[models\]'"
+    ):
         build_model("timm:resnet18", 1, 2)

@@ -112,7 +112,9 @@ def test_wrong_use_is_named() -> None:
 
 def test_without_torchjd_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchjd", None)
-    with pytest.raises(ImportError, match=r"'torchjd:MGDA' needs TorchJD: pip install 'dmf\[gradients\]'"):
+    with pytest.raises(
+        ImportError, match=r"'torchjd:MGDA' needs TorchJD: pip install 'dynamic-memory-fusion\[gradients\]'"
+    ):
         build_weighting("torchjd:MGDA", 2)
 
 
@@ -208,6 +210,5 @@ def test_the_extras_are_spelt_as_their_packages_spell_them() -> None:
     asked = [requirement for named in lists for requirement in map(Requirement, named) if requirement.extras]
     assert {"torchjd", "ray", "psycopg"} <= {requirement.name for requirement in asked}
     for requirement in asked:
-        if requirement.name != "dmf":
-            offered = metadata.metadata(requirement.name).get_all("Provides-Extra") or []
-            assert requirement.extras <= set(offered), requirement
+        offered = metadata.metadata(requirement.name).get_all("Provides-Extra") or []
+        assert requirement.extras <= set(offered), requirement

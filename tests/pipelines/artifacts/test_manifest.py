@@ -12,7 +12,7 @@ from pipelines.artifacts.manifest import Manifest, fetched_entries, manifest_pat
 from pipelines.core.console import StageError
 from pipelines.datasets.catalogue import OWN, find_entries, load_catalogue
 from pipelines.datasets.entry import DatasetEntry
-from pipelines.fetch import fetch
+from pipelines.fetch.obtain import fetch
 from tests.support.audited import place_manifest
 from tests.support.pictures import disc, save, texture
 

@@ -17,7 +17,8 @@ from pipelines.core.console import StageError
 from pipelines.datasets.cases import read_cases
 from pipelines.datasets.catalogue import load_catalogue
 from pipelines.datasets.entry import DatasetEntry
-from pipelines.fetch import fetch, load_mirror, mirror_from_environment
+from pipelines.fetch.mirror import load_mirror, mirror_from_environment
+from pipelines.fetch.obtain import fetch
 from tests.support.commands import run_module
 from tests.support.mirror import mirror
 

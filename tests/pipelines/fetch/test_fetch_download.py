@@ -21,8 +21,8 @@ import pytest
 from pipelines.core.console import StageError
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.fetch import download as downloading
-from pipelines.fetch import fetch
 from pipelines.fetch.download import CHUNK, download
+from pipelines.fetch.obtain import fetch
 from tests.support.places import ROOT
 from tests.support.site import SIGNATURE, Site
 
@@ -33,7 +33,7 @@ import sys
 from pathlib import Path
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.core.console import run_stage
-from pipelines.fetch import fetch
+from pipelines.fetch.obtain import fetch
 run_stage(lambda: fetch(DatasetEntry.model_validate_json(sys.argv[1]), Path(sys.argv[2])))
 """
 SLOWLY = """

@@ -18,7 +18,9 @@ import yaml
 from pipelines.artifacts.manifest import MANIFEST, Manifest
 from pipelines.core.console import StageError
 from pipelines.datasets.entry import DatasetEntry
-from pipelines.fetch import fetch, load_mirror, zenodo
+from pipelines.fetch import zenodo
+from pipelines.fetch.mirror import load_mirror
+from pipelines.fetch.obtain import fetch
 from tests.support.commands import run_module
 from tests.support.site import SIGNATURE, Site
 

@@ -12,7 +12,7 @@ from dmf.training.diagnostics import RANDOM_START, Finding
 from pipelines.core.console import StageError
 from pipelines.grid.estimate import from_finished
 from pipelines.grid.status import grid_status, random_starts
-from pipelines.status import print_status
+from pipelines.status.work import print_status
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import DONE

@@ -11,15 +11,16 @@ import pytest
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
-from pipelines.claims import judge_study, verdict_table
+from pipelines.claims.work import judge_study, verdict_table
 from pipelines.papers.claim import Claim
 from pipelines.papers.evidence import Evidence
 from pipelines.papers.kinds import Outcome
 from pipelines.papers.verdict import Verdict, judge
 from pipelines.papers.wording import row_of, tags
 from pipelines.report.claims import to_latex, to_markdown, write_claims
-from pipelines.trials.mirror import Mirror, tag_study
+from pipelines.trials.mirror import Mirror
 from pipelines.trials.plan import plan
+from pipelines.trials.tracking import tag_study
 from tests.support.grids import store, tiny
 from tests.support.hand_records import scored
 from tests.support.report_trials import make_facts, write_trials

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,11 @@ from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.params import Params
 from pipelines.datasets.readers.images import load_image
 from pipelines.filter.prepare import prepare
-from pipelines.predict.__main__ import find_pictures, main
+from pipelines.predict.__main__ import COMMAND
 from pipelines.predict.drawing import colour, mask_picture, overlay_picture
 from pipelines.predict.trial import find_trial, load_predictor
+from pipelines.predict.work import find_pictures
+from pipelines.predict.work import run as run_command
 from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import record_of, write_trial
@@ -73,8 +74,7 @@ def predict(workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
     def run(folder: Path, *arguments: str) -> str:
         monkeypatch.chdir(workplace)
-        monkeypatch.setattr(sys, "argv", ["predict", "--trial", folder.name[:8], *arguments])
-        main()
+        run_command(COMMAND.parse(["--trial", folder.name[:8], *arguments]))
         return capsys.readouterr().out
 
     return run

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
 from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
-from pipelines.core.console import StageError
-from pipelines.sync import bring_level
+from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
-from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of, shown, tag_study, tracking_uri
+from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of
+from pipelines.trials.mirroring import bring_level
+from pipelines.trials.tracking import tag_study
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 from tests.support.grids import planned_trial
 from tests.support.records import begun, record_of_planned
@@ -75,7 +76,8 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     assert run.info.run_name == "variance · focal · phantom · seed 3"
     some = {"dataset": "phantom", "seed": "3", "losses": '["dice", "iou"]', "auxiliary": "null", "precision": "fp32"}
     assert some.items() < run.data.params.items()
-    assert run.data.params.keys() == SPEC.to_dict().keys()
+    prepared = run.data.params.keys() - SPEC.to_dict().keys()
+    assert {name.partition(".")[0] for name in prepared} == {"split", "filter"}
     assert run.data.tags["identifier"] == "a1b2"
     assert run.data.tags["code_version"] == "abc123"
     ran_on = {"torch": "2.15.0", "device": "CPU", "instruction_set": "AVX2", "precision": "fp32"}
@@ -91,6 +93,32 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     dice = sorted(client.get_metric_history(run.info.run_id, "val/dice"), key=lambda metric: metric.step)
     assert [(metric.step, metric.value) for metric in dice] == [(199, 0.1), (399, 0.2), (599, 0.4), (799, 0.3)]
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"history.parquet", "trial.json"}
+
+
+def test_runs_of_two_splits_are_told_apart(trial: Path, uri: str) -> None:
+    """`dvc exp run -S split.seed=1`: the parameter is called as it is there."""
+    other = trial.with_name("c3d4")
+    shutil.copytree(trial, other)
+    made = PLANNED.preparation.model_copy(update={"split": SplitParams(seed=1), "filter": FilterParams(diameter=5)})
+    planned = dataclasses.replace(PLANNED, identifier="c3d4", preparation=made)
+    (other / "trial.json").write_text(record_of_planned(planned, steps_per_epoch=STEPS_PER_EPOCH).to_json())
+    Mirror("mine", uri, "here").level(trial.parent)
+    found = {run.data.tags["identifier"]: run.data.params for run in runs(uri)}
+    assert [found[name]["split.seed"] for name in ("a1b2", "c3d4")] == ["0", "1"]
+    assert [found[name]["filter.diameter"] for name in ("a1b2", "c3d4")] == ["9", "5"]
+    assert found["a1b2"]["split.fractions"] == "[0.7, 0.15, 0.15]"
+    assert found["a1b2"]["image_size"] == found["c3d4"]["image_size"]
+
+
+def test_seeds_and_folds_of_a_configuration_have_one_tag_to_group_by(trial: Path, uri: str) -> None:
+    for number, part in enumerate(({"seed": 4}, {"split": "fold:2"})):
+        spec = dataclasses.replace(SPEC, **part)
+        planned = dataclasses.replace(PLANNED, identifier=f"c{number}", spec=spec)
+        shutil.copytree(trial, trial.with_name(planned.identifier))
+        record = record_of_planned(planned, steps_per_epoch=STEPS_PER_EPOCH)
+        (trial.with_name(planned.identifier) / "trial.json").write_text(record.to_json())
+    Mirror("mine", uri, "here").level(trial.parent)
+    assert [run.data.tags["row"] for run in runs(uri)] == 3 * ["variance · focal · phantom"]
 
 
 def test_a_second_pass_adds_nothing(trial: Path, uri: str) -> None:
@@ -192,20 +220,6 @@ def test_a_folder_of_trials_keeps_its_name_wherever_it_is_moved(tmp_path: Path) 
     assert origin_of(tmp_path) != name
 
 
-@pytest.mark.parametrize(
-    ("text", "printed"),
-    [
-        ("http://ada:s3cret@host:5000/x", "http://***@host:5000/x"),
-        ("postgresql+psycopg://ada:p:w@db/mlflow", "postgresql+psycopg://***@db/mlflow"),
-        ("API request to https://token@host/api failed", "API request to https://***@host/api failed"),
-        ("sqlite:////tmp/a@b/mlflow.db", "sqlite:////tmp/a@b/mlflow.db"),
-        ("http://host/users/ada@example.org", "http://host/users/ada@example.org"),
-    ],
-)
-def test_an_address_is_printed_without_user_and_password(text: str, printed: str) -> None:
-    assert shown(text) == printed
-
-
 def test_a_failure_is_marked_once_and_replaced_by_the_result_of_a_later_attempt(trial: Path, uri: str) -> None:
     done = (trial / "trial.json").rename(trial / "later.json")
     write_failure(trial, DESCRIPTION, Failure("divergence", "TrainingDiverged: `dice` is not finite"))
@@ -228,34 +242,6 @@ def test_a_server_that_is_away_is_said_and_the_next_sync_catches_up(
     assert "python -m pipelines.sync --study mine" in capsys.readouterr().out
     assert bring_level(results, uri)
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
-
-
-def test_the_store_is_named_by_the_environment_or_lies_in_the_repository(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert tracking_uri(tmp_path) == store_in(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert tracking_uri(tmp_path) == "http://127.0.0.1:5000"
-
-
-@pytest.mark.parametrize(
-    ("mounted", "kind"),
-    [({"/": "ext4", "{}": "nfs4"}, "nfs4"), ({"/": "lustre"}, "lustre"), ({"/": "nfs", "{}": "xfs"}, "")],
-)
-def test_an_sqlite_file_on_a_disk_that_machines_share_is_refused(
-    mounted: dict[str, str], kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    table = [SimpleNamespace(mountpoint=place.format(tmp_path), fstype=name) for place, name in mounted.items()]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all: table)
-    if not kind:
-        assert tracking_uri(tmp_path) == store_in(tmp_path)
-        return
-    with pytest.raises(StageError, match=rf"mlflow.db: lies on a network disk \({kind}\).*Set MLFLOW_TRACKING_URI to"):
-        tracking_uri(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert tracking_uri(tmp_path) == "http://127.0.0.1:5000"
 
 
 @pytest.mark.parametrize("finished", [True, False])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +18,12 @@ from rich.console import Console
 from pipelines.artifacts import arrays
 from pipelines.core import console
 from pipelines.core.checksums import file_checksum, joint_checksum
-from pipelines.core.console import run_stage
 from pipelines.grid.inputs import load_inputs
 from pipelines.report.crate import write_crate
 from pipelines.trials.bundle import image_table, read_bundle, table_name, write_bundle
 from pipelines.trials.plan import plan
 from pipelines.trials.record import TrialRecord, read_trial
-from pipelines.verify.__main__ import main
+from pipelines.verify.__main__ import COMMAND
 from pipelines.verify.compare import Outcome, compare
 from pipelines.verify.rerun import Rerun, rerun, rerun_steps
 from tests.support.attempts import record_trial
@@ -47,9 +45,8 @@ class Place:
 
     def verify(self, *options: str) -> Verified:
         """The command, in this process."""
-        sys.argv = ["verify", *self.words(*options)]
         with pytest.raises(SystemExit) as ended:
-            run_stage(main)
+            COMMAND.start(COMMAND.parse(self.words(*options)))
         return Verified(int(ended.value.code or 0), *self.capture.readouterr())
 
     def words(self, *options: str) -> list[str]:
@@ -90,7 +87,6 @@ def place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Place:
     """A copy that may be spoilt."""
-    monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setattr(console, "err", Console(stderr=True, soft_wrap=True))  # of the streams of this test
     report = tmp_path / "reports" / "tiny"
     shutil.copytree(written / "tiny", report)

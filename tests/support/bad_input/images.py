@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from pipelines.datasets.catalogue import find_entries
-from pipelines.fetch import fetch
+from pipelines.fetch.obtain import fetch
 from tests.support.bad_input.kinds import bad
 from tests.support.bad_input.place import FIRST, Place
 

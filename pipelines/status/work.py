@@ -1,16 +1,12 @@
-"""Where a grid stands, at any time and from any terminal: `python -m pipelines.status --study quickstart`.
-
-Read from disk alone, so it asks nothing of a running grid and works without one.
-"""
+"""Counts and time left, and tables of what runs and what failed."""
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from argparse import Namespace
 
 from rich.table import Table
 
-from pipelines.core.console import run_stage, say, show
+from pipelines.core.console import say, show
 from pipelines.grid.estimate import from_finished, spell_seconds
 from pipelines.grid.failures import failure_table
 from pipelines.grid.status import GridStatus, grid_status, random_starts
@@ -18,12 +14,7 @@ from pipelines.trials.plan import plan
 from tune_spaces import load_study
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.status", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--study", required=True, help="name of a file in tune_spaces/, without .yaml")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
-    parser.add_argument("--trials", type=Path, default=Path("trials"), help="where results lie (default: trials)")
-    options = parser.parse_args()
+def run(options: Namespace) -> None:
     print_status(options.study, grid_status(plan(load_study(options.study), options.data, options.trials)))
 
 
@@ -67,7 +58,3 @@ def _running_table(status: GridStatus) -> Table:
             epochs = f"{progress.epochs_done} of {trial.spec.epochs}"
             table.add_row(trial.identifier, trial.title, epochs, score, str(len(progress.attempts)), progress.node)
     return table
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -1,12 +1,8 @@
-"""Where a number comes from, and the commands that give it again: `python -m pipelines.provenance --study NAME ...`.
-
-Name trials, or a cell of a table by its configuration, protocol and metric; everything is read from the committed
-report (reports/<study>) and from the record of the fetch, where the data are at hand.
-"""
+"""From a cell of a table to its trials, their data, and the commands for it."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -15,7 +11,7 @@ import pandas as pd
 
 from pipelines.artifacts.manifest import read_manifest
 from pipelines.core.checksums import file_checksum
-from pipelines.core.console import StageError, run_stage, say
+from pipelines.core.console import StageError, say
 from pipelines.datasets.catalogue import known_datasets
 from pipelines.trials.bundle import read_bundle
 from pipelines.trials.record import TrialRecord
@@ -23,17 +19,7 @@ from pipelines.trials.record import TrialRecord
 LOCK = Path("requirements.lock")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.provenance", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("trials", nargs="*", metavar="TRIAL", help="identifiers or their beginnings")
-    parser.add_argument("--study", required=True, help="whose report it is: reports/<study>")
-    parser.add_argument("--cell", metavar="CONFIGURATION", help="of the tables, such as 'variance · cb_dice'")
-    parser.add_argument("--dataset", help="of the cell (default: the only one)")
-    parser.add_argument("--protocol", default="per_image", help="of the cell (default: per_image)")
-    parser.add_argument("--metric", default="dice", help="of the cell (default: dice)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with fetched data (default: data)")
-    parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of reports (default: reports)")
-    options = parser.parse_args()
+def run(options: Namespace) -> None:
     report = options.reports / options.study
     records = {record.identifier: record for record in read_bundle(report)}
     if options.cell:
@@ -48,7 +34,7 @@ def main() -> None:
         say(line)
 
 
-def cell(report: Path, options: argparse.Namespace) -> pd.DataFrame:
+def cell(report: Path, options: Namespace) -> pd.DataFrame:
     """The test scores behind one cell, a row a trial. Raises StageError if the report has no such cell."""
     scores = pd.read_csv(report / "tables" / "scores.csv", keep_default_na=False)
     scores = scores[scores["split"] == "test"]
@@ -125,7 +111,3 @@ def commands(records: Sequence[TrialRecord], report: Path) -> Iterable[str]:
 def _some(values: Iterable[object]) -> str:
     listed = [str(value) for value in values]
     return ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")
-
-
-if __name__ == "__main__":
-    run_stage(main)

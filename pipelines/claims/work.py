@@ -1,39 +1,31 @@
-"""What finished trials say about the papers' claims and a study's own: `python -m pipelines.claims --study NAME`.
-
-Each claim is supported, contradicted, undecided, or not tested and why (docs/claims.md). Verdicts also become tags of
-the study's experiment in MLflow, where there is one.
-"""
+"""Judging a study on disk, and the table of verdicts."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
 from rich.table import Table
 
 from pipelines.artifacts import arrays
-from pipelines.core.console import StageError, run_stage, say, show
+from pipelines.core.console import StageError, say, show
 from pipelines.papers.claim import paper_claims
 from pipelines.papers.evidence import Truth
 from pipelines.papers.kinds import Outcome
 from pipelines.papers.verdict import Verdict, untested, verdicts
 from pipelines.papers.wording import HEADS, row_of, tags
 from pipelines.trials.finished import read_trials
-from pipelines.trials.mirror import TRACKING_ERRORS, shown, tag_study, tracking_uri
+from pipelines.trials.mirror import TRACKING_ERRORS
 from pipelines.trials.plan import plan
+from pipelines.trials.tracking import shown, tag_study, tracking_uri
 from tune_spaces import Study, load_study
 from tune_spaces.expand import expand
 
 _STYLES = dict(zip(Outcome, ("green", "red", "yellow", "dim"), strict=True))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.claims", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--study", nargs="+", metavar="NAME", help="default: every study that a paper's claim names")
-    parser.add_argument("--trials", type=Path, default=Path("trials"), help="folder of <study>/ (default: trials)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
-    options = parser.parse_args()
+def run(options: Namespace) -> None:
     names = options.study or list(dict.fromkeys(name for claim in paper_claims() for name in claim.study))
     for name in names:
         study = load_study(name)
@@ -77,7 +69,3 @@ def _tell_mlflow(study: str, found: list[Verdict]) -> None:
             say(f"MLflow: verdicts are tags of the experiment {study}")
     except TRACKING_ERRORS as error:
         say(f"MLflow was not told, because it is away: {shown(str(error))}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

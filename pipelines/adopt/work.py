@@ -1,22 +1,16 @@
-"""Carry finished trials over a change of code: `python -m pipelines.adopt --study NAME --why "moved a helper"`.
-
-A trial's identifier covers the code that it runs, so a change of that code makes its trials unfinished, even one that
-changes no number. This command trains a sample of them again with today's code. If all come out bit for bit, the others
-are taken over under today's identifiers, and each record says who did that, when, why, and by which sample. Otherwise
-it says where they part, and changes nothing.
-"""
+"""Training a sample again, and taking the others over."""
 
 from __future__ import annotations
 
-import argparse
 import getpass
 import random
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.artifacts import arrays
-from pipelines.core.console import StageError, run_stage, say
+from pipelines.core.console import StageError, say
 from pipelines.core.files import flush_to_disk, link_or_copy, replaced
 from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.record import DONE, Adoption, TrialRecord, now, read_trial
@@ -40,14 +34,7 @@ class Candidate:
         return self.record.code_fingerprint, self.planned.code_fingerprint
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.adopt", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--study", required=True, help="name of a file in tune_spaces/, without .yaml")
-    parser.add_argument("--why", required=True, help="what was changed, for the record")
-    parser.add_argument("--sample", type=int, default=1, metavar="N", help="trained again, of each change (default: 1)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with prepared data (default: data)")
-    parser.add_argument("--trials", type=Path, default=Path("trials"), help="folder of <study>/ (default: trials)")
-    options = parser.parse_args()
+def run(options: Namespace) -> None:
     if options.sample < 1:
         raise StageError(f"--sample is {options.sample}, expected at least 1: nothing is taken over unseen.")
     planned = plan(load_study(options.study), options.data, options.trials)
@@ -131,7 +118,3 @@ def take_over(candidate: Candidate, adoption: Adoption) -> None:
             (partial / DONE).write_text(adopted.to_json())
             flush_to_disk(partial)
         unfinished.remove()
-
-
-if __name__ == "__main__":
-    run_stage(main)

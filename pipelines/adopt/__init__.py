@@ -1,0 +1,1 @@
+"""Finished trials stand for those of changed code that computes the same."""

@@ -1,0 +1,1 @@
+"""MLflow, brought level with the disk by hand."""

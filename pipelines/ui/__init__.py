@@ -1,0 +1,1 @@
+"""MLflow's pages on this machine."""

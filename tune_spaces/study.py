@@ -72,6 +72,7 @@ class Study(StrictModel):
         resources: CPUs and GPUs of one worker, and its trials at a time.
         claims: What the study is meant to show, each with the test that decides it (docs/claims.md).
         tables: Tables of the papers that the report makes by their numbers, such as `adaptexp-7`.
+        equivalence: Differences of scores up to this, a share of 1, count as none: half a point.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Study(StrictModel):
     resources: Resources = Resources()
     claims: list[dict[str, Any]] = Field(default_factory=list)
     tables: list[str] = Field(default_factory=list)
+    equivalence: float = Field(default=0.005, gt=0, lt=1)
 
     @field_validator("per_dataset")
     @classmethod

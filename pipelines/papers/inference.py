@@ -45,7 +45,8 @@ def estimate(values: Sequence[float], level: float = LEVEL) -> Estimate:
 def holm(p: Sequence[float]) -> list[float]:
     """Holm's step-down correction: sorted p_(k) becomes max over j <= k of min(1, (m - j + 1) p_(j)).
 
-    A p that is no number stays so and does not count towards m.
+    A p that is no number stays so and does not count towards m. statsmodels' `multipletests` says the same, and
+    collects all of Python's garbage at every call: half a second for each of a report's hundreds of families.
     """
     corrected = [math.nan] * len(p)
     tested = sorted((index for index, value in enumerate(p) if math.isfinite(value)), key=lambda index: p[index])

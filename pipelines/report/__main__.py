@@ -12,6 +12,9 @@ def arguments(parser: ArgumentParser) -> None:
     add_folder(parser, "trials", "where results lie")
     add_folder(parser, "data", "with prepared data")
     add_folder(parser, "reports", "where <study>/ is written")
+    parser.add_argument(
+        "--partial", action="store_true", help="report what has finished, on a running grid too; no claim has a verdict"
+    )
 
 
 COMMAND = Command("report", __doc__, arguments, "pipelines.report.work")

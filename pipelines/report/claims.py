@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.papers.verdict import Verdict
 from pipelines.papers.wording import HEADS, cell_table, claim_table, row_of
-from pipelines.report.writers import PACKAGES, escape_latex
+from pipelines.report.latex import breakable, escape_latex, row, table_environment
 
 NAME = "claims"
 CAPTION = (
@@ -36,32 +36,7 @@ def to_markdown(found: Sequence[Verdict]) -> str:
 
 
 def to_latex(found: Sequence[Verdict]) -> str:
-    """A `table` environment, no wider than a line and no taller than a page; \\label is tab:claims."""
+    """A `table` environment; \\label is tab:claims."""
     columns = "".join(rf"p{{{_WIDTHS[head]}cm}}" if head in _WIDTHS else "l" for head in HEADS)
-    body = [" & ".join(map(_breakable, row_of(verdict).values())) + r" \\" for verdict in found]
-    lines = [
-        rf"% Needs \usepackage{{{PACKAGES}}}. Written by pipelines.report; edits are lost.",
-        r"\begin{table}[htbp]",
-        r"\centering",
-        rf"\caption{{{escape_latex(CAPTION)}}}",
-        rf"\label{{tab:{NAME}}}",
-        r"\footnotesize\vspace{4pt}",
-        r"\setlength{\tabcolsep}{3pt}",
-        r"\begin{adjustbox}{max width=\linewidth, max totalheight=0.8\textheight}",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-        r"\toprule",
-        " & ".join(escape_latex(head) for head in HEADS) + r" \\",
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{adjustbox}",
-        r"\end{table}",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _breakable(text: str) -> str:
-    """Escaped, and long names of configurations may be broken at their separators."""
-    return escape_latex(text).replace("+", r"+\allowbreak{}").replace(r"\_", r"\_\allowbreak{}")
+    body = (row(map(breakable, row_of(verdict).values())) for verdict in found)
+    return table_environment(NAME, CAPTION, columns, [row(map(escape_latex, HEADS))], body)

@@ -119,16 +119,16 @@ class Lines:
 
 def divide(layout: Layout, dataset: str) -> Lines:
     """The lines of a data set's figures."""
-    baseline = layout.baseline(dataset)
-    rows = [row for row in layout.rows[dataset] if not row.baseline] or [baseline]
+    everything = layout.rows[dataset]
+    rows = [row for row in everything if not row.baseline] or [*everything]
     divisions = ((count, _panels(rows, count)) for count in range(len(layout.axes) - 1, 0, -1))
     crowded = (pair for pair in divisions if 2 * sum(len(members) > 1 for members in pair[1].values()) > len(pair[1]))
     count, panels = next(crowded, (0, _panels(rows, 0)))
-    names = {row.configuration: " · ".join(row.labels[count:]) for row in (*rows, baseline)}
+    names = {row.configuration: " · ".join(row.labels[count:]) for row in everything}
     drawn = list(dict.fromkeys(names[row.configuration] for row in rows))
     best = {name: max(_best(row) for row in rows if names[row.configuration] == name) for name in drawn}
     named = sorted(sorted(drawn, key=lambda name: -best[name])[:NAMED], key=drawn.index)
-    weightings = {names[row.configuration]: row.spec.weighting for row in (*rows, baseline)}
+    weightings = {names[row.configuration]: row.spec.weighting for row in everything}
     if len(set(weightings.values())) == len(weightings):
         by_weighting = weighting_colours(weightings.values())
         colours = {name: by_weighting[weightings[name]] for name in named}
@@ -177,7 +177,7 @@ def _draw(
         bands = len(members) <= BANDS
         for row in members:
             _draw_line(axes, row, curve, across, lines.colours.get(lines.names[row.configuration]), band=bands)
-        if baseline not in members:
+        if baseline and baseline not in members:
             _draw_line(axes, baseline, curve, across, INK, band=bands)
         axes.set_title(_title(lines.axes, values))
         axes.xaxis.set_major_locator(MaxNLocator(integer=across is None, nbins=6))
@@ -186,8 +186,9 @@ def _draw(
     label_bottoms(grid, across_label)
     for axes in grid[:, 0]:
         axes.set_ylabel(axis_label)
-    _add_key(figure, lines.colours, f"{lines.names[baseline.configuration]} (baseline)")
-    several = len(lines.colours) < len({*lines.names.values()} - {lines.names[baseline.configuration]})
+    of_baseline = lines.names[baseline.configuration] if baseline else ""
+    _add_key(figure, lines.colours, of_baseline)
+    several = len(lines.colours) < len({*lines.names.values()} - {of_baseline})
     grey = f" The {NAMED} best in validation have a name, the others are grey." if several else ""
     return save(
         figure,
@@ -204,7 +205,8 @@ def _draw(
 def _add_key(figure: Figure, colours: Mapping[str, str], baseline: str) -> None:
     """Beside a single panel, below several."""
     handles = {textwrap.fill(name, KEY_WIDTH): Line2D([], [], color=colour) for name, colour in colours.items()}
-    handles[textwrap.fill(baseline, KEY_WIDTH)] = Line2D([], [], color=INK, linestyle="--")
+    if baseline:
+        handles[textwrap.fill(f"{baseline} (baseline)", KEY_WIDTH)] = Line2D([], [], color=INK, linestyle="--")
     names, artists = list(handles), list(handles.values())
     if len(figure.axes) == 1:
         figure.legend(artists, names, loc="outside right upper")

@@ -59,7 +59,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
     for axes in grid[0]:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_color(FAINT)
-    baseline = layout.baseline(dataset).configuration
+    baseline = next(c.baseline for c in found.values())
     return save(
         figure,
         folder,
@@ -73,7 +73,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
         ),
         alternative=(
             f"Forest plot of the differences to the baseline on {dataset}. "
-            f"{sum(found[(*panels[0], r.configuration)].clear for r in rows)} of {len(rows)} intervals in the first "
+            f"{sum(c.clear for key, c in found.items() if key[:2] == panels[0])} of {len(rows)} intervals in the first "
             "panel exclude zero; the comparison table holds the numbers."
         ),
     )

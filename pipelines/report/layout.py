@@ -66,9 +66,9 @@ class Layout:
     def datasets(self) -> tuple[str, ...]:
         return tuple(self.rows)
 
-    def baseline(self, dataset: str) -> Row:
-        """The row that the others of a data set are compared with."""
-        return next(row for row in self.rows[dataset] if row.baseline)
+    def baseline(self, dataset: str) -> Row | None:
+        """The row that the others of a data set are compared with; None while it has no trial."""
+        return next((row for row in self.rows[dataset] if row.baseline), None)
 
 
 def lay_out(records: Sequence[TrialRecord], baseline: str) -> Layout:

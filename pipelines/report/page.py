@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dmf.training.diagnostics import Finding
-from dmf.training.spec import TrialSpec
 from pipelines.pages.drawing import Picture
 from pipelines.pages.html import new_environment
 from pipelines.papers.claim import Claim
@@ -19,13 +17,16 @@ from pipelines.papers.wording import row_of
 from pipelines.report import environments, pairing
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
+from pipelines.report.layout import Layout, Row, repeat_of
+from pipelines.report.methods import duration, summarise
 from pipelines.report.names import HEADLINES, Metric, printed
 from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.statistics import Comparison, caveat
+from pipelines.report.statistics.make import Statistics
 from pipelines.report.tables import Table, protocols_of
 from pipelines.report.tuned import CAPTION as COSTS
 from pipelines.report.tuned import costs_of
+from pipelines.trials.finished import Missing
 from pipelines.trials.record import TrialRecord
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,7 +35,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 @dataclass(frozen=True)
 class StudyFacts:
     """What is known of the study beside its trials: title, left-out combinations with their reason, claims about it,
-    and the papers' tables that it makes.
+    the papers' tables that it makes, and the difference (a share of 1) up to which scores count as equal.
     """
 
     name: str
@@ -42,6 +43,7 @@ class StudyFacts:
     skipped: Sequence[tuple[str, str]]
     claims: Sequence[Claim] = ()
     tables: Sequence[str] = ()
+    equivalence: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ def render_page(
     comparisons: Sequence[Comparison],
     pictures: Mapping[str, Sequence[Picture]],
     verdicts: Sequence[Verdict],
+    statistics: Statistics,
+    rank_pictures: Sequence[Picture],
+    missing: Sequence[Missing] = (),
 ) -> str:
     """The page as HTML text; files beside it are named relative to it."""
     environment = new_environment(TEMPLATES)
@@ -92,16 +97,20 @@ def render_page(
         pictures=pictures,
         verdicts=[row_of(verdict) for verdict in verdicts],
         claims_caption=CAPTION,
+        statistics=statistics,
+        rank_pictures=rank_pictures,
+        missing=missing,
+        repeat_of=repeat_of,
         protocols={dataset: protocols_of(layout, facts[dataset]) for dataset in layout.datasets},
         headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
-        summary=_summary(records, layout),
+        summary=summarise(records, layout, len(missing)),
         findings=_findings(records),
         environments=environments.warning(records),
         unpaired=pairing.warning(records),
         costs=costs_of(layout, facts),
         costs_caption=COSTS,
-        duration=_duration,
+        duration=duration,
         twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
         records=records,
         headline_columns=[
@@ -132,8 +141,8 @@ def _headlines(layout: Layout, facts: DataFacts, comparisons: Sequence[Compariso
                 label=label,
                 best=best.configuration,
                 score=f"{_mean(best, protocol, metric):.2f} %",
-                baseline=f"{_mean(baseline, protocol, metric):.2f} %",
-                verdict=_verdict(best, against),
+                baseline=f"{_mean(baseline, protocol, metric):.2f} %" if baseline else "not finished",
+                verdict=_verdict(best, against) if baseline else "Whether it leads cannot be told yet.",
             )
         )
     return headlines
@@ -157,39 +166,6 @@ def _mean(row: Row, protocol: str, metric: str) -> float:
     return Metric(metric).scale * sum(scores) / len(scores)
 
 
-def _summary(records: Sequence[TrialRecord], layout: Layout) -> dict[str, str]:
-    """The methods in short: every field of the specs that is no axis of the tables, and on what the trials ran."""
-    repeats = repeats_text([record.spec for record in records])
-    datasets = f"{len(layout.datasets)} data set{'s' if len(layout.datasets) > 1 else ''}"
-    first, last = (choose(record.started for record in records)[:16].replace("T", " ") for choose in (min, max))
-    machines = environments.nodes(records)
-    fields = [f.name for f in dataclasses.fields(TrialSpec) if f.name not in ("dataset", "seed", *layout.axes)]
-    shared = {printed(name): [value_label(record.spec, name) for record in records] for name in fields}
-    for axis, parameters in layout.common.items():
-        shared[f"{printed(axis)}, in common"] = [", ".join(f"{name}={value}" for name, value in parameters.items())]
-    shared["Code version"] = [record.code_version for record in records]
-    shared |= environments.methods(records)
-    if adopted := sum(bool(record.adopted) for record in records):
-        shared["Carried over a change of code"] = [
-            f"{adopted} trials, by `pipelines.adopt`: their records say by which sample"
-        ]
-    return {
-        "Trials": f"{len(records)} trials finished, all that the study asks for: {datasets} × "
-        f"{len(layout.rows[layout.datasets[0]])} configurations × {repeats}",
-        "Training time": f"{_duration(sum(record.seconds for record in records))} summed over trials on {machines} "
-        f"machine{'s' if machines > 1 else ''}, started between {first} and {last} (UTC)",
-        "Pairing": "a seed fixes initial weights and order of batches for all configurations alike; "
-        + (
-            "each fold tests on images of its own, the same for all configurations"
-            if any(repeat_of(record.spec)[1] for record in records)
-            else "the split is the same in all trials of a configuration, so the spread does not tell how much another "
-            "split would change"
-        )
-        + "".join(f"; {said}" for said in [pairing.sentence(records)] if said),
-        **{name: "; ".join(dict.fromkeys(values)) for name, values in shared.items()},
-    }
-
-
 def _findings(records: Sequence[TrialRecord]) -> list[WarningLine]:
     """What the diagnostics found, in how many trials of each configuration, and when first."""
     grouped: dict[tuple[str, str, str, str], list[Finding]] = {}
@@ -211,11 +187,6 @@ def twins(rows: Sequence[Row]) -> list[list[str]]:
         scores = repr([(repeat_of(record.spec), record.test) for record in row.records])
         groups.setdefault(scores, []).append(row.configuration)
     return [names for names in groups.values() if len(names) > 1]
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{seconds:.0f} s" if seconds < 120 else f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def _number(value: Any, digits: int = 2, sign: bool = False) -> str:

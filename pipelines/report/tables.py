@@ -1,38 +1,62 @@
-"""Mean and spread of every score, in the paper's layout, as LaTeX, Markdown and tidy CSV."""
+"""Mean and spread of every score, in the paper's layout."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
 from pipelines.report import environments
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row, repeat_of, repeats_text
+from pipelines.report.layout import Layout, Row, repeats_text, value_label
+from pipelines.report.missing import MARKED
 from pipelines.report.names import Metric, ProtocolText
 from pipelines.report.tuned import TUNED, is_tuned, tuned_sentences
+from pipelines.trials.finished import Missing
 
 RANDOM = "†"
 """Marks a row with trials that asked for pretrained weights and began from random ones."""
+
+Tested = Mapping[tuple[str, str, str, str], float]
+"""Corrected p by data set, protocol, metric and configuration."""
+
+MARKS = (("**", 0.01), ("*", 0.05))
+"""Below which p of the paired t test against the baseline, Holm-corrected over configurations, a number has a mark."""
 
 SPREAD = "mean ± sample standard deviation (ddof = 1)"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a table: mean and sample standard deviation over `n` seeds, on the scale it is printed in."""
+    """One number of a table: mean and sample standard deviation over `n` seeds, on the scale it is printed in.
+
+    Attributes:
+        best, second: Whether it is the best or second best mean of its column, as printed.
+        mark: `*` or `**` where it differs from the baseline, see `MARKS`.
+    """
 
     mean: float
     std: float
     n: int
     best: bool
+    second: bool = False
+    mark: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Whether none of its trials has finished."""
+        return self.n == 0
 
     @property
     def shown(self) -> tuple[str, str]:
         """Mean and spread with two decimals; no spread for one seed, no number for a score that is none."""
+        if self.missing:
+            return "missing", ""
         if not math.isfinite(self.mean):
             return "n/a", ""
         return f"{self.mean:.2f}", f"{self.std:.2f}" if math.isfinite(self.std) else ""
@@ -83,46 +107,22 @@ class Table:
         return re.sub(r"[^\w.]+", "_", f"{self.dataset}_{self.protocol}")
 
 
-def score_table(layout: Layout) -> pd.DataFrame:
-    """Every score of every trial: one row a (trial, split, protocol, metric); values are fractions."""
-    return pd.DataFrame(
-        {
-            "dataset": row.dataset,
-            "configuration": row.configuration,
-            **dict(zip(layout.axes, row.labels, strict=True)),
-            "baseline": row.baseline,
-            "identifier": record.identifier,
-            "seed": record.spec.seed,
-            "fold": repeat_of(record.spec)[1],
-            "split": split,
-            "protocol": protocol,
-            "metric": metric,
-            "value": value,
-        }
-        for dataset in layout.datasets
-        for row in layout.rows[dataset]
-        for record in row.records
-        for split, scores in (("test", record.test), ("validation", record.validation))
-        for protocol, values in scores.items()
-        for metric, value in values.items()
-    )
+def build_tables(
+    layout: Layout,
+    facts: Mapping[str, DataFacts],
+    tested: Tested = MappingProxyType({}),
+    missing: Sequence[Missing] = (),
+) -> list[Table]:
+    """One table for each data set and protocol of its task.
 
-
-def summary_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean and sample standard deviation (ddof = 1) over seeds of `score_table`; a score that is no number stays so."""
-    keys = [name for name in scores.columns if name not in ("identifier", "seed", "fold", "value")]
-    grouped = scores.groupby(keys, sort=False, dropna=False)["value"]
-    return grouped.agg(
-        repeats="size",
-        mean=lambda values: values.mean(skipna=False),
-        std=lambda values: values.std(ddof=1, skipna=False),
-    ).reset_index()
-
-
-def build_tables(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Table]:
-    """One table for each data set and protocol of its task."""
+    Args:
+        tested: Corrected p of (data set, protocol, metric, configuration) against the baseline, for the marks.
+        missing: Cells without a result: their rows are marked, or stand below the others where they have none.
+    """
     return [
-        _build_table(layout, facts[dataset], protocol, text)
+        _build_table(
+            layout, facts[dataset], protocol, text, tested, [one for one in missing if one.spec.dataset == dataset]
+        )
         for dataset in layout.datasets
         for protocol, text in protocols_of(layout, facts[dataset]).items()
     ]
@@ -145,10 +145,18 @@ def metrics_of(text: ProtocolText, protocol: str, row: Row) -> tuple[Metric, ...
     return tuple(Metric(name) for name in text.metrics if name in known)
 
 
-def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: ProtocolText) -> Table:
+def _build_table(
+    layout: Layout,
+    facts: DataFacts,
+    protocol: str,
+    text: ProtocolText,
+    tested: Tested,
+    missing: Sequence[Missing],
+) -> Table:
     rows = layout.rows[facts.name]
     metrics = metrics_of(text, protocol, rows[0])
-    columns = [_column(rows, protocol, metric) for metric in metrics]
+    short = Counter(one.configuration for one in missing)
+    columns = [_column(rows, protocol, metric, tested, short) for metric in metrics]
     lines = tuple(
         Line(
             labels=_marked(row),
@@ -162,7 +170,18 @@ def _build_table(layout: Layout, facts: DataFacts, protocol: str, text: Protocol
     mixed = environments.warning([record for row in rows for record in row.records])
     told = (_caption(rows, protocol, text, facts, metrics), random, tuned_sentences(rows), mixed)
     caption = " ".join(filter(None, told))
+    if missing:
+        caption = f"{MARKED} {caption}"
+        lines += tuple(_absent(layout, rows, missing, len(metrics)))
     return Table(facts.name, protocol, layout.axes, metrics, lines, text.title, caption)
+
+
+def _absent(layout: Layout, rows: Sequence[Row], missing: Sequence[Missing], columns: int) -> Iterator[Line]:
+    """Lines of the configurations that have no trial yet."""
+    there = {row.configuration for row in rows}
+    for one in {one.configuration: one for one in missing if one.configuration not in there}.values():
+        labels = tuple(value_label(one.spec, axis, without=layout.common.get(axis, ())) for axis in layout.axes)
+        yield Line(labels, (Entry(math.nan, math.nan, 0, best=False),) * columns, repeated=0, baseline=False)
 
 
 def _repeated(row: Row, above: Row) -> int:
@@ -173,18 +192,33 @@ def _repeated(row: Row, above: Row) -> int:
     return [*same, False].index(False)
 
 
-def _column(rows: Sequence[Row], protocol: str, metric: Metric) -> list[Entry]:
+def _column(
+    rows: Sequence[Row], protocol: str, metric: Metric, tested: Tested, short: Mapping[str, int]
+) -> list[Entry]:
     values = [
         pd.Series([record.test.get(protocol, {}).get(metric.name, math.nan) * metric.scale for record in row.records])
         for row in rows
     ]
     means = [float(series.mean(skipna=False)) for series in values]
-    printed_means = [round(mean, 2) for mean in means if math.isfinite(mean)]
-    best = (min if metric.is_distance else max)(printed_means, default=math.nan)
+    ranked = sorted({round(mean, 2) for mean in means if math.isfinite(mean)}, reverse=not metric.is_distance)
+    first, second = (*ranked, math.nan, math.nan)[:2]
     return [
-        Entry(mean, float(series.std(ddof=1, skipna=False)), len(series), best=round(mean, 2) == best)
-        for mean, series in zip(means, values, strict=True)
+        Entry(
+            mean,
+            float(series.std(ddof=1, skipna=False)),
+            len(series),
+            best=round(mean, 2) == first,
+            second=round(mean, 2) == second,
+            mark=mark_of(tested.get((row.dataset, protocol, metric.name, row.configuration), math.nan))
+            + (f"{len(series)}/{len(series) + short[row.configuration]}" if short.get(row.configuration) else ""),
+        )
+        for row, mean, series in zip(rows, means, values, strict=True)
     ]
+
+
+def mark_of(p: float) -> str:
+    """The mark of a corrected p; none for what is no number."""
+    return next((mark for mark, below in MARKS if p < below), "")
 
 
 def _caption(
@@ -193,11 +227,12 @@ def _caption(
     repeats = dict.fromkeys(repeats_text([record.spec for record in row.records]) for row in rows)
     several = any(len(row.records) > 1 for row in rows)
     spread = f"{SPREAD} over {' or '.join(repeats)}" if several else "one seed, so no spread can be given"
+    tests = " * and ** differ from the baseline (paired t test, Holm-corrected, below 5 % and 1 %)." * several
     units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
     return (
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "
-        f"each column in bold. {text.meaning}{_empty_masks(rows, protocol, facts)}{_shared(rows)} "
-        f"{facts.source_sentence}"
+        f"each column in bold, second underlined.{tests} {text.meaning}{_empty_masks(rows, protocol, facts)}"
+        f"{_shared(rows)} {facts.source_sentence}"
     )
 
 

@@ -31,7 +31,7 @@ def run(options: Namespace) -> None:
         (", ".join(f"{key}: {value}" for key, value in cell.values.items()), cell.reason) for cell in expansion.skipped
     ]
     page = build_report(
-        StudyFacts(study.name, study.title, skipped, claims_of(study), study.tables),
+        StudyFacts(study.name, study.title, skipped, claims_of(study), study.tables, study.equivalence),
         plan(study, options.data, options.trials),
         expansion.baseline,
         facts,
@@ -41,5 +41,6 @@ def run(options: Namespace) -> None:
             for name in study.datasets
             for size in study.image_sizes(name)
         },
+        partial=options.partial,
     )
     say(f"report: {page}")

@@ -2,93 +2,80 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from pipelines.report.latex import PREAMBLE, escape_latex, row, table_environment
 from pipelines.report.names import printed
 from pipelines.report.tables import Entry, Line, Table
 
-PACKAGES = "booktabs,adjustbox"
-"""What LaTeX needs to typeset a table."""
 LABELS = 68
 """Characters that the labels of a row share in a LaTeX table; a longer label is broken."""
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "×": r"$\times$",
-    "·": r"$\cdot$",
-    "†": r"$\dagger$",
-    "§": r"\S{}",
-    "γ": r"$\gamma$",
-    "τ": r"$\tau$",
-}
-
-
-def escape_latex(text: str) -> str:
-    """Text that LaTeX prints as it stands."""
-    return "".join(_LATEX.get(character, character) for character in text)
+MODEL = re.compile(r"(\d+)\.(\d+)(?: ± (\d+)\.(\d+))?")
 
 
 def to_latex(table: Table) -> str:
-    """A `table` environment, no wider than a line and no taller than a page; \\label is tab:<dataset>_<protocol>."""
-    columns = "l" * len(table.axes) + "r" * len(table.metrics)
-    heads = [printed(axis) for axis in table.axes] + [metric.label for metric in table.metrics]
+    """A `table` environment with siunitx columns; \\label is tab:<dataset>_<protocol>."""
+    columns = [_Column([line.entries[place] for line in table.lines]) for place in range(len(table.metrics))]
+    heads = [escape_latex(printed(axis)) for axis in table.axes]
+    for metric, column in zip(table.metrics, columns, strict=True):
+        heads += [f"{{{escape_latex(metric.label)}}}", *([""] if column.marked else [])]
     body: list[str] = []
     for number, line in enumerate(table.lines):
         if line.opens and number:
             body.append(r"\midrule" if line.baseline else r"\addlinespace")
-        labels = [_latex_label(label, LABELS // len(table.axes)) for label in labels_to_print(line)]
-        cells = labels + [_latex_entry(entry) for entry in line.entries]
-        body.append(" & ".join(cells) + r" \\")
-    return "\n".join(
-        [
-            rf"% Needs \usepackage{{{PACKAGES}}}. Written by pipelines.report; edits are lost.",
-            r"\begin{table}[htbp]",
-            r"\centering",
-            rf"\caption{{{escape_latex(table.caption)}}}",
-            rf"\label{{tab:{table.name}}}",
-            r"\footnotesize\vspace{4pt}",
-            r"\setlength{\tabcolsep}{3pt}",
-            r"\begin{adjustbox}{max width=\linewidth, max totalheight=0.8\textheight}",
-            rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-            r"\toprule",
-            " & ".join(escape_latex(head) for head in heads) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{adjustbox}",
-            r"\end{table}",
-            "",
-        ]
-    )
+        cells = [_latex_label(label, LABELS // len(table.axes)) for label in labels_to_print(line)]
+        for column, entry in zip(columns, line.entries, strict=True):
+            cells += [column.cell(entry), *([rf"\textsuperscript{{{entry.mark}}}"] if column.marked else [])]
+        body.append(row(cells))
+    spec = "l" * len(table.axes) + "".join(column.spec for column in columns)
+    return table_environment(table.name, table.caption, spec, [row(heads)], body)
+
+
+class _Column:
+    """How a column of numbers is aligned: its widest mean and spread decide.
+
+    siunitx takes no number that is bold or underlined in part, so these stand in braces with the digits that they lack
+    left blank; marks have a column of their own.
+    """
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        shown = [MODEL.fullmatch(str(entry)) for entry in entries]
+        self.whole = max((len(one[1]) for one in shown if one), default=1)
+        self.spread = max((len(one[3]) for one in shown if one and one[3]), default=0)
+        self.marked = any(entry.mark for entry in entries)
+
+    @property
+    def spec(self) -> str:
+        uncertainty = f"({self.spread + 2})" if self.spread else ""
+        return f"S[table-format={self.whole}.2{uncertainty}]" + r"@{\,}l" * self.marked
+
+    def cell(self, entry: Entry) -> str:
+        found = MODEL.fullmatch(str(entry))
+        if not found:
+            return f"{{{escape_latex(str(entry))}}}"
+        mean, std = entry.shown
+        if not (entry.best or entry.second):
+            return rf"{mean} \pm {std}" if std else mean
+        blank = rf"\phantom{{{'0' * (self.whole - len(found[1]))}}}" if self.whole > len(found[1]) else ""
+        number = mean
+        if std:
+            gap = rf"\phantom{{{'0' * (self.spread - len(found[3]))}}}" if self.spread > len(found[3]) else ""
+            number = rf"{mean} \pm {gap}{std}"
+        after = rf"\phantom{{{{}} \pm {'0' * self.spread}.00}}" if self.spread and not std else ""
+        styled = rf"\mathbf{{{number}}}" if entry.best else rf"\underline{{{number}}}"
+        return rf"{{${blank}{styled}{after}$}}"
 
 
 def to_latex_document(tables: Sequence[Table], more: Sequence[str] = ()) -> str:
     """A document that typesets all tables, and files of other names: `pdflatex all_tables.tex`."""
     inputs = "\n".join(rf"\input{{{name}.tex}}" for name in [*(table.name for table in tables), *more])
-    return (
-        "\\documentclass[a4paper]{article}\n\\usepackage[margin=20mm]{geometry}\n"
-        f"\\usepackage{{{PACKAGES}}}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
-    )
+    return f"{PREAMBLE}\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -97,15 +84,17 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def to_markdown(table: Table) -> str:
-    """A pipe table under its caption, best means in bold."""
+    """A pipe table under its caption, best means in bold, second ones underlined."""
     heads = [printed(axis) for axis in table.axes] + [metric.label for metric in table.metrics]
     rule = ["---"] * len(table.axes) + ["---:"] * len(table.metrics)
-    rows = [
-        [*line.labels, *(f"**{entry}**" if entry.best else str(entry) for entry in line.entries)]
-        for line in table.lines
-    ]
+    rows = [[*line.labels, *map(_markdown_entry, line.entries)] for line in table.lines]
     lines = [_pipe(heads), _pipe(rule), *(_pipe([cell.replace("|", "\\|") for cell in row]) for row in rows)]
     return f"### {table.title}\n\n{table.caption}\n\n" + "\n".join(lines) + "\n"
+
+
+def _markdown_entry(entry: Entry) -> str:
+    styled = f"**{entry}**" if entry.best else f"<u>{entry}</u>" if entry.second else str(entry)
+    return styled + entry.mark.replace("*", "\\*")
 
 
 def labels_to_print(line: Line) -> list[str]:
@@ -123,9 +112,3 @@ def _latex_label(label: str, width: int) -> str:
 
 def _pipe(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def _latex_entry(entry: Entry) -> str:
-    mean, std = entry.shown
-    number = rf"{mean} \pm {std}" if std else mean if mean != "n/a" else r"\mathrm{n/a}"
-    return rf"$\mathbf{{{number}}}$" if entry.best else f"${number}$"

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipelines.papers.identities.breaks import Break, exceeds, rounding
 from pipelines.papers.printed import Printed, rows, select
 
@@ -64,17 +66,20 @@ def count_pairs(numbers: Sequence[Printed]) -> PairCount:
     return PairCount(len(pairs), beat, lost)
 
 
-def is_multiple(cell: Printed, n: int) -> bool:
-    """Whether a printed fraction can be some number of n images (the GRIM test)."""
+def is_multiple(cell: Printed, n: int | np.ndarray) -> np.ndarray:
+    """Whether a printed fraction can be some number of n images (the GRIM test), for each n."""
     low, high = cell.value - cell.rounding, cell.value + cell.rounding
-    return math.floor(high * n + 1e-9) >= math.ceil(low * n - 1e-9)
+    return np.floor(high * n + 1e-9) >= np.ceil(low * n - 1e-9)
 
 
 def size_of_test_set(cells: Sequence[Printed]) -> tuple[int, int]:
     """The size n of the test set that explains most of the cells as multiples of 1 / n, the smallest such; how many."""
-    counts = {n: sum(is_multiple(cell, n) for cell in cells) for n in range(FEWEST, MOST)}
-    best = max(counts, key=lambda n: (counts[n], -n))
-    return best, counts[best]
+    sizes = np.arange(FEWEST, MOST)
+    counts = np.zeros(len(sizes), dtype=int)
+    for cell in cells:
+        counts += is_multiple(cell, sizes)
+    best = int(counts.argmax())
+    return int(sizes[best]), int(counts[best])
 
 
 def fine(cells: Iterable[Printed]) -> list[Printed]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from pipelines.report.latex import escape_latex, table_environment
 from pipelines.report.printed.sheet import Cell, Line, Sheet
-from pipelines.report.writers import PACKAGES, escape_latex
 
 NONE = "–"
 EXPLAINED = (
@@ -38,28 +38,8 @@ def sheet_to_latex(sheet: Sheet) -> str:
     columns = "l" * len(sheet.label_heads) + "".join(_alignment(sheet, place) for place in range(len(sheet.heads)))
     marks = [rf"\textsuperscript{{{letter}}}~{escape_latex(reason)}" for letter, reason in sheet.mark_notes]
     notes = " ".join([*map(escape_latex, (EXPLAINED, *sheet.notes)), *marks])
-    return "\n".join(
-        [
-            rf"% Needs \usepackage{{{PACKAGES}}}. Written by pipelines.report; edits are lost.",
-            r"\begin{table}[htbp]",
-            r"\centering",
-            rf"\caption{{{escape_latex(sheet.caption)}}}",
-            rf"\label{{tab:{sheet.name}}}",
-            r"\footnotesize\vspace{4pt}",
-            r"\setlength{\tabcolsep}{3pt}",
-            r"\begin{adjustbox}{max width=\linewidth, max totalheight=0.7\textheight}",
-            rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-            r"\toprule",
-            *_latex_heads(sheet),
-            r"\midrule",
-            *_latex_body(sheet),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{adjustbox}",
-            rf"\par\vspace{{4pt}}\parbox{{\linewidth}}{{\scriptsize {notes}}}",
-            r"\end{table}",
-            "",
-        ]
+    return table_environment(
+        sheet.name, sheet.caption, columns, [*_latex_heads(sheet)], _latex_body(sheet), note=notes, height=0.7
     )
 
 

@@ -8,7 +8,6 @@ import itertools
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import TrialRecord
+from tests.support.latex import needs_latex, typeset
 from tests.support.report_trials import make_facts, paper_specs, plan_trials, write_trials
 
 FACTS = make_facts()
@@ -131,30 +131,18 @@ class TestDeterminism:
         first = build_three()
         (tmp_path / "reports" / "s" / "figures" / "stale.png").touch()
         assert build_three() == first
-        readable = {".html", ".png", ".pdf", ".tex", ".md", ".csv"}
+        readable = {".html", ".png", ".pdf", ".tex", ".md", ".csv", ".bib", ".bbl"}
         assert {Path(name).suffix for name in first} == readable | {".json", ".parquet", ".npz"}
         assert [path.name for path in (tmp_path / "reports").iterdir()] == ["s"]
 
 
-latex = pytest.mark.skipif(not (shutil.which("tectonic") or shutil.which("pdflatex")), reason="no LaTeX installed")
-
-
 class TestLatex:
-    def compile(self, folder: Path) -> None:
-        """Typeset `all_tables.tex`; nothing may stand over the edge of a page."""
-        command = [shutil.which("tectonic")] if shutil.which("tectonic") else ["pdflatex", "-interaction=nonstopmode"]
-        ran = subprocess.run([*command, "all_tables.tex"], cwd=folder, capture_output=True, text=True)
-        assert ran.returncode == 0, ran.stdout
-        assert "Overfull" not in ran.stdout
-        assert "Float too large" not in ran.stdout
-        assert (folder / "all_tables.pdf").stat().st_size > 10_000
-
-    @latex
+    @needs_latex
     def test_all_tables_compile_within_the_page(self, report: Path, tmp_path: Path) -> None:
         shutil.copytree(report / "tables", tmp_path / "tables")
-        self.compile(tmp_path / "tables")
+        typeset(tmp_path / "tables", "all_tables")
 
-    @latex
+    @needs_latex
     def test_many_rows_and_long_labels_stay_within_the_page(self, tmp_path: Path) -> None:
         loss = "Cross entropy + Smooth L1 + Paced focal + Dice"
         params = "paced_focal.adaptive_gamma=True, paced_focal.epoch_scaling_factor=0.1, smooth_l1.beta=0.5"
@@ -166,7 +154,7 @@ class TestLatex:
         table = Table("phantom", "per_image", axes, metrics, lines, "scores", "A caption of one line.")
         (tmp_path / f"{table.name}.tex").write_text(to_latex(table))
         (tmp_path / "all_tables.tex").write_text(to_latex_document([table]))
-        self.compile(tmp_path)
+        typeset(tmp_path, "all_tables")
 
 
 class TestFaults:

@@ -1,0 +1,117 @@
+"""A configuration beside the baseline: is the difference large enough to matter, and how sure is that?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from pipelines.papers.inference import LEVEL, repeats_needed
+from pipelines.report.statistics.comparisons import RESAMPLES
+from pipelines.report.statistics.images import NOT_FITTED, Mixed, fit_mixed
+from pipelines.report.statistics.scores import Scores
+
+
+@dataclass(frozen=True)
+class Practical:
+    """A configuration against the baseline in a headline score.
+
+    Attributes:
+        seeds: Pairs.
+        difference: Its mean, in percentage points.
+        worse, equal, better: Probabilities that the mean difference is below, within and above ± `margin` points.
+        improvement: How often a training of this configuration beats one of the baseline, with its 95 % interval.
+        needed: Repeats with which a paired t test finds the observed difference with 80 % power; None for too many.
+        needed_margin: The same for a difference of `margin`, at the observed spread.
+        mixed: The difference over seeds and test images.
+    """
+
+    configuration: str
+    seeds: int
+    margin: float
+    difference: float
+    worse: float
+    equal: float
+    better: float
+    improvement: float
+    improvement_low: float
+    improvement_high: float
+    needed: int | None
+    needed_margin: int | None
+    mixed: Mixed
+
+
+def judge_practically(scores: Scores, margin: float) -> list[Practical]:
+    """Every configuration that shares two repeats or more with the baseline; `margin` is in percentage points."""
+    if scores.baseline is None:
+        return []
+    theirs = scores.values[scores.baseline]
+    folds = len({fold for _, fold in scores.repeats})
+    found = []
+    for place, configuration in enumerate(scores.configurations):
+        ours = scores.values[place]
+        shared = np.isfinite(ours) & np.isfinite(theirs)
+        if place == scores.baseline or shared.sum() < 2:
+            continue
+        differences = ours[shared] - theirs[shared]
+        mean, std = float(differences.mean()), float(differences.std(ddof=1))
+        found.append(
+            Practical(
+                configuration,
+                int(shared.sum()),
+                margin,
+                mean,
+                *equivalence(differences, margin, folds),
+                *probability_of_improvement([ours[shared]], [theirs[shared]]),
+                repeats_needed(mean, std),
+                repeats_needed(margin, std),
+                _mixed(scores, place),
+            )
+        )
+    return found
+
+
+def equivalence(differences: Float[np.ndarray, " S"], margin: float, folds: int = 1) -> tuple[float, float, float]:
+    """P(μ < -margin), P(-margin <= μ <= margin) and P(μ > margin) for the mean difference μ.
+
+    Under the usual flat prior the posterior of μ is Student's t about the mean, with n - 1 degrees of freedom and scale
+    std √(1 / n + 1 / (folds - 1)); the second term, for training sets that overlap, only in a cross-validation. It is
+    the Bayesian correlated t test of Corani and Benavoli, "A Bayesian approach for comparing cross-validated
+    algorithms on multiple data sets", Machine Learning 100 (2015). Differences without spread leave no doubt.
+    """
+    n, mean, std = len(differences), float(differences.mean()), float(differences.std(ddof=1))
+    if std <= 1e-12:
+        return float(mean < -margin), float(abs(mean) <= margin), float(mean > margin)
+    overlap = 1 / (folds - 1) if folds > 1 else 0.0
+    below, up_to = stats.t.cdf([-margin, margin], n - 1, loc=mean, scale=std * math.sqrt(1 / n + overlap)).tolist()
+    return below, up_to - below, 1 - up_to
+
+
+def probability_of_improvement(
+    ours: Sequence[Float[np.ndarray, " S"]], theirs: Sequence[Float[np.ndarray, " S"]]
+) -> tuple[float, float, float]:
+    """P(X > Y) with ties counted half, over all pairs of repeats, then the mean over data sets; 95 % interval.
+
+    Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021 (rliable): the
+    interval is the percentile bootstrap that resamples the repeats of either side within each data set.
+    """
+    rng = np.random.default_rng(0)
+    point, drawn = 0.0, np.zeros(RESAMPLES)
+    for x, y in zip(ours, theirs, strict=True):
+        wins = (x[:, None] > y[None]) + 0.5 * (x[:, None] == y[None])
+        point += float(wins.mean())
+        left, right = (rng.multinomial(len(z), np.full(len(z), 1 / len(z)), RESAMPLES) / len(z) for z in (x, y))
+        drawn += np.einsum("bi,ij,bj->b", left, wins, right, optimize=True)
+    low, high = np.quantile(drawn / len(ours), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    return point / len(ours), low, high
+
+
+def _mixed(scores: Scores, place: int) -> Mixed:
+    if scores.images is None or scores.baseline is None:
+        return NOT_FITTED
+    values = scores.images.values
+    return fit_mixed(values[place] - values[scores.baseline])

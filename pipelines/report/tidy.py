@@ -1,0 +1,62 @@
+"""Every score, one a row, and what is missing, as tables for CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pipelines.report.layout import Layout, repeat_of
+from pipelines.trials.finished import Missing
+
+
+def score_table(layout: Layout) -> pd.DataFrame:
+    """Every score of every trial: one row a (trial, split, protocol, metric); values are fractions."""
+    return pd.DataFrame(
+        {
+            "dataset": row.dataset,
+            "configuration": row.configuration,
+            **dict(zip(layout.axes, row.labels, strict=True)),
+            "baseline": row.baseline,
+            "identifier": record.identifier,
+            "seed": record.spec.seed,
+            "fold": repeat_of(record.spec)[1],
+            "split": split,
+            "protocol": protocol,
+            "metric": metric,
+            "value": value,
+        }
+        for dataset in layout.datasets
+        for row in layout.rows[dataset]
+        for record in row.records
+        for split, scores in (("test", record.test), ("validation", record.validation))
+        for protocol, values in scores.items()
+        for metric, value in values.items()
+    )
+
+
+def summary_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean and sample standard deviation (ddof = 1) over seeds of `score_table`; a score that is no number stays so."""
+    keys = [name for name in scores.columns if name not in ("identifier", "seed", "fold", "value")]
+    grouped = scores.groupby(keys, sort=False, dropna=False)["value"]
+    return grouped.agg(
+        repeats="size",
+        mean=lambda values: values.mean(skipna=False),
+        std=lambda values: values.std(ddof=1, skipna=False),
+    ).reset_index()
+
+
+def missing_table(missing: Sequence[Missing]) -> pd.DataFrame:
+    """One row a cell, for CSV."""
+    return pd.DataFrame(
+        {
+            "dataset": one.spec.dataset,
+            "configuration": one.configuration,
+            "seed": one.spec.seed,
+            "fold": repeat_of(one.spec)[1],
+            "identifier": one.identifier,
+            "failed": one.failed,
+            "cause": one.cause,
+        }
+        for one in missing
+    )

@@ -1,0 +1,296 @@
+"""The statistics behind the tables: against hand-worked cases, the libraries, and studies in which nothing happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import optimize, stats
+from statsmodels.regression.mixed_linear_model import MixedLM
+from statsmodels.stats.multitest import multipletests
+
+from pipelines.papers.inference import holm
+from pipelines.report.statistics.comparisons import bootstrap_intervals, effect_sizes, paired_tests, signed_rank_p
+from pipelines.report.statistics.diagram import draw_ranks
+from pipelines.report.statistics.images import fit_mixed
+from pipelines.report.statistics.practical import equivalence, judge_practically, probability_of_improvement
+from pipelines.report.statistics.ranks import MOST, interquartile_mean, standings
+from pipelines.report.statistics.scores import ImageScores, Scores
+from pipelines.report.statistics.winner import count_wins
+
+RNG = np.random.default_rng(7)
+
+
+def make_scores(values: Mapping[str, list[float]], dataset: str = "d", images: np.ndarray | None = None) -> Scores:
+    """Scores in percent by configuration, the last of them the baseline."""
+    table = np.array([*values.values()], dtype=float)
+    repeats = tuple((seed, "") for seed in range(table.shape[1]))
+    by_image = None if images is None else ImageScores(tuple(map(str, range(images.shape[2]))), images)
+    return Scores(dataset, "per_image", "dice", "Dice", tuple(values), repeats, table, len(values) - 1, by_image)
+
+
+class TestPaired:
+    def test_it_is_scipys_paired_test(self) -> None:
+        ours, theirs = RNG.normal(size=(2, 6, 5))
+        low, high, p = paired_tests(ours - theirs)
+        expected = [stats.ttest_rel(a, b) for a, b in zip(ours, theirs, strict=True)]
+        assert p == pytest.approx([one.pvalue for one in expected])
+        intervals = [one.confidence_interval(0.95) for one in expected]
+        assert np.transpose([low, high]) == pytest.approx(np.array([(one.low, one.high) for one in intervals]))
+
+    def test_differences_without_spread_have_an_interval_of_no_width_and_no_p(self) -> None:
+        low, high, p = paired_tests(np.array([[0.1, 0.1, 0.1], [0.0, 0.0, 0.0]]))
+        assert [*low, *high] == pytest.approx([0.1, 0, 0.1, 0])
+        assert np.isnan(p).all()
+        assert np.isnan(effect_sizes(np.array([[0.1, 0.1, 0.1]]))).all()
+
+    def test_signed_ranks_are_those_of_scipy_without_the_zeros(self) -> None:
+        rows = np.array([[1.0, 2, 3, -4, 5], [0, 1, 2, 3, 0], [0, 0, 0, 0, 0], [1, math.nan, 1, 1, 1]])
+        p = signed_rank_p(rows)
+        assert p[0] == stats.wilcoxon(rows[0]).pvalue
+        assert p[1] == stats.wilcoxon([1, 2, 3]).pvalue == 0.25
+        assert p[2] == 1
+        assert math.isnan(p[3])
+
+    def test_the_bootstrap_gives_every_configuration_the_same_seeds(self) -> None:
+        row = RNG.normal(size=5)
+        low, high = bootstrap_intervals(np.array([row, row + 1]))
+        assert low[1] - low[0] == pytest.approx(1)
+        assert high[1] - high[0] == pytest.approx(1)
+        assert bootstrap_intervals(row[None])[0] == pytest.approx(low[:1])
+
+
+class TestHolm:
+    def test_it_is_statsmodels(self) -> None:
+        p = RNG.uniform(size=20) ** 4
+        assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+class TestEffectSize:
+    def test_by_hand(self) -> None:
+        # 10, 12, 8: mean 10, standard deviation 2, d = 5; J(2) = Γ(1) / Γ(1/2) = 1 / √π.
+        effect, low, high = effect_sizes(np.array([[10.0, 12.0, 8.0]]))
+        assert effect == pytest.approx(5 / math.sqrt(math.pi))
+        assert low < effect < high
+
+    def test_the_interval_holds_the_effects_under_which_the_observed_t_is_no_surprise(self) -> None:
+        differences = RNG.normal(0.5, 1, size=(1, 6))
+        _, low, high = effect_sizes(differences)
+        t = float(stats.ttest_1samp(differences[0], 0).statistic)
+        correction = math.gamma(2.5) / (math.sqrt(2.5) * math.gamma(2))
+        for end, tail in ((low, 0.975), (high, 0.025)):
+            shift = optimize.brentq(lambda nc, tail=tail: stats.nct.cdf(t, 5, nc) - tail, -20, 40)
+            assert end[0] == pytest.approx(correction * shift / math.sqrt(6), rel=1e-5)
+
+
+class TestEquivalence:
+    def test_it_is_baycomps_correlated_t_test(self) -> None:
+        # baycomp 1.0.3, two_on_single(x, y, rope=.005), the five scores of one cross-validation.
+        x, y = [0.70, 0.72, 0.77, 0.74, 0.71], [0.715, 0.722, 0.781, 0.739, 0.731]
+        differences = 100 * (np.array(y) - x)
+        found = equivalence(differences, 0.5, folds=5)
+        assert found == pytest.approx((0.03750901427601817, 0.2090026579844979, 0.7534883277394839))
+
+    def test_without_folds_the_scale_is_that_of_the_t_interval(self) -> None:
+        differences = np.array([10.0, 12.0, 8.0])
+        low = paired_tests(differences[None])[0][0]
+        below, within, above = equivalence(differences, low)  # the 95 % interval ends there
+        assert above == pytest.approx(0.975)
+        assert below + within + above == pytest.approx(1)
+
+    def test_no_spread_leaves_no_doubt(self) -> None:
+        assert equivalence(np.zeros(3), 0.5) == (0, 1, 0)
+        assert equivalence(np.ones(3), 0.5) == (0, 0, 1)
+
+
+class TestImprovement:
+    def test_by_hand_with_ties_counted_half(self) -> None:
+        # 3 beats 1 and 2; 2 beats 1 and ties with 2: 3.5 of 4. The second data set: all pairs tie.
+        one = probability_of_improvement([np.array([3.0, 2.0])], [np.array([1.0, 2.0])])
+        assert one[0] == pytest.approx(3.5 / 4)
+        both = probability_of_improvement([np.array([3.0, 2.0]), np.ones(2)], [np.array([1.0, 2.0]), np.ones(2)])
+        assert both[0] == pytest.approx((3.5 / 4 + 0.5) / 2)
+
+    def test_it_is_mann_and_whitneys_u(self) -> None:
+        x, y = RNG.normal(size=(2, 9))
+        point, low, high = probability_of_improvement([x], [y])
+        assert point == pytest.approx(stats.mannwhitneyu(x, y).statistic / 81)
+        assert low <= point <= high
+
+
+class TestInterquartileMean:
+    def test_by_hand(self) -> None:
+        # Over both data sets 1 ... 8: the middle half is 3, 4, 5, 6.
+        point, low, high = interquartile_mean([np.array([[1.0, 3, 5, 7]]), np.array([[2.0, 4, 6, 8]])])
+        assert point == pytest.approx([4.5])
+        assert low < point < high
+
+    def test_repeats_are_resampled_within_each_data_set(self) -> None:
+        """Where a data set's repeats agree there is nothing to resample, however far apart the data sets are."""
+        point, low, high = interquartile_mean([np.full((1, 4), 10.0), np.full((1, 4), 90.0)])
+        assert (point, low, high) == pytest.approx((50, 50, 50))
+
+    def test_one_repeat_has_no_interval(self) -> None:
+        assert np.isnan(interquartile_mean([np.ones((2, 1))])[1:]).all()
+
+
+class TestMixed:
+    def test_it_is_statsmodels_mixed_model(self) -> None:
+        seeds, images = 4, 9
+        rng = np.random.default_rng(3)
+        values = 1 + rng.normal(size=(seeds, 1)) + rng.normal(size=(1, images)) + 0.7 * rng.normal(size=(seeds, images))
+        found = fit_mixed(values)
+        frame = pd.DataFrame({"d": values.ravel(), "all": 1})
+        frame["seed"], frame["image"] = np.divmod(np.arange(values.size), images)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted = MixedLM.from_formula(
+                "d ~ 1", groups="all", vc_formula={"i": "0 + C(image)", "s": "0 + C(seed)"}, data=frame
+            ).fit(reml=True)
+        assert found.mean == pytest.approx(fitted.params["Intercept"], abs=1e-6)
+        variances = dict(zip(fitted.model.exog_vc.names, fitted.vcomp, strict=True))
+        assert found.images**2 == pytest.approx(variances["i"], rel=1e-2)
+        assert found.seeds**2 == pytest.approx(variances["s"], rel=1e-2)
+        assert found.rest**2 == pytest.approx(fitted.scale, rel=1e-2)
+        assert (found.high - found.low) / 2 > 1.96 * 0.99 * fitted.bse["Intercept"]
+
+    def test_without_a_part_of_the_seeds_it_is_the_paired_test_over_images(self) -> None:
+        by_image = RNG.normal(size=12)
+        found = fit_mixed(np.array([by_image, by_image, by_image]))
+        assert found.p == pytest.approx(stats.ttest_1samp(by_image, 0).pvalue)
+        assert found.seeds == 0
+
+    def test_it_is_wrong_5_times_in_100_when_nothing_is_there(self) -> None:
+        rng = np.random.default_rng(1)
+        wrong = [
+            fit_mixed(rng.normal(size=(5, 1)) + rng.normal(size=(1, 30)) + rng.normal(size=(5, 30))).p < 0.05
+            for _ in range(2000)
+        ]
+        assert np.mean(wrong) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+class TestWinner:
+    def test_one_that_always_leads_always_wins(self) -> None:
+        wins = count_wins(make_scores({"a": [5, 6, 7], "b": [1, 2, 3], "c": [2, 3, 4]}))
+        assert [(one.configuration, one.seeds) for one in wins] == [("a", 1), ("c", 0), ("b", 0)]
+        assert all(math.isnan(one.images) for one in wins)
+
+    def test_two_that_are_one_share(self) -> None:
+        wins = count_wins(make_scores({"a": [5, 6], "b": [5, 6]}))
+        assert [one.seeds for one in wins] == [0.5, 0.5]
+
+    def test_seeds_by_hand(self) -> None:
+        # a leads by 3 on seed 0 and trails by 1 on seed 1: it loses only where both draws are seed 1.
+        (first, _) = count_wins(make_scores({"a": [8, 4], "b": [5, 5]}))
+        assert first.configuration == "a"
+        assert first.seeds == pytest.approx(0.75, abs=0.03)
+
+    def test_images_and_seeds_are_resampled_apart_and_together(self) -> None:
+        images = np.array([[[8.0, 4.0], [8.0, 4.0]], [[5.0, 5.0], [5.0, 5.0]]])
+        (first, _) = count_wins(make_scores({"a": [6, 6], "b": [5, 5]}, images=images))
+        assert first.seeds == 1
+        assert first.images == pytest.approx(0.75, abs=0.03)
+        assert first.both == pytest.approx(0.75, abs=0.03)
+
+    def test_one_that_lacks_a_trial_takes_no_part(self) -> None:
+        assert count_wins(make_scores({"a": [1, math.nan], "b": [1, 2]})) == []
+
+
+class TestRanks:
+    def four(self) -> list[Scores]:
+        """Four data sets on each of which a is first, b second, c third."""
+        return [make_scores({"a": [9 + d, 9 + d], "b": [5 + d, 5 + d], "c": [1 + d, 1 + d]}, f"d{d}") for d in range(4)]
+
+    def test_friedman_and_nemenyi_by_hand(self) -> None:
+        # chi2 = 12 n / (k (k + 1)) Σ (rank - 2)^2 = 12 * 4 / 12 * 2 = 8; p = exp(-8 / 2).
+        (placed,) = standings(self.four())
+        assert [(line.configuration, line.rank) for line in placed.lines] == [("a", 1), ("b", 2), ("c", 3)]
+        assert (placed.blocks, placed.number) == ("data sets", 4)
+        assert placed.chi2 == pytest.approx(8)
+        assert placed.p == pytest.approx(math.exp(-4))
+        # q = |difference of ranks| / √(k (k + 1) / (6 n)) = 2 / √.5, studentised range at q √2.
+        assert placed.nemenyi.loc["a", "c"] == pytest.approx(stats.studentized_range.sf(4, 3, np.inf))
+        assert placed.lines[0].improvement == 1
+        assert list(placed.nemenyi.index) == ["a", "b", "c"]
+
+    def test_the_diagram_is_of_several_data_sets(self, tmp_path: Path) -> None:
+        (placed,) = standings(self.four())
+        picture = draw_ranks(placed, tmp_path)
+        assert picture is not None
+        assert "tells 1 of 3 pairs apart" in picture.caption
+        assert (tmp_path / "ranks_per_image_dice.pdf").is_file()
+        (alone,) = standings(self.four()[:1])
+        assert draw_ranks(alone, tmp_path) is None
+
+    def test_one_data_set_is_ranked_within_its_repeats(self) -> None:
+        values = RNG.normal(size=(4, 5))
+        (placed,) = standings([make_scores(dict(zip("abcd", values.tolist(), strict=True)))])
+        assert placed.blocks == "repeats"
+        assert placed.p == pytest.approx(stats.friedmanchisquare(*values).pvalue)
+        assert placed.nemenyi.empty
+
+    def test_too_many_are_ranked_but_not_told_apart(self) -> None:
+        many = {str(number): [float(number), number + 0.5] for number in range(MOST + 1)}
+        (placed,) = standings([make_scores(many, "d1"), make_scores(many, "d2")])
+        assert placed.nemenyi.empty
+        assert math.isfinite(placed.p)
+
+    def test_two_have_ranks_and_no_test(self) -> None:
+        (placed,) = standings([make_scores({"a": [1, 2], "b": [0, 1]})])
+        assert math.isnan(placed.p)
+        assert [line.rank for line in placed.lines] == [1, 2]
+
+
+class TestPractical:
+    def test_seeds_needed_for_the_observed_difference_and_for_the_margin(self) -> None:
+        scores = make_scores({"a": [10, 12, 8], "base": [0, 0, 0]})
+        (one,) = judge_practically(scores, margin=2)
+        assert one.difference == pytest.approx(10)
+        # Effect 5: power of n = 3 is above 80 %. Effect 1: n = 10, by every table of Student's t.
+        assert (one.needed, one.needed_margin) == (3, 10)
+
+    def test_nothing_is_said_before_the_baseline_has_two_repeats(self) -> None:
+        assert judge_practically(make_scores({"a": [1, 2], "base": [1, math.nan]}), 0.5) == []
+        none = dataclasses.replace(make_scores({"a": [1, 2], "b": [1, 2]}), baseline=None)
+        assert judge_practically(none, 0.5) == []
+
+
+class TestErrors:
+    """The procedure of every comparison table: paired t tests of all configurations, Holm-corrected."""
+
+    STUDIES, SEEDS, OTHERS = 2000, 5, 12
+
+    def clear(self, lift: float) -> np.ndarray:
+        """(studies, others): which differences to the baseline are called clear; the first configuration has `lift`.
+
+        Scores have a part of the seed, which pairing removes, and luck of standard deviation 1.
+        """
+        rng = np.random.default_rng(2026)
+        scores = rng.normal(size=(self.STUDIES, self.OTHERS + 1, self.SEEDS)) + rng.normal(
+            size=(self.STUDIES, 1, self.SEEDS)
+        )
+        scores[:, 0] += lift
+        differences = scores[:, :-1] - scores[:, -1:]
+        _, _, p = paired_tests(differences.reshape(-1, self.SEEDS))
+        return np.array([holm(family) for family in p.reshape(self.STUDIES, -1).tolist()]) < 0.05
+
+    def test_at_most_5_percent_of_null_studies_have_a_false_positive(
+        self, record_property: Callable[[str, object], None]
+    ) -> None:
+        rate = float(self.clear(0).any(axis=1).mean())
+        record_property("false positives", rate)
+        print(f"studies with a false positive, of {self.STUDIES}: {rate:.2%}")
+        assert rate <= 0.05
+
+    def test_its_power(self, record_property: Callable[[str, object], None]) -> None:
+        power = {lift: float(self.clear(lift)[:, 0].mean()) for lift in (1.0, 2.0, 4.0, 8.0)}
+        record_property("power", power)
+        print("power by true difference in standard deviations of one score:", power)
+        assert sorted(power.values()) == [*power.values()]
+        assert power[8.0] > 0.8

@@ -69,7 +69,7 @@ def build_report(
             for dataset in track(layout.datasets, "drawing", unit="data sets")
         }
         write_bundle(records, images, partial)
-        page = render_page(study, layout, facts, tables, sheets, comparisons, pictures, verdicts)
+        page = render_page(study, layout, facts, tables, sheets, comparisons, pictures, verdicts, partial / "figures")
         (partial / "index.html").write_text(page)
         write_crate(partial, study.title, records)
     return target / "index.html"

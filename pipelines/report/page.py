@@ -9,16 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from dmf.training.diagnostics import Finding
 from dmf.training.spec import TrialSpec
 from pipelines.pages.drawing import Picture
 from pipelines.pages.html import new_environment
+from pipelines.pages.inline import embedded, picture_uri, policy
 from pipelines.papers.claim import Claim
 from pipelines.papers.verdict import Verdict
 from pipelines.papers.wording import row_of
 from pipelines.report import environments, pairing
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
+from pipelines.report.explore.contents import contents, read_parts
+from pipelines.report.explore.histories import points_of
 from pipelines.report.layout import Layout, Row, repeat_of, repeats_text, value_label
 from pipelines.report.names import Metric, printed
 from pipelines.report.printed.sheet import Sheet, Unmade
@@ -54,10 +59,13 @@ class StudyFacts:
 
 @dataclass(frozen=True)
 class Headline:
-    """The best configuration of a data set in one score, and what is known about its lead over the baseline."""
+    """The best configuration of a data set in one score, the row that it is, and its lead over the baseline."""
 
     label: str
     best: str
+    row: int
+    protocol: str
+    metric: str
     score: str
     baseline: str
     verdict: str
@@ -85,9 +93,12 @@ def render_page(
     comparisons: Sequence[Comparison],
     pictures: Mapping[str, Sequence[Picture]],
     verdicts: Sequence[Verdict],
+    figures: Path,
 ) -> str:
-    """The page as HTML text; files beside it are named relative to it."""
+    """The page as HTML text, with the pictures of `figures` in it; other files beside it are named relative to it."""
     environment = new_environment(TEMPLATES)
+    css, scripts = read_parts(TEMPLATES)
+    environment.globals["inlined"] = lambda picture: picture_uri(figures / f"{picture.name}.png")
     environment.globals |= {"printed": printed, "number": _number, "p_value": _p_value, "Metric": Metric}
     records = [record for dataset in layout.datasets for row in layout.rows[dataset] for record in row.records]
     return environment.get_template("page.html").render(
@@ -109,6 +120,17 @@ def render_page(
         unpaired=pairing.warning(records),
         twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
         records=records,
+        places={
+            dataset: {row.configuration: place for place, row in enumerate(rows)}
+            for dataset, rows in layout.rows.items()
+        },
+        css=Markup(css),
+        scripts=[Markup(script) for script in scripts],
+        policy=policy(scripts, [css]),
+        points=points_of(sum(map(len, layout.rows.values()))),
+        data=embedded(
+            contents(study.name, layout, facts, tables, {name: HEADLINES[f.task][0] for name, f in facts.items()})
+        ),
         headline_columns=[
             column for task in dict.fromkeys(f.task for f in facts.values()) for column in HEADLINES[task]
         ],
@@ -136,6 +158,9 @@ def _headlines(layout: Layout, facts: DataFacts, comparisons: Sequence[Compariso
             Headline(
                 label=label,
                 best=best.configuration,
+                row=rows.index(best),
+                protocol=protocol,
+                metric=metric,
                 score=f"{_mean(best, protocol, metric):.2f} %",
                 baseline=f"{_mean(baseline, protocol, metric):.2f} %",
                 verdict=_verdict(best, against),

@@ -21,6 +21,7 @@ from pipelines.report.data import DataFacts
 from pipelines.report.forest import draw_forest
 from pipelines.report.histories import draw_losses, draw_weights
 from pipelines.report.layout import Layout, lay_out
+from pipelines.report.numbers import write_numbers
 from pipelines.report.page import StudyFacts, render_page
 from pipelines.report.panel import draw_panel
 from pipelines.report.printed.make import make_sheets, write_sheets
@@ -71,6 +72,7 @@ def build_report(
         write_bundle(records, images, partial)
         page = render_page(study, layout, facts, tables, sheets, comparisons, pictures, verdicts, partial / "figures")
         (partial / "index.html").write_text(page)
+        write_numbers(layout, facts, partial)
         write_crate(partial, study.title, records)
     return target / "index.html"
 

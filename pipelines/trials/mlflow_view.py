@@ -8,24 +8,32 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from pipelines.trials.record import Description
 
-VIEW = "main"
-"""Key of the view: .../#/experiments/<id>/runs?viewStateShareKey=main opens on it."""
-
 COLUMNS = (
-    "attributes.`Dataset`", "attributes.`Models`", "tags.`configuration`", "params.`seed`",
-    "metrics.`test/per_image/dice`", "metrics.`test/reference/cb_dice`", "metrics.`test/macro/f1`",
-    "metrics.`test/macro/accuracy`", "params.`precision`", "tags.`precision`", "tags.`device`",
+    "attributes.`Dataset`", "attributes.`Models`", "metrics.`test/per_image/dice`", "metrics.`test/reference/cb_dice`",
+    "metrics.`test/macro/f1`", "metrics.`test/macro/accuracy`", "params.`seed`", "tags.`configuration`",
+    "tags.`precision`", "tags.`device`",
 )  # fmt: skip
+
+VIEWS = {
+    "scores": {"selectedColumns": COLUMNS},
+    "weights": {
+        "chartsSearchFilter": "weight/",
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "configuration"}]},
+        "hideEmptyCharts": True,
+    },
+}
+"""What MLflow calls shared views: a table of scores; charts of the weights, one line and band a configuration."""
 
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",  # otherwise its page may open on a view for language models
-    f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": COLUMNS}),
+    **{f"mlflow.sharedViewState.{name}": json.dumps(state) for name, state in VIEWS.items()},
 }
 
 
-def view_address(experiment: str) -> str:
-    """Where MLflow shows an experiment's runs with the columns that matter, from the server's own address on."""
-    return f"#/experiments/{experiment}/runs?viewStateShareKey={VIEW}"
+def view_addresses(experiment: str) -> dict[str, str]:
+    """Where a server of MLflow shows an experiment's views, from the server's own address on."""
+    page = f"/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey="
+    return {"scores": f"{page}scores", "weights": f"{page}weights&compareRunsMode=CHART"}
 
 
 def data_inputs(trial: Description) -> list[DatasetInput]:
@@ -40,7 +48,7 @@ def data_inputs(trial: Description) -> list[DatasetInput]:
     }
     dataset = Dataset(
         name=trial.spec.dataset,
-        digest=trial.data_checksum[:36],
+        digest=trial.data_checksum[:8],
         source_type="local",
         source=json.dumps({"uri": f"data/arrays/{trial.spec.dataset}"}),
         profile=json.dumps(profile),

@@ -20,6 +20,7 @@ from mlflow.types import Schema, TensorSpec
 
 from dmf.metrics import PROTOCOLS
 from pipelines.core.console import StageError
+from pipelines.trials.mlflow_view import view_addresses
 from pipelines.trials.record import DONE, WEIGHTS, TrialRecord, is_done, read_trial
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,9 +31,9 @@ SELECTING = tuple(name for name, protocol in PROTOCOLS.items() if protocol.selec
 
 
 def publish(results: Path, report: Path, uri: str) -> Iterator[str]:
-    """Send both, each once, to the runs of the best trials; says what it did."""
+    """Send both, each once, to the runs of the best trials; says what it did, and where MLflow shows the study."""
+    client = MlflowClient(uri)
     for record in best_trials(results):
-        client = MlflowClient(uri)
         run = _run_of(client, results.name, record.identifier)
         named = f"{record.configuration} · {record.spec.dataset} · seed {record.spec.seed}"
         if not (record.folder / WEIGHTS).is_file():
@@ -44,6 +45,9 @@ def publish(results: Path, report: Path, uri: str) -> Iterator[str]:
         for figure in sorted((report / "figures").glob(f"{record.spec.dataset}_*.png")):
             if f"{FIGURES}/{figure.name}" not in sent:
                 client.log_artifact(run.info.run_id, str(figure), FIGURES)
+    if experiment := client.get_experiment_by_name(results.name):
+        for name, address in view_addresses(experiment.experiment_id).items():
+            yield f"On the page of `make ui`, {name}: {address}"
 
 
 def best_trials(results: Path) -> Sequence[TrialRecord]:
@@ -77,6 +81,7 @@ def _run_of(client: MlflowClient, study: str, identifier: str) -> Run:
 def log_model(record: TrialRecord, run: Run, uri: str) -> None:
     """A model that needs neither this checkout nor the trial: code, weights and record are in it."""
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
     spatial = (-1, -1, -1)
     segmented = record.preparation.task == "segmentation"

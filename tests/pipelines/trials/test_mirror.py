@@ -129,12 +129,13 @@ def test_the_experiment_opens_on_columns_that_there_are(trial: Path, uri: str) -
     Mirror("mine", uri).level(trial.parent)
     (run,) = runs(uri)
     tags = MlflowClient(uri).get_experiment_by_name("mine").tags
-    view = json.loads(tags["mlflow.sharedViewState.main"])
+    view = json.loads(tags["mlflow.sharedViewState.scores"])
     held = {"params": run.data.params, "tags": run.data.tags, "metrics": run.data.metrics}
     columns = [re.fullmatch(r"(\w+)\.`(.+)`", column).groups() for column in view["selectedColumns"]]
     there = [name for kind, name in columns if kind in held and name in held[kind]]
-    assert there[:3] == ["configuration", "seed", "test/per_image/dice"]
-    assert {"precision", "device"} < {*there}
+    assert there == ["test/per_image/dice", "seed", "configuration", "precision", "device"]
+    charts = json.loads(tags["mlflow.sharedViewState.weights"])["chartsSearchFilter"]
+    assert {name for name in run.data.metrics if name.startswith(charts)} == {"weight/dice", "weight/iou"}
 
 
 def test_a_second_pass_adds_nothing(trial: Path, uri: str) -> None:

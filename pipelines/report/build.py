@@ -16,6 +16,7 @@ from pipelines.papers.verdict import Verdict, judge
 from pipelines.report.claims import write_claims
 from pipelines.report.confusion import draw_confusion, draw_gallery
 from pipelines.report.crate import write_crate
+from pipelines.report.crowded import drawable, told
 from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
 from pipelines.report.forest import draw_forest
@@ -78,7 +79,8 @@ def build_report(
 
 
 def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], folder: Path) -> list[Picture]:
-    name = facts.name
+    name, everything = facts.name, layout
+    layout = drawable(layout, name)
     classified = facts.task == "classification"
     drawn = [
         draw_forest(layout, facts, comparisons, folder),
@@ -90,7 +92,7 @@ def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], f
         *draw_weights(layout, name, folder),
         *draw_losses(layout, name, folder),
     ]
-    return [picture for picture in drawn if picture is not None]
+    return [told(picture, everything, name) for picture in drawn if picture is not None]
 
 
 def _write_tables(

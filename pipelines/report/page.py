@@ -41,6 +41,9 @@ HEADLINES = {
 }
 
 
+MOST_COMPARED = 400
+"""Comparisons of a protocol that the page shows; the files hold all."""
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -113,6 +116,7 @@ def render_page(
         claims_caption=CAPTION,
         protocols={dataset: protocols_of(layout, facts[dataset]) for dataset in layout.datasets},
         headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
+        most_compared=MOST_COMPARED,
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
         summary=_summary(records, layout),
         findings=_findings(records),

@@ -14,7 +14,7 @@ from pipelines.report.names import loss_colours, printed
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 
 MOST_POINTS = 160
-BUDGET = 4_000_000
+BUDGET = 2_500_000
 """Numbers in the histories of one page: of large studies each history is averaged into fewer stretches."""
 
 SPARE = {HistoryColumns.total: "#1f77b4", HistoryColumns.auxiliary: "#e69f00"}
@@ -26,6 +26,14 @@ def points_of(rows: int) -> int:
 
 
 def histories(row: Row, points: int) -> dict[str, Any]:
+    """What the page draws of a configuration; the tables that it takes are not kept, as those of a large study are many."""
+    found = _histories(row, points)
+    for record in row.records:
+        record.forget_tables()
+    return found
+
+
+def _histories(row: Row, points: int) -> dict[str, Any]:
     """Group ("weights", "losses", "sums", "validation") to its series, each with the mean and band over repeats."""
     steps = [record.history for record in row.records]
     epochs = [record.epoch_table for record in row.records]

@@ -26,7 +26,7 @@ def points_of(rows: int) -> int:
 
 
 def histories(row: Row, points: int) -> dict[str, Any]:
-    """What the page draws of a configuration; the tables that it takes are not kept, as those of a large study are many."""
+    """What the page draws of a configuration; the tables that it takes are let go: a large study has many."""
     found = _histories(row, points)
     for record in row.records:
         record.forget_tables()

@@ -20,6 +20,7 @@ from mlflow.types import Schema, TensorSpec
 
 from dmf.metrics import PROTOCOLS
 from pipelines.core.console import StageError
+from pipelines.trials.mirror import ORIGIN, origin_of
 from pipelines.trials.mlflow_view import view_addresses
 from pipelines.trials.record import DONE, WEIGHTS, TrialRecord, is_done, read_trial
 
@@ -34,7 +35,7 @@ def publish(results: Path, report: Path, uri: str) -> Iterator[str]:
     """Send both, each once, to the runs of the best trials; says what it did, and where MLflow shows the study."""
     client = MlflowClient(uri)
     for record in best_trials(results):
-        run = _run_of(client, results.name, record.identifier)
+        run = _run_of(client, results, record.identifier)
         named = f"{record.configuration} · {record.spec.dataset} · seed {record.spec.seed}"
         if not (record.folder / WEIGHTS).is_file():
             yield f"MLflow does without a model of {record.spec.dataset}: {record.folder / WEIGHTS} is missing."
@@ -70,9 +71,10 @@ def _validation(record: TrialRecord) -> float:
     return score if math.isfinite(score) else -1.0
 
 
-def _run_of(client: MlflowClient, study: str, identifier: str) -> Run:
-    experiment = client.get_experiment_by_name(study)
-    runs = client.search_runs([experiment.experiment_id], f"tags.identifier = '{identifier}'") if experiment else []
+def _run_of(client: MlflowClient, results: Path, identifier: str) -> Run:
+    experiment = client.get_experiment_by_name(results.name)
+    mine = f"tags.identifier = '{identifier}' and tags.{ORIGIN} = '{origin_of(results.parent)}'"
+    runs = client.search_runs([experiment.experiment_id], mine) if experiment else []
     if not runs:
         raise StageError(f"MLflow holds no run of the trial {identifier}. Run the grid, or this command, again.")
     return runs[0]

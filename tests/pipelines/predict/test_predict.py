@@ -36,7 +36,7 @@ from pipelines.predict.work import find_pictures
 from pipelines.predict.work import run as run_command
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.identity import identifier
-from pipelines.trials.mirror import Mirror
+from pipelines.trials.mirror import Mirror, origin_of
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.predictor import find_trial, load_predictor
 from pipelines.trials.publishing import publish
@@ -316,7 +316,7 @@ def test_mlflow_loads_the_best_model_and_it_answers_as_the_command_does(
         row = {"step": [0], "epoch": [0], **dict.fromkeys(columns, 1.0)}
         pd.DataFrame(row).to_parquet(folder / f"{name}.parquet")
     uri = f"sqlite:///{workplace / 'mlflow.db'}"
-    assert Mirror("tiny", uri).level(folder.parent) == 1
+    assert Mirror("tiny", uri, origin_of(workplace / "trials")).level(folder.parent) == 1
     figures = workplace / "reports" / "tiny" / "figures"
     figures.mkdir(parents=True)
     Image.new("L", (8, 8)).save(figures / "busi_panel.png")

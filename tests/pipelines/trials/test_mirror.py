@@ -126,7 +126,7 @@ def test_seeds_and_folds_of_a_configuration_have_one_tag_to_group_by(trial: Path
 
 
 def test_the_experiment_opens_on_columns_that_there_are(trial: Path, uri: str) -> None:
-    Mirror("mine", uri).level(trial.parent)
+    Mirror("mine", uri, "here").level(trial.parent)
     (run,) = runs(uri)
     tags = MlflowClient(uri).get_experiment_by_name("mine").tags
     view = json.loads(tags["mlflow.sharedViewState.scores"])

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipelines.papers.identities.breaks import Break, exceeds, rounding
 from pipelines.papers.printed import Printed, rows, select
 
@@ -72,9 +74,11 @@ def is_multiple(cell: Printed, n: int) -> bool:
 
 def size_of_test_set(cells: Sequence[Printed]) -> tuple[int, int]:
     """The size n of the test set that explains most of the cells as multiples of 1 / n, the smallest such; how many."""
-    counts = {n: sum(is_multiple(cell, n) for cell in cells) for n in range(FEWEST, MOST)}
-    best = max(counts, key=lambda n: (counts[n], -n))
-    return best, counts[best]
+    sizes = np.arange(FEWEST, MOST)[:, None]
+    low, high = (np.array([cell.value + sign * cell.rounding for cell in cells]) for sign in (-1, 1))
+    counts = (np.floor(high * sizes + 1e-9) >= np.ceil(low * sizes - 1e-9)).sum(axis=1)
+    best = int(counts.argmax())
+    return FEWEST + best, int(counts[best])
 
 
 def fine(cells: Iterable[Printed]) -> list[Printed]:

@@ -44,10 +44,12 @@ function explain(number) {
 }
 
 let pinned = false;
+let shown = null;
 function show(number, pin) {
   const parts = explain(number);
   if (!parts) return;
   pinned = pin;
+  shown = number;
   note.replaceChildren(...parts);
   note.hidden = false;
   note.classList.toggle("pinned", pin);
@@ -83,4 +85,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") hide();
   if (event.key === "Enter" && event.target.matches("td, p")) show(event.target, true);
 });
-document.addEventListener("scroll", () => { if (!pinned) hide(); }, { passive: true });
+document.addEventListener("scroll", () => {
+  const { top, bottom } = shown?.getBoundingClientRect() ?? { top: 0, bottom: 0 };
+  if (!pinned || bottom < 0 || top > innerHeight) hide();
+}, { passive: true });

@@ -18,7 +18,7 @@ VIEWS = {
     "scores": {"selectedColumns": COLUMNS},
     "weights": {
         "chartsSearchFilter": "weight/",
-        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "configuration"}]},
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "row"}]},
         "hideEmptyCharts": True,
     },
 }

@@ -27,7 +27,10 @@ from pipelines.trials.record import DONE, WEIGHTS, TrialRecord, is_done, read_tr
 ROOT = Path(__file__).resolve().parents[2]
 SERVED = Path(__file__).with_name("served.py")
 NAME, FIGURES = "model", "report"
-PACKAGES = ("torch", "numpy", "pandas", "pydantic", "opencv-python-headless", "pillow", "pyarrow", "jaxtyping", "rich")
+PACKAGES = (
+    "torch", "numpy", "pandas", "pyarrow", "scipy", "pydantic", "opencv-python-headless", "pillow", "simpleitk",
+    "nibabel", "pyyaml", "jaxtyping", "rich", "timm", "segmentation-models-pytorch",
+)  # fmt: skip
 SELECTING = tuple(name for name, protocol in PROTOCOLS.items() if protocol.selects)
 
 
@@ -109,7 +112,7 @@ def log_model(record: TrialRecord, run: Run, uri: str) -> None:
                 model_id=begun.model_id,
                 python_model=str(SERVED),
                 artifacts={"trial": str(folder)},
-                code_paths=[str(ROOT / "dmf"), str(ROOT / "pipelines")],
+                code_paths=[str(ROOT / name) for name in ("dmf", "pipelines", "tune_spaces")],
                 signature=signature,
                 pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
             )

@@ -14,7 +14,7 @@ from pipelines.core.files import is_left_behind, write_atomically
 from pipelines.datasets.readers.folders import PICTURES, found_in
 from pipelines.datasets.readers.images import load_image
 from pipelines.predict.drawing import mask_picture, overlay_picture
-from pipelines.predict.trial import Predictor, load_predictor
+from pipelines.trials.predictor import Predictor, load_predictor
 
 OWN = ("_mask", "_overlay")
 
@@ -63,12 +63,12 @@ def _is_picture(below: Path) -> bool:
 def predict(predictor: Predictor, path: Path, target: Path) -> str:
     """One picture: writes what there is to write beside `target`, and returns one line about it."""
     picture = load_image(path)
-    probabilities = predictor.probabilities(picture)
     classes = predictor.preparation.classes
     if predictor.preparation.task == "classification":
+        probabilities = predictor.probabilities(picture)
         order = np.argsort(-probabilities, kind="stable")
         return ", ".join(f"{classes[index]} {probabilities[index]:.3f}" for index in order)
-    mask = probabilities.argmax(0).astype(np.uint8)
+    mask = predictor.mask(picture)
     _save(mask_picture(mask, len(classes)), target.with_name(f"{target.name}_mask.png"))
     overlay = target.with_name(f"{target.name}_overlay.png")
     _save(overlay_picture(picture, mask), overlay)

@@ -18,6 +18,7 @@ from pipelines.papers.verdict import Verdict, judge
 from pipelines.report.claims import write_claims
 from pipelines.report.confusion import draw_confusion, draw_gallery
 from pipelines.report.crate import write_crate
+from pipelines.report.crowded import drawable, told
 from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
 from pipelines.report.document.document import write_document
@@ -25,6 +26,7 @@ from pipelines.report.forest import draw_forest
 from pipelines.report.histories import draw_losses, draw_weights
 from pipelines.report.layout import Layout, lay_out
 from pipelines.report.missing import reason
+from pipelines.report.numbers import write_numbers
 from pipelines.report.page import StudyFacts, render_page
 from pipelines.report.panel import draw_panel
 from pipelines.report.printed.make import make_sheets, write_sheets
@@ -95,9 +97,21 @@ def build_report(
         ranks = [picture for picture in drawn if picture is not None]
         write_bundle(records, images, folder)
         page = render_page(
-            study, layout, facts, tables, sheets, comparisons, pictures, verdicts, statistics, ranks, missing
+            study,
+            layout,
+            facts,
+            tables,
+            sheets,
+            comparisons,
+            pictures,
+            verdicts,
+            statistics,
+            ranks,
+            folder / "figures",
+            missing,
         )
         (folder / "index.html").write_text(page)
+        write_numbers(layout, facts, folder)
         sections = {name: [table.name for table in tables if table.dataset == name] for name in layout.datasets}
         sections |= {
             "Statistics": statistics.names,
@@ -111,7 +125,8 @@ def build_report(
 
 
 def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], folder: Path) -> list[Picture]:
-    name = facts.name
+    name, everything = facts.name, layout
+    layout = drawable(layout, name)
     classified = facts.task == "classification"
     drawn = [
         draw_forest(layout, facts, comparisons, folder),
@@ -123,7 +138,7 @@ def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], f
         *draw_weights(layout, name, folder),
         *draw_losses(layout, name, folder),
     ]
-    return [picture for picture in drawn if picture is not None]
+    return [told(picture, everything, name) for picture in drawn if picture is not None]
 
 
 def _write_tables(

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from dmf.training.diagnostics import Finding
 from pipelines.pages.drawing import Picture
 from pipelines.pages.html import new_environment
+from pipelines.pages.inline import embedded, picture_uri, policy
 from pipelines.papers.claim import Claim
 from pipelines.papers.verdict import Verdict
 from pipelines.papers.wording import row_of
 from pipelines.report import environments, pairing
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
+from pipelines.report.explore.contents import contents, read_parts
+from pipelines.report.explore.histories import points_of
 from pipelines.report.layout import Layout, Row, repeat_of
 from pipelines.report.methods import duration, summarise
 from pipelines.report.names import HEADLINES, Metric, printed
@@ -28,6 +33,9 @@ from pipelines.report.tuned import CAPTION as COSTS
 from pipelines.report.tuned import costs_of
 from pipelines.trials.finished import Missing
 from pipelines.trials.record import TrialRecord
+
+MOST_COMPARED = 400
+"""Comparisons of a protocol that the page shows; the files hold all."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -48,10 +56,13 @@ class StudyFacts:
 
 @dataclass(frozen=True)
 class Headline:
-    """The best configuration of a data set in one score, and what is known about its lead over the baseline."""
+    """The best configuration of a data set in one score, the row that it is, and its lead over the baseline."""
 
     label: str
     best: str
+    row: int
+    protocol: str
+    metric: str
     score: str
     baseline: str
     verdict: str
@@ -81,10 +92,13 @@ def render_page(
     verdicts: Sequence[Verdict],
     statistics: Statistics,
     rank_pictures: Sequence[Picture],
+    figures: Path,
     missing: Sequence[Missing] = (),
 ) -> str:
-    """The page as HTML text; files beside it are named relative to it."""
+    """The page as HTML text, with the pictures of `figures` in it; other files beside it are named relative to it."""
     environment = new_environment(TEMPLATES)
+    css, scripts = read_parts(TEMPLATES)
+    environment.globals["inlined"] = lambda picture: picture_uri(figures / f"{picture.name}.png")
     environment.globals |= {"printed": printed, "number": _number, "p_value": _p_value, "Metric": Metric}
     records = [record for dataset in layout.datasets for row in layout.rows[dataset] for record in row.records]
     return environment.get_template("page.html").render(
@@ -103,6 +117,7 @@ def render_page(
         repeat_of=repeat_of,
         protocols={dataset: protocols_of(layout, facts[dataset]) for dataset in layout.datasets},
         headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
+        most_compared=MOST_COMPARED,
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
         summary=summarise(records, layout, len(missing)),
         findings=_findings(records),
@@ -113,6 +128,17 @@ def render_page(
         duration=duration,
         twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
         records=records,
+        places={
+            dataset: {row.configuration: place for place, row in enumerate(rows)}
+            for dataset, rows in layout.rows.items()
+        },
+        css=Markup(css),
+        scripts=[Markup(script) for script in scripts],
+        policy=policy(scripts, [css]),
+        points=points_of(sum(map(len, layout.rows.values()))),
+        data=embedded(
+            contents(study.name, layout, facts, tables, {name: HEADLINES[f.task][0] for name, f in facts.items()})
+        ),
         headline_columns=[
             column for task in dict.fromkeys(f.task for f in facts.values()) for column in HEADLINES[task]
         ],
@@ -140,6 +166,9 @@ def _headlines(layout: Layout, facts: DataFacts, comparisons: Sequence[Compariso
             Headline(
                 label=label,
                 best=best.configuration,
+                row=rows.index(best),
+                protocol=protocol,
+                metric=metric,
                 score=f"{_mean(best, protocol, metric):.2f} %",
                 baseline=f"{_mean(baseline, protocol, metric):.2f} %" if baseline else "not finished",
                 verdict=_verdict(best, against) if baseline else "Whether it leads cannot be told yet.",

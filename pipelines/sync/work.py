@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from pipelines.core.console import StageError
+from pipelines.core.console import StageError, say
 from pipelines.trials.mirroring import bring_level, follow
+from pipelines.trials.publishing import publish
 from pipelines.trials.tracking import tracking_uri
 
 
@@ -17,3 +18,6 @@ def run(options: Namespace) -> None:
         raise StageError(f"{results} is no folder: there are no trials to mirror. Run the grid first.")
     elif not bring_level(results, tracking_uri()):
         raise StageError("MLflow is not level with the trials on disk; mend what is said above and run this again.")
+    else:
+        for told in publish(results, options.reports / options.study, tracking_uri()):
+            say(told)

@@ -32,6 +32,7 @@ from pipelines.core.files import write_atomically
 from pipelines.core.locks import locked
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import FAILED, read_failed
+from pipelines.trials.mlflow_view import EXPERIMENT_TAGS, data_inputs
 from pipelines.trials.record import DONE, HISTORY, Description, Start, TrialRecord, read_trial
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 
@@ -48,9 +49,6 @@ TAGS = ("identifier", "configuration", "study", "data_checksum", "code_fingerpri
 ORIGIN = "origin"
 ROW = "row"
 """The tag by which charts group a configuration's seeds and folds on a data set, as a row of the tables does."""
-
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Tells MLflow's pages that these are trainings: they would open on a view for language models."""
 
 ENVIRONMENT_TAGS = ("torch", "device", "instruction_set", "precision")
 EPOCH = EpochColumns.epoch
@@ -89,9 +87,11 @@ class Mirror:
             experiment = self._client.get_experiment_by_name(study)
             artifacts = (database.parent / "mlartifacts" / study).as_uri() if uri[:6] == "sqlite" else None
             create = self._client.create_experiment
-            self.experiment = experiment.experiment_id if experiment else create(study, artifacts, KIND)
+            self.experiment = experiment.experiment_id if experiment else create(study, artifacts)
             if experiment and experiment.lifecycle_stage == LifecycleStage.DELETED:
                 self._begin_anew(study)
+        for name, value in EXPERIMENT_TAGS.items():
+            self._client.set_experiment_tag(self.experiment, name, value)
         self._finished: set[str] = set()
         self._failed: dict[str, str] = {}
         self._begun: dict[str, _Run] = {}
@@ -194,6 +194,7 @@ class Mirror:
             tags = {name: getattr(trial, name) for name in TAGS} | {ROW: row, ORIGIN: self._origin}
             name = f"{row} · seed {trial.spec.seed}"
             created = self._client.create_run(self.experiment, tags=tags, run_name=name)
+            self._client.log_inputs(created.info.run_id, datasets=data_inputs(trial))
             params = [Param(name, json.dumps(value).strip('"')) for name, value in _params_of(trial).items()]
             self._begun[identifier] = _Run(created.info.run_id, steps_per_epoch, params, _tags_of(attempts))
             self._failed.pop(identifier, None)

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import torch
+from pyarrow import parquet
 from pydantic import Field, PlainSerializer, PlainValidator
 
 from dmf.training.diagnostics import RANDOM_START, Finding
@@ -178,10 +179,15 @@ class TrialRecord(Description, Stored):
         except Exception as error:  # numpy and zipfile raise many kinds for a damaged archive
             raise damaged(path, error) from error
 
+    def forget_tables(self) -> None:
+        """Let go of tables that were read: they are read again when asked for again."""
+        for name in ("history", "epoch_table", "images", "predictions"):
+            self.__dict__.pop(name, None)
+
     def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         path = self.folder / name
         try:
-            table = pd.read_parquet(path)
+            table = parquet.ParquetFile(path, memory_map=True).read(use_threads=False).to_pandas()
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise damaged(path, error) from error
         absent = [column for column in columns if column not in table]

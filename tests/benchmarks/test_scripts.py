@@ -33,6 +33,7 @@ QUICK = {
     "duplicates": "--images 200 --datasets phantom",
 }
 SLOW = {
+    "report_scale": "--trials 8 --steps 40 --datasets 1 --repeats 2 --images 5",
     "graphs": f"{TRIAL} --weightings variance --turns 1",
     "packing": f"{TRIAL} --at-a-time 1 2 --epochs 1",
     "filtering": "--sizes 16 --turns 1 --pooled 4 --counts 60",

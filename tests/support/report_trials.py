@@ -84,7 +84,8 @@ def make_facts(dataset: str = "phantom", images: int = 20) -> DataFacts:
     truths = np.stack([_ellipse(*_shape(rng)) for _ in range(images)]).astype(np.uint8)
     speckle = rng.rayleigh(size=(images, SIDE, SIDE))
     pictures = (np.clip(70 * speckle * np.where(truths, 0.35, 1.0), 0, 255)).astype(np.uint8)[:, None]
-    smooth = sum(np.roll(pictures.astype(float), (i, j), (2, 3)) for i in (-1, 0, 1) for j in (-1, 0, 1)) / 9
+    moved = [np.roll(pictures.astype(float), (i, j), (2, 3)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    smooth = np.mean(moved, axis=0)
     return DataFacts(
         name=dataset,
         title="Simulated & real_istic ultrasound",

@@ -74,12 +74,11 @@ def is_multiple(cell: Printed, n: int | np.ndarray) -> np.ndarray:
 
 def size_of_test_set(cells: Sequence[Printed]) -> tuple[int, int]:
     """The size n of the test set that explains most of the cells as multiples of 1 / n, the smallest such; how many."""
-    sizes = np.arange(FEWEST, MOST)
-    counts = np.zeros(len(sizes), dtype=int)
-    for cell in cells:
-        counts += is_multiple(cell, sizes)
+    sizes = np.arange(FEWEST, MOST)[:, None]
+    low, high = (np.array([cell.value + sign * cell.rounding for cell in cells]) for sign in (-1, 1))
+    counts = (np.floor(high * sizes + 1e-9) >= np.ceil(low * sizes - 1e-9)).sum(axis=1)
     best = int(counts.argmax())
-    return int(sizes[best]), int(counts[best])
+    return FEWEST + best, int(counts[best])
 
 
 def fine(cells: Iterable[Printed]) -> list[Printed]:

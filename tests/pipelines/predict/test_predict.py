@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from dmf.training.data import TrialData
@@ -30,12 +32,15 @@ from pipelines.datasets.readers.images import load_image
 from pipelines.filter.prepare import prepare
 from pipelines.predict.__main__ import COMMAND
 from pipelines.predict.drawing import colour, mask_picture, overlay_picture
-from pipelines.predict.trial import find_trial, load_predictor
 from pipelines.predict.work import find_pictures
 from pipelines.predict.work import run as run_command
+from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.identity import identifier
+from pipelines.trials.mirror import Mirror, origin_of
 from pipelines.trials.plan import PlannedTrial
-from pipelines.trials.record import record_of, write_trial
+from pipelines.trials.predictor import find_trial, load_predictor
+from pipelines.trials.publishing import publish
+from pipelines.trials.record import read_trial, record_of, write_trial
 from tests.support import formats
 from tests.support.audited import audit_and_split
 from tests.support.records import NO_DIGESTS, begun
@@ -297,3 +302,37 @@ def test_an_overlay_tints_inside_outlines_and_leaves_the_rest() -> None:
     np.testing.assert_array_equal(drawn[20, 20], np.rint(0.6 * 100 + 0.4 * tint))
     np.testing.assert_array_equal(drawn[10, 20], tint)
     np.testing.assert_array_equal(np.asarray(overlay_picture(picture, 0 * mask)), np.dstack([picture] * 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["segmentation", "classification"])
+def test_mlflow_loads_the_best_model_and_it_answers_as_the_command_does(
+    workplace: Path, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmented = task == "segmentation"
+    folder = run_trial(workplace, SEGMENTATION) if segmented else run_trial(workplace, CLASSIFICATION, LABELLED)
+    columns = (*HistoryColumns.of(read_trial(folder).spec.losses), *EpochColumns.digests, "train_total")
+    for name in ("history", "epochs"):
+        row = {"step": [0], "epoch": [0], **dict.fromkeys(columns, 1.0)}
+        pd.DataFrame(row).to_parquet(folder / f"{name}.parquet")
+    uri = f"sqlite:///{workplace / 'mlflow.db'}"
+    assert Mirror("tiny", uri, origin_of(workplace / "trials")).level(folder.parent) == 1
+    figures = workplace / "reports" / "tiny" / "figures"
+    figures.mkdir(parents=True)
+    Image.new("L", (8, 8)).save(figures / "busi_panel.png")
+    said = list(publish(folder.parent, figures.parent, uri))
+    assert said[0] == "MLflow has the best model on busi by validation: alone · busi · seed 0"
+    assert list(publish(folder.parent, figures.parent, uri)) == said[1:], "once is enough"
+    client = MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "report")] == ["report/busi_panel.png"]
+    assert run.info.status == "FINISHED"
+    assert run.inputs.dataset_inputs[0].dataset.name == "busi"
+    mlflow.set_tracking_uri(uri)
+    model = mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
+    predictor = load_predictor(workplace / "trials", folder.name)
+    for name in ("benign (2)", "benign (3)"):
+        picture = load_image(workplace / RAW / f"{name}.png")
+        expected = predictor.mask(picture) if segmented else predictor.probabilities(picture)
+        grey = picture[None, ..., None] if picture.ndim == 2 else picture[None]
+        np.testing.assert_array_equal(model.predict(grey)[0], expected)

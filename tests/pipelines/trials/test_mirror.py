@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shutil
 from pathlib import Path
@@ -92,6 +93,9 @@ def test_a_trial_becomes_one_run_that_holds_everything(trial: Path, uri: str) ->
     assert [metric.value for metric in mirrored] == history["total"].tolist()
     dice = sorted(client.get_metric_history(run.info.run_id, "val/dice"), key=lambda metric: metric.step)
     assert [(metric.step, metric.value) for metric in dice] == [(199, 0.1), (399, 0.2), (599, 0.4), (799, 0.3)]
+    (given,) = run.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("phantom", "data")
+    assert json.loads(given.dataset.profile)["split"] == "default"
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"history.parquet", "trial.json"}
 
 
@@ -119,6 +123,19 @@ def test_seeds_and_folds_of_a_configuration_have_one_tag_to_group_by(trial: Path
         (trial.with_name(planned.identifier) / "trial.json").write_text(record.to_json())
     Mirror("mine", uri, "here").level(trial.parent)
     assert [run.data.tags["row"] for run in runs(uri)] == 3 * ["variance · focal · phantom"]
+
+
+def test_the_experiment_opens_on_columns_that_there_are(trial: Path, uri: str) -> None:
+    Mirror("mine", uri, "here").level(trial.parent)
+    (run,) = runs(uri)
+    tags = MlflowClient(uri).get_experiment_by_name("mine").tags
+    view = json.loads(tags["mlflow.sharedViewState.scores"])
+    held = {"params": run.data.params, "tags": run.data.tags, "metrics": run.data.metrics}
+    columns = [re.fullmatch(r"(\w+)\.`(.+)`", column).groups() for column in view["selectedColumns"]]
+    there = [name for kind, name in columns if kind in held and name in held[kind]]
+    assert there == ["test/per_image/dice", "seed", "configuration", "precision", "device"]
+    charts = json.loads(tags["mlflow.sharedViewState.weights"])["chartsSearchFilter"]
+    assert {name for name in run.data.metrics if name.startswith(charts)} == {"weight/dice", "weight/iou"}
 
 
 def test_a_second_pass_adds_nothing(trial: Path, uri: str) -> None:

@@ -60,6 +60,10 @@ class Predictor:
             probabilities = F.interpolate(probabilities, picture.shape[:2], mode="bilinear", align_corners=False)
         return probabilities[0].cpu().numpy()
 
+    def mask(self, picture: UInt8[np.ndarray, "H W *rgb"]) -> UInt8[np.ndarray, "H W"]:
+        """The most probable class of each pixel."""
+        return self.probabilities(picture).argmax(0).astype(np.uint8)
+
     def prepared(self, picture: np.ndarray) -> torch.Tensor:
         """What the network is shown of a picture: a batch of one, UInt8, prepared as its training images were."""
         channels = self.preparation.channels
@@ -76,7 +80,11 @@ def load_predictor(trials: Path, identifier: str) -> Predictor:
         StageError: if there is none, or more than one, if it has not finished, if a file of it is missing or spoilt,
             if its data set is not one of pictures, or if its code has changed too much.
     """
-    folder = find_trial(trials, identifier)
+    return predictor_of(find_trial(trials, identifier))
+
+
+def predictor_of(folder: Path) -> Predictor:
+    """The predictor of the finished trial in a folder. Raises StageError as `load_predictor` does."""
     record = read_trial(folder)
     spec, preparation = record.spec, record.preparation
     if preparation.from_volumes or preparation.channels not in (1, 3):

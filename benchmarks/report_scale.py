@@ -71,13 +71,13 @@ def make_trials(setting: Setting, folder: Path) -> list[PlannedTrial]:
     for dataset, trials in first.items():
         facts = make_facts(dataset, images=setting.images + 10)
         facts = dataclasses.replace(facts, images={"train": 5, "val": 5, "test": setting.images})
-        templates = [*trials[:TEMPLATES], trials[-1]]
+        templates = [*trials[: min(TEMPLATES, len(trials) - 1)], trials[-1]]
         write_trials(templates, facts)
         records = [read_trial(trial.folder) for trial in templates]
         for trial in trials:
             if trial.folder.exists():
                 continue
-            record = records[rng.integers(TEMPLATES)]
+            record = records[rng.integers(len(records) - 1)]
             shutil.copytree(record.folder, trial.folder)
             shift = 0.02 * rng.normal()
             told = {name: {key: value + shift for key, value in scores.items()} for name, scores in record.test.items()}

@@ -159,7 +159,7 @@ def effect_sizes(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.
     n = differences.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         d = differences.mean(axis=1) / differences.std(axis=1, ddof=1)
-        t = np.clip(np.nan_to_num(d) * math.sqrt(n), -LARGEST, LARGEST)
+        t = np.clip(np.nan_to_num(d, posinf=LARGEST, neginf=-LARGEST) * math.sqrt(n), -LARGEST, LARGEST)
         low, high = (special.nctdtrinc(n - 1, tail, t) / math.sqrt(n) for tail in (1 - TAIL, TAIL))
     freedom = n - 1
     correction = 1.0

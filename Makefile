@@ -6,7 +6,7 @@ UV     := 0.13.9
 BIN    := $(abspath $(VENV))/bin
 STUDY  ?= $(shell sed -n 's/^study: *\([a-z0-9_]*\).*/\1/p' params.yaml)
 STAMP  := $(VENV)/.installed
-PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) from requirements.lock (once, about a minute and 7 GB) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -37,6 +37,7 @@ PREPARATION = Preparation(
     channels=1, spatial=(16, 16), from_volumes=False, split=SplitParams(), filter=FilterParams(), reduced=None,
     terms="free", citation="none",
 )  # fmt: skip
+TRAINING = ("ray::TrialWorker", "ray::ResourceTrainable")
 LONG = 200  # epochs of a trial that takes seconds wherever it runs: its state is saved after two of them
 DRIVER = """
 import sys
@@ -81,11 +82,11 @@ def start(
 
 
 def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The processes that train for a driver."""
+    """The processes that train for a driver: Ray names them by the class, and by the method while it runs."""
 
     def trains(process: psutil.Process) -> bool:
         try:
-            return "TrialWorker" in " ".join(process.cmdline())
+            return process.cmdline()[:1] != [] and process.cmdline()[0].startswith(TRAINING)
         except psutil.Error:  # it ended meanwhile
             return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipelines.artifacts import arrays
 from pipelines.core.console import StageError
 from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import plan
+from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
 
 # Real clusters, killed and started again: minutes on a busy machine.
@@ -39,8 +41,17 @@ def test_every_trial_is_recorded_and_mirrored_once_and_never_run_again(tmp_path:
         "trial.json", "history.parquet", "epochs.parquet", "images.parquet", "predictions.npz", "model.pt",
     }  # fmt: skip
 
-    assert run(study, prepared_phantom, tmp_path) == {}
+    theirs = Unfinished(unfinished_folder(folder.with_name("of-another-checkout")))
+    own = Unfinished(unfinished_folder(folder))
+    for unfinished in (theirs, own):
+        unfinished.folder.mkdir()
+        (unfinished.folder / "checkpoint.pt").write_text("epochs")
+    with theirs.lock():
+        assert run(study, prepared_phantom, tmp_path) == {}
+        assert theirs.running
     assert finished(tmp_path) == before
+    assert (theirs.folder / "checkpoint.pt").read_text() == "epochs", "what others hold is left alone"
+    assert not own.folder.exists(), "left by a worker that was killed after its result was in place"
     larger = tiny(tmp_path, seeds=3)
     run(larger, prepared_phantom, tmp_path)
     assert before.items() < finished(tmp_path).items()
@@ -116,12 +127,28 @@ def test_ctrl_c_stops_and_keeps_what_was_finished(tmp_path: Path, prepared_phant
     assert 1 <= len(finished(tmp_path)) < 8
 
 
-def test_a_killed_worker_loses_nothing(tmp_path: Path, prepared_phantom: Path) -> None:
+def test_a_killed_worker_loses_nothing_and_one_that_is_asked_to_leave_saves_first(
+    tmp_path: Path, prepared_phantom: Path
+) -> None:
     tiny(tmp_path, seeds=3, trial={"epochs": LONG})
     driver = start(prepared_phantom, tmp_path)
+    room = tmp_path / "trials/.unfinished/tiny"
+
+    def asked_to_leave() -> list[str]:
+        logs = {path.parent.name: path.read_text() for path in room.glob("*/log.txt")}
+        return [name for name, log in logs.items() if "asked to leave (SIGTERM) after" in log]
+
+    wait_for(lambda: [*room.glob("*/checkpoint.pt")] and workers_of(driver), driver)
+    for worker in workers_of(driver):
+        worker.terminate()
+    wait_for(asked_to_leave, driver)
+    left = asked_to_leave()[0]
+    saved = int(re.findall(r"\(SIGTERM\) after (\d+) epochs", (room / left / "log.txt").read_text())[0])
     wait_for(lambda: finished(tmp_path), driver)
     wait_for(lambda: [worker.kill() for worker in workers_of(driver)[:1]], driver)
     assert driver.wait() == 0
+    begun = json.loads((tmp_path / "trials/tiny" / left / "trial.json").read_text())["attempts"]
+    assert begun[1]["after_epochs"] == saved > 0
     assert len(finished(tmp_path)) == 6
     assert mirrored(store(tmp_path)) == {(identifier, "FINISHED"): 1 for identifier in finished(tmp_path)}
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -23,9 +20,8 @@ from pipelines.grid.run import code_version
 from pipelines.trials import identity
 from pipelines.trials.failure import read_failure
 from pipelines.trials.plan import plan
-from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tests.support.attempts import attempt_of
-from tests.support.grids import LONG, finished, run, start, tiny, wait_for, workers_of
+from tests.support.grids import finished, start, tiny
 from tests.support.places import ROOT
 
 on_clusters = pytest.mark.cluster  # of one machine or two, with all of Ray's processes
@@ -63,48 +59,6 @@ def test_a_fault_of_the_machine_keeps_the_state_and_one_of_the_configuration_doe
     again = attempt_of(planned, prepared_phantom)
     assert again.training.epochs_done == (1 if machine else 0)
     again.close()
-
-
-@on_clusters
-def test_a_driver_with_nothing_to_do_touches_nothing_of_others(prepared_phantom: Path, tmp_path: Path) -> None:
-    study = tiny(tmp_path, seeds=1)
-    assert run(study, prepared_phantom, tmp_path) == {}
-    done = plan(study, prepared_phantom, tmp_path / "trials")[0]
-    theirs = Unfinished(unfinished_folder(done.folder.with_name("of-another-checkout")))
-    own = Unfinished(unfinished_folder(done.folder))
-    for unfinished in (theirs, own):
-        unfinished.folder.mkdir()
-        (unfinished.folder / "checkpoint.pt").write_text("epochs")
-    grid_lock = theirs.folder.parent / "grid.lock"
-    before = grid_lock.stat().st_ino
-    with theirs.lock():
-        assert run(study, prepared_phantom, tmp_path) == {}
-        assert theirs.running
-    assert (theirs.folder / "checkpoint.pt").read_text() == "epochs"
-    assert grid_lock.stat().st_ino == before
-    assert not own.folder.exists(), "left by a worker that was killed after its result was in place"
-
-
-@on_clusters
-def test_sigterm_saves_the_epoch_that_is_trained_before_the_worker_ends(prepared_phantom: Path, tmp_path: Path) -> None:
-    tiny(tmp_path, seeds=1, trial={"epochs": LONG})
-    driver = start(prepared_phantom, tmp_path)
-    room = tmp_path / "trials/.unfinished/tiny"
-    wait_for(lambda: [*room.glob("*/checkpoint.pt")] and workers_of(driver), driver)
-    for worker in workers_of(driver):
-        worker.send_signal(signal.SIGTERM)
-
-    def said() -> list[str]:
-        logs = [path for path in room.glob("*/log.txt") if "asked to leave (SIGTERM) after" in path.read_text()]
-        return [path.parent.name for path in logs]
-
-    wait_for(said, driver)
-    left = said()[0]
-    saved = int(re.findall(r"\(SIGTERM\) after (\d+) epochs", (room / left / "log.txt").read_text())[0])
-    assert driver.wait() == 0
-    assert len(finished(tmp_path)) == 2
-    begun = json.loads((tmp_path / "trials/tiny" / left / "trial.json").read_text())["attempts"]
-    assert begun[1]["after_epochs"] == saved > 0
 
 
 @on_clusters

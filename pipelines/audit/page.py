@@ -19,6 +19,7 @@ from pipelines.audit.summary import PERCENTILES, Summary, summarise
 from pipelines.core.files import write_atomically
 from pipelines.pages.drawing import styled
 from pipelines.pages.html import new_environment
+from pipelines.pages.markdown import pipe_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_ROWS = 12
@@ -203,8 +204,7 @@ def _markdown(summary: Summary, tables: Sequence[Table]) -> str:
     parts = [f"# {summary.title}: what the data set holds", "\n".join(f"- {text}" for text in findings(summary))]
     for table in tables:
         rule = ["---", *(["---" if table.words else "---:"] * (len(table.heads) - 1))]
-        lines = [table.heads, rule, *table.rows]
-        text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        text = pipe_table([table.heads, rule, *table.rows])
         parts.append(f"## {table.title}\n\n{text}" + (f"\n\n{table.note}" if table.note else ""))
     parts.append(f"Contact sheets: [{summary.dataset}.html]({summary.dataset}.html)")
     return "\n\n".join(parts) + "\n"

@@ -15,6 +15,7 @@ from pipelines.core.parallel import threaded
 from pipelines.filter.quality import edge_preservation_index, speckle_suppression_index
 from pipelines.pages.drawing import Picture, new_grid, save, styled
 from pipelines.pages.html import new_environment
+from pipelines.pages.markdown import pipe_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_IMAGES = 1000
@@ -168,7 +169,6 @@ def _shown(planes: UInt8[np.ndarray, "C ..."]) -> UInt8[np.ndarray, "H W *rgb"]:
 
 
 def _markdown(title: str, quality: Quality, heads: list[str], rows: list[list[str]], caption: str) -> str:
-    lines = [heads, ["---", *["---:"] * len(PERCENTILES)], *rows]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    table = pipe_table([heads, ["---", *["---:"] * len(PERCENTILES)], *rows])
     shown = f"\n\n![{caption}](examples.png)" if caption else ""
     return f"# {title}: before and after the filter\n\n{sentence(quality)}\n\n{table}{shown}\n"

@@ -17,9 +17,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.core.files import flush_to_disk, replaced
-
-LOCK = "lock"
-"""The one file of a trial in training that means something to its own machine alone."""
+from pipelines.trials.unfinished import LOCK
 
 
 class Courier:

@@ -36,9 +36,9 @@ from pipelines.report.statistics import Comparison, compare, comparison_table
 from pipelines.report.statistics.diagram import draw_ranks
 from pipelines.report.statistics.make import Statistics, make_statistics, write_statistics
 from pipelines.report.tables import Table, build_tables
-from pipelines.report.tidy import missing_table, score_table, summary_table
+from pipelines.report.tidy import missing_table, score_table, summary_table, write_csv
 from pipelines.report.tuned import costs_of, write_costs
-from pipelines.report.writers import to_latex, to_latex_document, to_markdown, write_csv
+from pipelines.report.writers import to_latex, to_latex_document, to_markdown
 from pipelines.trials.bundle import write_bundle
 from pipelines.trials.finished import read_finished, read_trials
 from pipelines.trials.plan import PlannedTrial
@@ -82,11 +82,12 @@ def build_report(
     comparisons = compare(layout, facts)
     tested = {(c.dataset, c.protocol, c.metric, c.configuration): c.p_holm_t for c in comparisons}
     tables = build_tables(layout, facts, tested, missing)
+    costs = costs_of(layout, facts)
     statistics = make_statistics(layout, facts, comparisons, study.equivalence)
     target = reports / study.name
     with replaced(target, beside=reports) as folder:
         _write_tables(layout, tables, sheets, comparisons, verdicts, statistics, folder / "tables")
-        write_costs(layout, costs_of(layout, facts), folder / "tables")
+        write_costs(layout, costs, folder / "tables")
         if missing:
             write_csv(missing_table(missing), folder / "tables" / "missing.csv")
         pictures = {
@@ -105,6 +106,7 @@ def build_report(
             comparisons,
             pictures,
             verdicts,
+            costs,
             statistics,
             ranks,
             folder / "figures",

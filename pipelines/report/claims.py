@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.pages.markdown import pipe_table
 from pipelines.papers.verdict import Verdict
 from pipelines.papers.wording import HEADS, cell_table, claim_table, row_of
 from pipelines.report.latex import breakable, escape_latex, row, table_environment
@@ -30,9 +31,9 @@ def to_markdown(found: Sequence[Verdict]) -> str:
     rows = [
         list(HEADS),
         ["---"] * len(HEADS),
-        *([text.replace("|", "\\|") for text in row_of(v).values()] for v in found),
+        *([*row_of(verdict).values()] for verdict in found),
     ]
-    return f"### Claims\n\n{CAPTION}\n\n" + "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    return f"### Claims\n\n{CAPTION}\n\n{pipe_table(rows)}\n"
 
 
 def to_latex(found: Sequence[Verdict]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dmf.training.spec import TrialSpec
-from pipelines.report.names import printed
+from pipelines.report.names import Metric, printed
 from pipelines.trials.record import TrialRecord
 from tune_spaces.tuned import as_written
 
@@ -178,6 +179,12 @@ def _common(values: Sequence[Any]) -> dict[str, Any]:
     if not all(isinstance(value, Mapping) for value in values):
         return {}
     return {name: one for name, one in values[0].items() if all(value.get(name) == one for value in values)}
+
+
+def mean_score(row: Row, protocol: str, metric: str) -> float:
+    """Mean over a row's repeats of a score of its test images, as it is printed; not a number where one lacks it."""
+    scores = [record.test.get(protocol, {}).get(metric, math.nan) for record in row.records]
+    return Metric(metric).scale * sum(scores) / len(scores)
 
 
 def _axes(specs: Sequence[TrialSpec]) -> tuple[str, ...]:

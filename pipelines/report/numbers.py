@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row
-from pipelines.report.names import HEADLINES, Metric
+from pipelines.report.layout import Layout, Row, mean_score
+from pipelines.report.names import HEADLINES
 
 METRICS = "metrics.json"
 
@@ -26,17 +26,16 @@ def write_numbers(layout: Layout, facts: Mapping[str, DataFacts], folder: Path) 
         numbers[dataset] = {
             f"{protocol}_{metric}": told
             for protocol, metric, _ in HEADLINES[facts[dataset].task]
-            if (told := _told(layout, dataset, protocol, Metric(metric)))
+            if (told := _told(layout, dataset, protocol, metric))
         }
     (folder / METRICS).write_text(json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
 
 
-def _told(layout: Layout, dataset: str, protocol: str, metric: Metric) -> dict[str, Any]:
+def _told(layout: Layout, dataset: str, protocol: str, metric: str) -> dict[str, Any]:
     """Mean scores over repeats, in percent; of configurations that are equally good the first is the best."""
 
     def mean(row: Row) -> float:
-        scores = [record.test.get(protocol, {}).get(metric.name, math.nan) for record in row.records]
-        return metric.scale * sum(scores) / len(scores)
+        return mean_score(row, protocol, metric)
 
     finite = [row for row in layout.rows[dataset] if math.isfinite(mean(row))]
     if not finite:

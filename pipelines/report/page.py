@@ -22,7 +22,7 @@ from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
 from pipelines.report.explore.contents import contents, read_parts
 from pipelines.report.explore.histories import points_of
-from pipelines.report.layout import Layout, Row, repeat_of
+from pipelines.report.layout import Layout, Row, mean_score, repeat_of
 from pipelines.report.methods import duration, summarise
 from pipelines.report.names import HEADLINES, Metric, printed
 from pipelines.report.printed.sheet import Sheet, Unmade
@@ -30,7 +30,7 @@ from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.statistics.make import Statistics
 from pipelines.report.tables import Table, protocols_of
 from pipelines.report.tuned import CAPTION as COSTS
-from pipelines.report.tuned import costs_of
+from pipelines.report.tuned import Cost
 from pipelines.trials.finished import Missing
 from pipelines.trials.record import TrialRecord
 
@@ -90,6 +90,7 @@ def render_page(
     comparisons: Sequence[Comparison],
     pictures: Mapping[str, Sequence[Picture]],
     verdicts: Sequence[Verdict],
+    costs: Sequence[Cost],
     statistics: Statistics,
     rank_pictures: Sequence[Picture],
     figures: Path,
@@ -123,7 +124,7 @@ def render_page(
         findings=_findings(records),
         environments=environments.warning(records),
         unpaired=pairing.warning(records),
-        costs=costs_of(layout, facts),
+        costs=costs,
         costs_caption=COSTS,
         duration=duration,
         twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
@@ -149,10 +150,10 @@ def _headlines(layout: Layout, facts: DataFacts, comparisons: Sequence[Compariso
     rows, baseline = layout.rows[facts.name], layout.baseline(facts.name)
     headlines = []
     for protocol, metric, label in HEADLINES[facts.task]:
-        finite = [row for row in rows if math.isfinite(_mean(row, protocol, metric))]
+        finite = [row for row in rows if math.isfinite(mean_score(row, protocol, metric))]
         if not finite:
             continue
-        best = max(finite, key=lambda row: _mean(row, protocol, metric))
+        best = max(finite, key=lambda row: mean_score(row, protocol, metric))
         against = next(
             (
                 c
@@ -169,8 +170,8 @@ def _headlines(layout: Layout, facts: DataFacts, comparisons: Sequence[Compariso
                 row=rows.index(best),
                 protocol=protocol,
                 metric=metric,
-                score=f"{_mean(best, protocol, metric):.2f} %",
-                baseline=f"{_mean(baseline, protocol, metric):.2f} %" if baseline else "not finished",
+                score=f"{mean_score(best, protocol, metric):.2f} %",
+                baseline=f"{mean_score(baseline, protocol, metric):.2f} %" if baseline else "not finished",
                 verdict=_verdict(best, against) if baseline else "Whether it leads cannot be told yet.",
             )
         )
@@ -188,11 +189,6 @@ def _verdict(best: Row, comparison: Comparison | None) -> str:
     if not comparison.clear:
         return f"{interval}: not told apart from no difference."
     return f"{interval}: the interval excludes zero, without allowance for having picked the best of many."
-
-
-def _mean(row: Row, protocol: str, metric: str) -> float:
-    scores = [record.test[protocol].get(metric, math.nan) for record in row.records]
-    return Metric(metric).scale * sum(scores) / len(scores)
 
 
 def _findings(records: Sequence[TrialRecord]) -> list[WarningLine]:

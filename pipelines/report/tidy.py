@@ -1,13 +1,19 @@
-"""Every score, one a row, and what is missing, as tables for CSV."""
+"""Tables for CSV, how they are written, and two of them: every score, one a row, and what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from pipelines.report.layout import Layout, repeat_of
 from pipelines.trials.finished import Missing
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Eight significant digits; what is no number as `nan`."""
+    table.to_csv(path, index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
 
 
 def score_table(layout: Layout) -> pd.DataFrame:

@@ -10,9 +10,11 @@ from statistics import fmean, stdev
 
 import pandas as pd
 
+from pipelines.pages.markdown import pipe_table
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row
 from pipelines.report.names import HEADLINES
+from pipelines.report.tidy import write_csv
 from pipelines.trials.tuning import Tuning, spell_values
 
 TUNED = "§"
@@ -148,11 +150,10 @@ def write_costs(layout: Layout, costs: Sequence[Cost], folder: Path) -> None:
     if not costs:
         return
     for name, table in (("cost", cost_table(costs)), ("search", search_table(layout))):
-        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
+        write_csv(table, folder / f"{name}.csv")
     heads = ["Data set", "Configuration", "Score (%)", "Tuned to", "Search", "Training (s)", "With its search (s)"]
     rows = [heads, ["---"] * 5 + ["---:"] * 2, *map(_printed, costs)]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    (folder / "cost.md").write_text(f"### Quality and cost\n\n{CAPTION}\n\n" + "\n".join(lines) + "\n")
+    (folder / "cost.md").write_text(f"### Quality and cost\n\n{CAPTION}\n\n{pipe_table(rows)}\n")
 
 
 def _printed(cost: Cost) -> list[str]:

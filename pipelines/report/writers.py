@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
-import pandas as pd
-
+from pipelines.pages.markdown import pipe_table
 from pipelines.report.latex import PREAMBLE, escape_latex, row, table_environment
 from pipelines.report.names import printed
 from pipelines.report.tables import Entry, Line, Table
@@ -78,18 +76,12 @@ def to_latex_document(tables: Sequence[Table], more: Sequence[str] = ()) -> str:
     return f"{PREAMBLE}\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Eight significant digits; what is no number as `nan`."""
-    table.to_csv(path, index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
-
-
 def to_markdown(table: Table) -> str:
     """A pipe table under its caption, best means in bold, second ones underlined."""
     heads = [printed(axis) for axis in table.axes] + [metric.label for metric in table.metrics]
     rule = ["---"] * len(table.axes) + ["---:"] * len(table.metrics)
     rows = [[*line.labels, *map(_markdown_entry, line.entries)] for line in table.lines]
-    lines = [_pipe(heads), _pipe(rule), *(_pipe([cell.replace("|", "\\|") for cell in row]) for row in rows)]
-    return f"### {table.title}\n\n{table.caption}\n\n" + "\n".join(lines) + "\n"
+    return f"### {table.title}\n\n{table.caption}\n\n{pipe_table([heads, rule, *rows])}\n"
 
 
 def _markdown_entry(entry: Entry) -> str:
@@ -108,7 +100,3 @@ def _latex_label(label: str, width: int) -> str:
     lines = textwrap.wrap(label, width, break_long_words=False, break_on_hyphens=False)
     text = r" \\ ".join(escape_latex(line) for line in lines)
     return rf"\begin{{tabular}}[t]{{@{{}}l@{{}}}}{text}\end{{tabular}}" if len(lines) > 1 else text
-
-
-def _pipe(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -43,6 +43,9 @@ from pipelines.trials.stored import Stored, read_stored
 EPOCH = HistoryColumns.epoch
 """The column by which rows of both tables are cut."""
 
+LOCK = "lock"
+"""The one file of a trial in training that means something to the machine alone that trains it."""
+
 PATIENCE = 60
 """Seconds to wait for another process to let go of a trial: the workers of a killed driver end within a few."""
 
@@ -98,12 +101,12 @@ class Unfinished:
 
     def lock(self, patience: float | None = None) -> AbstractContextManager[None]:
         """Hold the trial. Raises Locked if another process still trains it after so many seconds (`PATIENCE`)."""
-        return locked(self.folder / "lock", patience=PATIENCE if patience is None else patience)
+        return locked(self.folder / LOCK, patience=PATIENCE if patience is None else patience)
 
     @property
     def running(self) -> bool:
         """Whether a live process on a machine that shares this disk trains it."""
-        return is_locked(self.folder / "lock")
+        return is_locked(self.folder / LOCK)
 
     def progress(self) -> Progress:
         """What progress.json says; nothing done if there is none, or it is damaged or of another version."""

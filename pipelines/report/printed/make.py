@@ -15,7 +15,7 @@ from pipelines.report.printed.matching import Trials
 from pipelines.report.printed.pivot import fill_pivot
 from pipelines.report.printed.sheet import Sheet, Unmade
 from pipelines.report.printed.writers import sheet_rows, sheet_to_latex, sheet_to_markdown
-from pipelines.report.writers import write_csv
+from pipelines.report.tidy import write_csv
 
 INDEX = "printed.md"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from pipelines.pages.markdown import pipe_table
 from pipelines.report.latex import escape_latex, table_environment
 from pipelines.report.printed.sheet import Cell, Line, Sheet
 
@@ -27,10 +28,9 @@ def sheet_to_markdown(sheet: Sheet) -> str:
         rules,
         *([*_labels(line), *(_markdown(cell, sheet, line) for cell in line.cells)] for line in sheet.lines),
     ]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
     marks = [f"<sup>{letter}</sup> {reason}" for letter, reason in sheet.mark_notes]
     notes = "\n\n".join([EXPLAINED, *sheet.notes, *marks])
-    return f"### {sheet.caption}\n\n{table}\n\n{notes}\n"
+    return f"### {sheet.caption}\n\n{pipe_table(rows)}\n\n{notes}\n"
 
 
 def sheet_to_latex(sheet: Sheet) -> str:

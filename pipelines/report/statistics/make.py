@@ -20,7 +20,7 @@ from pipelines.report.statistics.practical import Practical, judge_practically
 from pipelines.report.statistics.ranks import Standings, standings
 from pipelines.report.statistics.scores import Scores, headline_scores
 from pipelines.report.statistics.winner import Wins, count_wins
-from pipelines.report.writers import write_csv
+from pipelines.report.tidy import write_csv
 
 NONE = "–"
 

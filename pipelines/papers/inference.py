@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 LEVEL = 0.95
 ALPHA = 1 - LEVEL
@@ -65,8 +65,8 @@ def repeats_needed(effect: float, std: float, alpha: float = ALPHA) -> int | Non
         return 2
 
     def power(n: int) -> float:
-        shift, critical = abs(effect) / std * math.sqrt(n), stats.t.ppf(1 - alpha / 2, n - 1)
-        return float(stats.nct.sf(critical, n - 1, shift))
+        shift, critical = abs(effect) / std * math.sqrt(n), special.stdtrit(n - 1, 1 - alpha / 2)
+        return float(1 - special.nctdtr(n - 1, shift, critical))  # stats.nct takes twenty times as long
 
     return fewest(power)
 

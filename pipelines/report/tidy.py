@@ -17,27 +17,24 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def score_table(layout: Layout) -> pd.DataFrame:
-    """Every score of every trial: one row a (trial, split, protocol, metric); values are fractions."""
-    return pd.DataFrame(
-        {
-            "dataset": row.dataset,
-            "configuration": row.configuration,
-            **dict(zip(layout.axes, row.labels, strict=True)),
-            "baseline": row.baseline,
-            "identifier": record.identifier,
-            "seed": record.spec.seed,
-            "fold": repeat_of(record.spec)[1],
-            "split": split,
-            "protocol": protocol,
-            "metric": metric,
-            "value": value,
-        }
-        for dataset in layout.datasets
-        for row in layout.rows[dataset]
-        for record in row.records
-        for split, scores in (("test", record.test), ("validation", record.validation))
-        for protocol, values in scores.items()
-        for metric, value in values.items()
+    """Every score of every trial: one row a (trial, split, protocol, metric); values are fractions.
+
+    An axis of the study that is called like a column of its own, such as `split`, becomes `spec_split`.
+    """
+    own = ("identifier", "seed", "fold", "split", "protocol", "metric", "value")
+    axes = [f"spec_{axis}" if axis in own else axis for axis in layout.axes]
+    return pd.DataFrame.from_records(
+        [
+            (*of_row, record.identifier, record.spec.seed, repeat_of(record.spec)[1], split, protocol, metric, value)
+            for dataset in layout.datasets
+            for row in layout.rows[dataset]
+            for of_row in [(row.dataset, row.configuration, *row.labels, row.baseline)]
+            for record in row.records
+            for split, scores in (("test", record.test), ("validation", record.validation))
+            for protocol, values in scores.items()
+            for metric, value in values.items()
+        ],
+        columns=["dataset", "configuration", *axes, "baseline", *own],
     )
 
 
@@ -45,10 +42,8 @@ def summary_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean and sample standard deviation (ddof = 1) over seeds of `score_table`; a score that is no number stays so."""
     keys = [name for name in scores.columns if name not in ("identifier", "seed", "fold", "value")]
     grouped = scores.groupby(keys, sort=False, dropna=False)["value"]
-    return grouped.agg(
-        repeats="size",
-        mean=lambda values: values.mean(skipna=False),
-        std=lambda values: values.std(ddof=1, skipna=False),
+    return pd.DataFrame(
+        {"repeats": grouped.size(), "mean": grouped.mean(skipna=False), "std": grouped.std(skipna=False)}
     ).reset_index()
 
 

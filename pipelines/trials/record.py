@@ -187,7 +187,7 @@ class TrialRecord(Description, Stored):
     def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         path = self.folder / name
         try:
-            table = parquet.ParquetFile(path, memory_map=True).read(use_threads=False).to_pandas()
+            table = parquet.ParquetFile(path, memory_map=True).read(use_threads=False).to_pandas(use_threads=False)
         except Exception as error:  # pyarrow raises many kinds for a damaged file
             raise damaged(path, error) from error
         absent = [column for column in columns if column not in table]

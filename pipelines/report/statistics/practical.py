@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,15 +100,21 @@ def probability_of_improvement(
     Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021 (rliable): the
     interval is the percentile bootstrap that resamples the repeats of either side within each data set.
     """
-    rng = np.random.default_rng(0)
     point, drawn = 0.0, np.zeros(RESAMPLES)
-    for x, y in zip(ours, theirs, strict=True):
+    shares = _shares(tuple(len(z) for pair in zip(ours, theirs, strict=True) for z in pair))
+    for x, y, left, right in zip(ours, theirs, shares[::2], shares[1::2], strict=True):
         wins = (x[:, None] > y[None]) + 0.5 * (x[:, None] == y[None])
         point += float(wins.mean())
-        left, right = (rng.multinomial(len(z), np.full(len(z), 1 / len(z)), RESAMPLES) / len(z) for z in (x, y))
         drawn += np.einsum("bi,ij,bj->b", left, wins, right, optimize=True)
     low, high = np.quantile(drawn / len(ours), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
     return point / len(ours), low, high
+
+
+@functools.lru_cache(maxsize=8)
+def _shares(sizes: tuple[int, ...]) -> list[Float[np.ndarray, "B S"]]:
+    """How often each of so many repeats is drawn in each resample, as a share: the same for every configuration."""
+    rng = np.random.default_rng(0)
+    return [rng.multinomial(size, np.full(size, 1 / size), RESAMPLES) / size for size in sizes]
 
 
 def _mixed(scores: Scores, place: int) -> Mixed:

@@ -39,7 +39,8 @@ def count_wins(scores: Scores) -> list[Wins]:
         columns["images"] = _share(by_image.mean(axis=1) @ images)
         if by_image.shape[1] > 1:
             seeds = _counts(by_image.shape[1], 2)
-            columns["both"] = _share(np.einsum("csb,sb->cb", by_image @ images, seeds))
+            resampled = (by_image.reshape(-1, by_image.shape[2]) @ images).reshape(*by_image.shape[:2], -1)
+            columns["both"] = _share(np.einsum("csb,sb->cb", resampled, seeds))
     found = [
         Wins(
             name,

@@ -127,6 +127,7 @@ def test_a_table_is_filtered_by_words_that_must_and_must_not_occur(opened: Tab) 
 
 def test_a_number_in_focus_names_its_trials_and_the_command_that_gives_it_again(opened: Tab) -> None:
     opened.do(f"document.querySelectorAll('{TABLE} tbody tr')[0].cells[2].focus()")
+    opened.do("document.dispatchEvent(new Event('scroll'))")  # the browser scrolls to what is in focus, when it likes
     opened.wait("!document.querySelector('#source').hidden")
     first = opened.do("document.querySelector('#source').textContent")
     opened.press("ArrowDown")

@@ -166,6 +166,16 @@ class TestCsv:
         keys = zip(chosen.weighting.str.lower(), chosen.seed, strict=True)
         assert dict(zip(keys, chosen.value, strict=True)) == BY_HAND
 
+    def test_an_axis_that_is_called_like_a_column_has_one_of_its_own(self, tmp_path: Path) -> None:
+        specs = [
+            dataclasses.replace(BASE, seed=seed, split=split) for seed in (0, 1) for split in ("random", "grouped")
+        ]
+        planned = [dataclasses.replace(one, configuration=one.spec.split) for one in plan_trials(tmp_path, specs)]
+        write_trials(planned, make_facts())
+        scores = score_table(lay_out(read_trials(planned), "grouped"))
+        assert set(scores["spec_split"].str.lower()) == {"random", "grouped"}
+        assert set(scores["split"]) == {"test", "validation"}
+
     def test_means_agree_with_the_tables(self, by_hand: Layout, per_image: Table) -> None:
         summary = summary_table(score_table(by_hand))
         chosen = summary.query("split == 'test' and protocol == 'per_image' and metric == 'dice'")

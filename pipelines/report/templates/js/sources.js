@@ -53,7 +53,10 @@ function show(number, pin) {
   note.replaceChildren(...parts);
   note.hidden = false;
   note.classList.toggle("pinned", pin);
-  const { left, bottom, top } = number.getBoundingClientRect();
+  move();
+}
+function move() {
+  const { left, bottom, top } = shown.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = note;
   note.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
   note.style.top = `${bottom + height + 12 < innerHeight ? bottom + 6 : Math.max(8, top - height - 6)}px`;
@@ -86,6 +89,9 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches("td, p")) show(event.target, true);
 });
 document.addEventListener("scroll", () => {
-  const { top, bottom } = shown?.getBoundingClientRect() ?? { top: 0, bottom: 0 };
-  if (!pinned || bottom < 0 || top > innerHeight) hide();
+  if (note.hidden) return;
+  const { top, bottom } = shown.getBoundingClientRect();
+  const kept = pinned || document.activeElement === shown; // the browser scrolls to what is in focus
+  if (kept && bottom >= 0 && top <= innerHeight) move();
+  else hide();
 }, { passive: true });

@@ -1,0 +1,1 @@
+"""docs/findings.md: every number read from committed reports and results."""

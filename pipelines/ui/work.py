@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
 from pipelines.core.console import say
+from pipelines.trials.mlflow_view import view_addresses
 from pipelines.trials.tracking import experiments, shown, tracking_uri
 
 TRAININGS = "workflowType=machine_learning"
@@ -32,7 +33,8 @@ def run(options: Namespace) -> None:
 
 
 def links(server: str, studies: Mapping[str, str]) -> Iterator[str]:
-    """The page of all studies, and of each the page of its runs."""
+    """The page of all studies, and of each those of its scores and of its weights."""
     yield f"all studies: {server}/#/experiments?{TRAININGS}"
     for name, identifier in studies.items():
-        yield f"{name}: {server}/#/experiments/{identifier}/runs?{TRAININGS}"
+        for view, address in view_addresses(identifier).items():
+            yield f"{name}, {view}: {server}{address}"

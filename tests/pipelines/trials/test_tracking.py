@@ -25,10 +25,11 @@ def test_each_study_has_a_link_that_opens_on_its_trainings(tmp_path: Path) -> No
     assert not Path(uri.removeprefix("sqlite:///")).exists(), "asking makes no database"
     mirror = Mirror("mine", uri, "here")
     assert experiments(uri) == {"mine": mirror.experiment}
-    every, mine = links("http://127.0.0.1:5000", experiments(uri))
+    every, scores, weights = links("http://127.0.0.1:5000", experiments(uri))
     assert every.endswith("http://127.0.0.1:5000/#/experiments?workflowType=machine_learning")
     place = f"http://127.0.0.1:5000/#/experiments/{mirror.experiment}/runs?workflowType=machine_learning"
-    assert mine == f"mine: {place}"
+    assert scores == f"mine, scores: {place}&viewStateShareKey=scores"
+    assert weights == f"mine, weights: {place}&viewStateShareKey=weights&compareRunsMode=CHART"
     tags = MlflowClient(uri).get_experiment(mirror.experiment).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development", "so that a bare link opens there, too"
 

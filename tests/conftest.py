@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+pytest_plugins = ["tests.support.secrecy"]
+
 settings.register_profile("patient", deadline=None)  # timings never decide a test
 settings.load_profile("patient")
 

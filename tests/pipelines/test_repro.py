@@ -5,10 +5,8 @@ What nobody else may read is planted where people keep it, and looked for in eve
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -18,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
 from pipelines.artifacts.split_table import read_table, table_path
 from tests.pipelines.test_own_data import ENTRY, draw
 from tests.support.places import ROOT, params_of
+from tests.support.secrecy import commands_below, plant, secret, told_in
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,17 +39,8 @@ baseline: {weighting: fixed}
 PATIENT = "  patient: ^(p[a-z0-9]+)_\n"
 
 
-SECRET = f"secret{secrets.token_hex(8)}"
-HOLDERS = {
-    "MLFLOW_TRACKING_URI": f"http://ada:{SECRET}@127.0.0.1:9",  # the discard port: nobody answers, which is told
-    "MLFLOW_TRACKING_PASSWORD": SECRET,
-    "MLFLOW_TRACKING_TOKEN": SECRET,
-    "RAY_AUTH_TOKEN": SECRET,
-    "KAGGLE_KEY": SECRET,
-    "KAGGLE_API_TOKEN": SECRET,
-    "AWS_SECRET_ACCESS_KEY": SECRET,
-}
-"""Where people keep what nobody else may read."""
+ADDRESS = f"http://ada:{secret()}@127.0.0.1:9"
+"""The discard port: nobody answers, which is told."""
 
 
 @pytest.fixture
@@ -64,7 +53,14 @@ def ray_folder() -> Iterator[Path]:
 def repro(place: Path, ray_folder: Path) -> list[str]:
     """`dvc repro grid`, and the stages that it ran. No process of it may have a secret among its arguments."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, **HOLDERS, "PATH": path, "PYTHONPATH": "", "DMF_DATA_MIRROR": ""}
+    environment = {
+        **os.environ,
+        **plant(),
+        "MLFLOW_TRACKING_URI": ADDRESS,
+        "PATH": path,
+        "PYTHONPATH": "",
+        "DMF_DATA_MIRROR": "",
+    }
     environment |= {"DVC_NO_ANALYTICS": "1", "RAY_TMPDIR": str(ray_folder)}
     words = [sys.executable, "-m", "dvc", "repro", "grid"]
     log = place / "said.txt"
@@ -72,29 +68,13 @@ def repro(place: Path, ray_folder: Path) -> list[str]:
         start = said.tell()
         with subprocess.Popen(words, cwd=place, env=environment, stdout=said, stderr=said) as process:
             while process.poll() is None:
-                told = [arguments for arguments in commands_below(process.pid) if SECRET in arguments]
+                told = [arguments for arguments in commands_below(process.pid) if secret() in arguments]
                 assert not told, told
                 time.sleep(0.1)
         said.seek(start)
         text = said.read()
     assert process.returncode == 0, text
     return re.findall(r"Running stage '(\w+)'", text)
-
-
-def commands_below(number: int) -> list[str]:
-    """What everybody on the machine can read of a process and its children."""
-    told = []
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process(number).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                told.append(" ".join(child.cmdline()))
-    return told
-
-
-def told_in(*folders: Path) -> list[Path]:
-    """Files that hold the secret."""
-    files = (path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return [path for path in files if SECRET.encode() in path.read_bytes()]
 
 
 def on_two_sides(table: pd.DataFrame) -> int:
@@ -116,7 +96,7 @@ def test_a_patient_that_is_added_to_an_entry_splits_anew_and_fetches_nothing(tmp
 
     assert repro(place, ray_folder) == ["fetch", "audit", "split", "filter", "grid"]
     assert "MLflow at http://***@127.0.0.1:9 is away" in (place / "said.txt").read_text()
-    assert told_in(place, ray_folder) == [], "a secret was written down"
+    assert told_in([place, ray_folder]) == [], "a secret was written down"
     table = table_path(place / "data", "thyroid")
     assert on_two_sides(read_table(table)) > 0, "nothing says yet who was imaged"
     images = {path: path.stat().st_ino for path in (place / "data/raw").rglob("*.png")}

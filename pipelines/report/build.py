@@ -69,7 +69,7 @@ def build_report(
         StageError: if a trial is missing or a file damaged; the earlier report is left as it was.
     """
     records, missing = read_finished(planned) if partial else (read_trials(planned), [])
-    layout = lay_out(records, baseline)
+    layout = lay_out(records, baseline, missing)
     sheets: list[Sheet | Unmade]
     if missing:
         why = reason(missing, len(records))

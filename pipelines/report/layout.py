@@ -11,6 +11,7 @@ from typing import Any
 
 from dmf.training.spec import TrialSpec
 from pipelines.report.names import Metric, printed
+from pipelines.trials.finished import Missing
 from pipelines.trials.record import TrialRecord
 from tune_spaces.tuned import as_written
 
@@ -72,10 +73,14 @@ class Layout:
         return next((row for row in self.rows[dataset] if row.baseline), None)
 
 
-def lay_out(records: Sequence[TrialRecord], baseline: str) -> Layout:
-    """Arrange finished trials, given in the study's order, into rows; `baseline` is the name of a configuration."""
-    undealt = _undealt(records)
-    specs = [undealt(record) for record in records]
+def lay_out(records: Sequence[TrialRecord], baseline: str, missing: Sequence[Missing] = ()) -> Layout:
+    """Arrange finished trials, given in the study's order, into rows; `baseline` is the name of a configuration.
+
+    Cells that are `missing` make no rows yet, but count where it is asked what tells rows apart.
+    """
+    cells: list[TrialRecord | Missing] = [*records, *missing]
+    undealt = _undealt(cells)
+    specs = [undealt(cell) for cell in cells]
     axes = _axes(specs)
     common = {axis: _common([getattr(spec, axis) for spec in specs]) for axis in axes}
 
@@ -118,17 +123,18 @@ def _rows(
     return tuple(sorted(rows, key=place))
 
 
-def _undealt(records: Sequence[TrialRecord]) -> Callable[[TrialRecord], TrialSpec]:
+def _undealt(cells: Sequence[TrialRecord | Missing]) -> Callable[[TrialRecord | Missing], TrialSpec]:
     """Specs by which rows are told apart: where the trials of one are dealt differently, without fold or seed; of a
     tuned row as its study has it, whatever values its searches have found."""
     splits: dict[tuple[str, str], set[str]] = {}
-    for record in records:
-        splits.setdefault((record.spec.dataset, record.configuration), set()).add(record.spec.split)
+    for cell in cells:
+        splits.setdefault((cell.spec.dataset, cell.configuration), set()).add(cell.spec.split)
 
-    def undealt(record: TrialRecord) -> TrialSpec:
-        alike = len(splits[record.spec.dataset, record.configuration]) == 1
-        spec = record.spec if alike else dataclasses.replace(record.spec, split=way_of(record.spec.split))
-        return spec if record.tuning is None else as_written(spec, record.tuning.keys)
+    def undealt(cell: TrialRecord | Missing) -> TrialSpec:
+        alike = len(splits[cell.spec.dataset, cell.configuration]) == 1
+        spec = cell.spec if alike else dataclasses.replace(cell.spec, split=way_of(cell.spec.split))
+        tuning = cell.tuning if isinstance(cell, TrialRecord) else None
+        return spec if tuning is None else as_written(spec, tuning.keys)
 
     return undealt
 

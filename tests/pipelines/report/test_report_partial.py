@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from pipelines.core.console import StageError
 from pipelines.core.locks import locked
 from pipelines.papers.claim import paper_claims
 from pipelines.report.build import build_report
+from pipelines.report.layout import lay_out
 from pipelines.report.page import StudyFacts
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.finished import read_finished
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 from tests.support.latex import needs_latex, typeset
-from tests.support.report_trials import make_facts, paper_specs, plan_trials, write_trials
+from tests.support.report_trials import BASE, make_facts, paper_specs, plan_trials, write_trials
 
 FACTS = make_facts()
 STUDY = StudyFacts("s", "Title", [], [one for one in paper_claims() if "dmf" in one.study], ["dmf-1"])
@@ -81,6 +83,17 @@ class TestGrowing:
     def test_a_configuration_is_compared_over_the_seeds_that_it_shares_with_the_baseline(self, growing: Path) -> None:
         seeds = {row["configuration"]: row["seeds"] for row in rows_of(growing, "comparisons")}
         assert seeds == {"variance · focal": "2", "variance · cb_dice": "3", "variance · none": "3"}
+
+    def test_rows_are_told_apart_by_what_is_missing_too(self, tmp_path: Path) -> None:
+        specs = [dataclasses.replace(BASE, auxiliary=None, learning_rate=rate) for rate in (0.001, 0.01)]
+        planned = [
+            dataclasses.replace(trial, configuration=f"{trial.spec.learning_rate}")
+            for trial in plan_trials(tmp_path, specs)
+        ]
+        write_trials(planned[:1], FACTS)
+        records, missing = read_finished(planned)
+        layout = lay_out(records, "0.001", missing)
+        assert layout.axes == ("learning_rate",)
 
     @needs_latex
     def test_its_document_typesets(self, growing: Path, tmp_path: Path) -> None:

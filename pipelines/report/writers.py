@@ -86,7 +86,7 @@ def to_markdown(table: Table) -> str:
 
 def _markdown_entry(entry: Entry) -> str:
     styled = f"**{entry}**" if entry.best else f"<u>{entry}</u>" if entry.second else str(entry)
-    return styled + entry.mark.replace("*", "\\*")
+    return f"{styled}<sup>{entry.mark}</sup>" if "/" in entry.mark else styled + entry.mark.replace("*", "\\*")
 
 
 def labels_to_print(line: Line) -> list[str]:

@@ -1,0 +1,144 @@
+"""`dmf.load_predictor` opens what the platform left of a trial, and what is exported from it answers alike."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+import dmf
+from dmf.training.data import TrialData
+from dmf.training.spec import TrialSpec
+from pipelines.trials.columns import ImageColumns
+from pipelines.trials.plan import PlannedTrial
+from pipelines.trials.record import record_of, write_trial
+from tests.support.grids import PREPARATION
+from tests.support.records import NO_DIGESTS, begun
+from tests.support.toy import toy_data, toy_labels, toy_spec
+
+BATCH = {"images": {0: torch.export.Dim("batch")}}
+
+
+class Done(NamedTuple):
+    """A trial's folder, the images that it was tested on, and what it made of them."""
+
+    folder: Path
+    images: Tensor
+    predictions: np.ndarray
+
+
+def trained(folder: Path, spec: TrialSpec, data: TrialData) -> Done:
+    """A trial, really trained and written as the grid writes it."""
+    result = dmf.train(spec, data)
+    task = "segmentation" if result.predictions.ndim > 1 else "classification"
+    made = PREPARATION.model_copy(update={"classes": data.classes, "task": task})
+    planned = PlannedTrial(folder.name, "alone", spec, "data", "code", folder, made)
+    description = planned.describe("tiny", "abc123")
+    record = record_of(folder, description, [begun()], result, NO_DIGESTS, seconds=1.0, steps_per_epoch=1)
+    cases = pd.DataFrame({ImageColumns.image: map(str, range(len(data.images))), ImageColumns.label: ""})
+    write_trial(record, result, pd.DataFrame(), pd.DataFrame(), cases)
+    return Done(folder, torch.as_tensor(data.images)[result.rows], result.predictions)
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    return trained(tmp_path_factory.mktemp("trials") / "tiny" / "abcd", toy_spec(epochs=1), toy_data())
+
+
+def test_it_answers_as_the_trial_was_tested(trial: Done, tmp_path: Path) -> None:
+    for name in ("trial.json", "model.pt"):
+        shutil.copy(trial.folder / name, tmp_path)
+    predictor = dmf.load_predictor(tmp_path)
+    np.testing.assert_array_equal(predictor.mask(trial.images).numpy(), trial.predictions)
+    assert predictor.classes == ("background", "lesion")
+    torch.testing.assert_close(predictor(trial.images).sum(1), torch.ones(6, 16, 16))
+    assert not predictor.training
+
+
+def test_a_classifier_says_the_class_of_each_image(tmp_path: Path) -> None:
+    spec = toy_spec(model="small_cnn", model_params={}, losses=("cross_entropy",), weighting="fixed", epochs=1)
+    spec = TrialSpec.from_dict(spec.to_dict() | {"weighting_params": {}, "auxiliary": None, "selection": "last"})
+    trial = trained(tmp_path / "tiny" / "abcd", spec, toy_labels())
+    predictor = dmf.load_predictor(trial.folder)
+    assert predictor(trial.images).shape == (6, 3)
+    np.testing.assert_array_equal(predictor.mask(trial.images).numpy(), trial.predictions)
+
+
+def test_torch_export_gives_the_same_mask(trial: Done, tmp_path: Path) -> None:
+    """For a batch of any size, from a file that needs nothing of `dmf`."""
+    predictor = dmf.load_predictor(trial.folder)
+    torch.export.save(torch.export.export(predictor, (trial.images[:2],), dynamic_shapes=BATCH), tmp_path / "net.pt2")
+    exported = torch.export.load(tmp_path / "net.pt2").module()
+    for batch in (trial.images, trial.images[:1]):
+        probabilities = exported(batch)
+        torch.testing.assert_close(probabilities, predictor(batch), rtol=0, atol=1e-5)
+        assert torch.equal(probabilities.argmax(1), predictor.mask(batch))
+
+
+@pytest.mark.slow
+def test_onnx_gives_the_same_mask(trial: Done, tmp_path: Path) -> None:
+    """Where onnx, onnxscript and onnxruntime are installed, which take 100 MB: `make test-integrations`."""
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    predictor = dmf.load_predictor(trial.folder)
+    torch.onnx.export(predictor, (trial.images[:2],), tmp_path / "net.onnx", dynamic_shapes=BATCH, verbose=False)
+    session = runtime.InferenceSession(tmp_path / "net.onnx")
+    for batch in (trial.images, trial.images[:1]):
+        (probabilities,) = session.run(None, {"images": batch.numpy()})
+        np.testing.assert_allclose(probabilities, predictor(batch).detach().numpy(), rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(probabilities.argmax(1), predictor.mask(batch).numpy())
+
+
+def no_weights(folder: Path) -> None:
+    (folder / "model.pt").unlink()
+
+
+def no_record(folder: Path) -> None:
+    (folder / "trial.json").write_text("{}")
+
+
+def another_spec(folder: Path) -> None:
+    record = json.loads((folder / "trial.json").read_text())
+    (folder / "trial.json").write_text(json.dumps(record | {"spec": record["spec"] | {"colour": "red"}}))
+
+
+def other_weights(folder: Path) -> None:
+    torch.save({"head.weight": torch.zeros(3)}, folder / "model.pt")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (no_weights, r"model\.pt is missing\. Expected a finished trial's trial\.json and model\.pt"),
+        (no_record, r"trial\.json is no record of a trial that this version reads \(KeyError: 'spec'\)"),
+        (another_spec, r"trial\.json is no record .* unexpected keyword argument 'colour'"),
+        (other_weights, r"model\.pt does not fit the network 'unet' of today's code for 1 channels and 2 classes"),
+    ],
+)
+def test_a_spoilt_folder_is_one_message(
+    trial: Done, tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    folder = shutil.copytree(trial.folder, tmp_path / "copy")
+    spoil(folder)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        dmf.load_predictor(folder)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(1, 1, 16, 16), r"Parameter `images` must be uint8, intensities from 0 to 255\. Found torch\.flo"),
+        (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), r"Parameter `images` must have shape \(1,\)\. Found \(3,\)"),
+    ],
+)
+def test_images_of_another_kind_are_refused(trial: Done, images: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dmf.load_predictor(trial.folder)(images)

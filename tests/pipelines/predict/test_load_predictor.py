@@ -6,54 +6,26 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
 import dmf
-from dmf.training.data import TrialData
 from dmf.training.spec import TrialSpec
-from pipelines.trials.columns import ImageColumns
-from pipelines.trials.plan import PlannedTrial
-from pipelines.trials.record import record_of, write_trial
-from tests.support.grids import PREPARATION
-from tests.support.records import NO_DIGESTS, begun
 from tests.support.toy import toy_data, toy_labels, toy_spec
+from tests.support.trained import Trained, trained
 
 BATCH = {"images": {0: torch.export.Dim("batch")}}
 
 
-class Done(NamedTuple):
-    """A trial's folder, the images that it was tested on, and what it made of them."""
-
-    folder: Path
-    images: Tensor
-    predictions: np.ndarray
-
-
-def trained(folder: Path, spec: TrialSpec, data: TrialData) -> Done:
-    """A trial, really trained and written as the grid writes it."""
-    result = dmf.train(spec, data)
-    task = "segmentation" if result.predictions.ndim > 1 else "classification"
-    made = PREPARATION.model_copy(update={"classes": data.classes, "task": task})
-    planned = PlannedTrial(folder.name, "alone", spec, "data", "code", folder, made)
-    description = planned.describe("tiny", "abc123")
-    record = record_of(folder, description, [begun()], result, NO_DIGESTS, seconds=1.0, steps_per_epoch=1)
-    cases = pd.DataFrame({ImageColumns.image: map(str, range(len(data.images))), ImageColumns.label: ""})
-    write_trial(record, result, pd.DataFrame(), pd.DataFrame(), cases)
-    return Done(folder, torch.as_tensor(data.images)[result.rows], result.predictions)
-
-
 @pytest.fixture(scope="module")
-def trial(tmp_path_factory: pytest.TempPathFactory) -> Done:
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return trained(tmp_path_factory.mktemp("trials") / "tiny" / "abcd", toy_spec(epochs=1), toy_data())
 
 
-def test_it_answers_as_the_trial_was_tested(trial: Done, tmp_path: Path) -> None:
+def test_it_answers_as_the_trial_was_tested(trial: Trained, tmp_path: Path) -> None:
     for name in ("trial.json", "model.pt"):
         shutil.copy(trial.folder / name, tmp_path)
     predictor = dmf.load_predictor(tmp_path)
@@ -72,7 +44,7 @@ def test_a_classifier_says_the_class_of_each_image(tmp_path: Path) -> None:
     np.testing.assert_array_equal(predictor.mask(trial.images).numpy(), trial.predictions)
 
 
-def test_torch_export_gives_the_same_mask(trial: Done, tmp_path: Path) -> None:
+def test_torch_export_gives_the_same_mask(trial: Trained, tmp_path: Path) -> None:
     """For a batch of any size, from a file that needs nothing of `dmf`."""
     predictor = dmf.load_predictor(trial.folder)
     torch.export.save(torch.export.export(predictor, (trial.images[:2],), dynamic_shapes=BATCH), tmp_path / "net.pt2")
@@ -84,7 +56,7 @@ def test_torch_export_gives_the_same_mask(trial: Done, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_onnx_gives_the_same_mask(trial: Done, tmp_path: Path) -> None:
+def test_onnx_gives_the_same_mask(trial: Trained, tmp_path: Path) -> None:
     """Where onnx, onnxscript and onnxruntime are installed, which take 100 MB: `make test-integrations`."""
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -124,7 +96,7 @@ def other_weights(folder: Path) -> None:
     ],
 )
 def test_a_spoilt_folder_is_one_message(
-    trial: Done, tmp_path: Path, spoil: Callable[[Path], None], message: str
+    trial: Trained, tmp_path: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     folder = shutil.copytree(trial.folder, tmp_path / "copy")
     spoil(folder)
@@ -139,6 +111,6 @@ def test_a_spoilt_folder_is_one_message(
         (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), r"Parameter `images` must have shape \(1,\)\. Found \(3,\)"),
     ],
 )
-def test_images_of_another_kind_are_refused(trial: Done, images: Tensor, message: str) -> None:
+def test_images_of_another_kind_are_refused(trial: Trained, images: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dmf.load_predictor(trial.folder)(images)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 import platform
+import re
+import shutil
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
+from dmf.losses import build_loss
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial
 from pipelines.core.console import StageError
@@ -28,10 +33,12 @@ from pipelines.trials.identity import (
 )  # fmt: skip
 from pipelines.trials.plugins import sources_behind
 from tests.support.packages import FILES, install, on_the_path
+from tests.support.places import ROOT
 from tests.support.toy import toy_data, toy_spec
-from tune_spaces import Study
+from tune_spaces import Study, load_study
 from tune_spaces.expand import expand
 from tune_spaces.strict_yaml import ConfigError
+from tune_spaces.study import FOLDER
 
 NUMBERS = itertools.count()
 
@@ -160,3 +167,23 @@ def test_a_study_names_them_and_a_misspelt_one_is_answered(package: Installed) -
     grid[0]["weighting"] = "strangers.parts.Halfs"
     with pytest.raises(ConfigError, match=r"own\.yaml: The weighting 'strangers\.parts\.Halfs' .* cannot be imported"):
         expand(Study(**study, trial=trial, grid=grid))
+
+
+def test_the_documents_package_is_one(tmp_path: Path) -> None:
+    """Put together from the page's blocks, each of which says where it belongs."""
+    page = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+    blocks = dict(re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL))
+    source, project, study = blocks["python"], blocks["toml"], blocks["yaml"]
+    place = source.partition("\n")[0].removeprefix("# ").partition("/")
+    told = tomllib.loads(project)["project"]
+    points = "\n".join(f"{k} = {v}" for k, v in told["entry-points"]["dmf.losses"].items())
+    install(tmp_path, place[0], {"__init__.py": "", place[2]: source}, f"[dmf.losses]\n{points}\n", told["version"])
+    shutil.copy(FOLDER / "quickstart.yaml", tmp_path)
+    (tmp_path / "sensitivity.yaml").write_text(study)
+    with on_the_path(tmp_path):
+        cells = expand(load_study("sensitivity", tmp_path)).cells
+        specs = [cell.spec for cell in cells if "sensitivity" in cell.spec.losses]
+        assert [spec.seed for spec in specs] == [0, 1, 2]
+        assert plugins(specs[0]) == ["plugin: loss sensitivity is my_package.losses.Sensitivity (my-package 1.0)"]
+        p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
+        assert build_loss("sensitivity", 2)(p.log(), y).item() == pytest.approx(1 - (0.75 + 0.5) / 2)

@@ -15,6 +15,7 @@ REGISTERED = re.compile(
 )
 FIDELITY = {"REFERENCE": " in the fidelity reference", "STABLE": " in the fidelity stable"}
 COMPONENT = "    options: {heading_level: 3, show_root_toc_entry: false, members: []}\n"
+CALLED = "    options: {members: [forward, mask, classes, set_epoch, from_dict, to_dict]}\n"
 MODULE = "    options: {show_root_heading: false, show_root_toc_entry: false}\n"
 
 # By package: what comes first on its page, before its components by name.
@@ -35,7 +36,9 @@ METRICS = ("counts", "scores", "protocols", "soft", "surface")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages, written from the source as it is."""
     pages = {name: _components(name) for name in COMPONENTS}
-    pages["dmf"] = f"# The package dmf\n\nWhat `import dmf` gives besides its components.\n\n{_directives(FRONT_DOOR)}"
+    pages["dmf"] = (
+        f"# The package dmf\n\nWhat `import dmf` gives besides its components.\n\n{_directives(FRONT_DOOR, CALLED)}"
+    )
     pages["metrics"] = "# Metrics\n\n" + "".join(f"::: dmf.metrics.{name}\n{MODULE}\n" for name in METRICS)
     for name, text in pages.items():
         files.append(File.generated(config, f"api/{name}.md", content=text))
@@ -51,5 +54,5 @@ def _components(package: str) -> str:
     return "".join(sections)
 
 
-def _directives(names: Iterable[str]) -> str:
-    return "".join(f"::: dmf.{name}\n\n" for name in names)
+def _directives(names: Iterable[str], options: str = "") -> str:
+    return "".join(f"::: dmf.{name}\n{options}\n" for name in names)

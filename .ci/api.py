@@ -14,7 +14,7 @@ REGISTERED = re.compile(
     r'^@(?P<registry>[A-Z]+)\.register\("(?P<name>\w+)"\)\n(?:@.*\n)*class (?P<cls>\w+)', re.MULTILINE
 )
 FIDELITY = {"REFERENCE": " in the fidelity reference", "STABLE": " in the fidelity stable"}
-COMPONENT = "    options: {heading_level: 3, show_root_toc_entry: false, members: []}\n"
+COMPONENT = "    options: {heading_level: 4, members: []}\n"
 CALLED = "    options: {members: [forward, mask, classes, set_epoch, from_dict, to_dict]}\n"
 MODULE = "    options: {show_root_heading: false, show_root_toc_entry: false}\n"
 

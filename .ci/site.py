@@ -36,7 +36,7 @@ def _expanded(entries: list[Any]) -> list[Any]:
             found.append({title: _expanded(target)})
         elif "*" not in target:
             found.append(entry)
-        elif pages := sorted(str(path.relative_to(DOCS)) for path in DOCS.glob(target)):
+        elif pages := [str(path.relative_to(DOCS)) for part in target.split() for path in sorted(DOCS.glob(part))]:
             found.append({title: pages})
     return found
 

@@ -66,13 +66,17 @@ def _load(kind: str, point: EntryPoint) -> type:
         cause = f"{type(error).__name__}: {error}"
         raise UnusablePlugin(f"The {kind} {point.name!r} ({point.value}) cannot be imported: {cause}.") from error
     called = CALLED.get(kind, "forward")
-    is_one = isinstance(found, type) and callable(getattr(found, called, None))
-    if is_one and getattr(sys.modules[found.__module__], found.__name__, None) is found:
+    if isinstance(found, type) and callable(getattr(found, called, None)) and _is_at_top_level(found):
         return found
     raise UnusablePlugin(
         f"The {kind} {point.name!r} ({point.value}) must be a class with a method `{called}`, defined at the top level "
         f"of its module. Found {found!r}."
     )
+
+
+def _is_at_top_level(cls: type) -> bool:
+    """Whether its module has it under its name, by which its source is found."""
+    return getattr(sys.modules[cls.__module__], cls.__name__, None) is cls
 
 
 def _filed_once(kind: str, point: EntryPoint, cls: type, known: Mapping[str, type]) -> type | None:

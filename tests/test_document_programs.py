@@ -1,4 +1,7 @@
-"""Every Python program in the documents runs, page by page, or says why it does not: `<!-- not run: reason -->`."""
+"""Every Python program in docs/ runs, page by page, or says why it does not: `<!-- not run: reason -->`.
+
+Those of README.md and CONTRIBUTING.md have tests of their own, in tests/dmf/test_front_door.py and beside this file.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ from tests.support.toy import toy_data, toy_spec
 from tests.support.trained import trained
 
 BLOCK = re.compile(r"(?:^<!-- not run: (?P<reason>.+) -->\n)?^```python\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def programs(path: Path) -> list[str]:
@@ -27,32 +34,18 @@ def programs(path: Path) -> list[str]:
     return [found["code"] for found in BLOCK.finditer(path.read_text("utf-8")) if found["reason"] is None]
 
 
-def run(path: Path, **given: Any) -> dict[str, Any]:
+def run(path: Path) -> dict[str, Any]:
     """The names that a page's programs leave, each of which goes on where the one before ended."""
-    names: dict[str, Any] = dict(given)
+    names: dict[str, Any] = {}
     for number, program in enumerate(programs(path)):
         exec(compile(program, f"{path}, program {number}", "exec"), names)
     return names
 
 
-OWN_TESTS = ("docs/export.md", "README.md")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [path for path in PAGES if programs(path) and str(path.relative_to(ROOT)) not in OWN_TESTS],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
+@pytest.mark.parametrize("path", [path for path in PAGES if programs(path) and path.name != "export.md"], ids=named)
 def test_programs_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run(path)
-
-
-def test_the_readmes_program_gives_gradients() -> None:
-    logits = torch.randn(2, 2, 8, 8, requires_grad=True)
-    names = run(ROOT / "README.md", logits=logits, target=torch.randint(0, 2, (2, 8, 8)))
-    assert logits.grad is not None
-    assert names["out"].total.isfinite()
 
 
 def test_a_network_is_taken_elsewhere_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +59,7 @@ def test_a_network_is_taken_elsewhere_as_the_page_says(tmp_path: Path, monkeypat
     assert torch.equal(names["prepared"]("picture.png"), shown)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PAGES, ids=named)
 def test_yaml_can_be_read(path: Path) -> None:
     for text in re.findall(r"^```yaml\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL):
         assert isinstance(yaml.safe_load(text), dict | list)

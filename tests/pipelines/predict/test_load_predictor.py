@@ -55,20 +55,6 @@ def test_torch_export_gives_the_same_mask(trial: Trained, tmp_path: Path) -> Non
         assert torch.equal(probabilities.argmax(1), predictor.mask(batch))
 
 
-@pytest.mark.slow
-def test_onnx_gives_the_same_mask(trial: Trained, tmp_path: Path) -> None:
-    """Where onnx, onnxscript and onnxruntime are installed, which take 100 MB: `make test-integrations`."""
-    runtime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    predictor = dmf.load_predictor(trial.folder)
-    torch.onnx.export(predictor, (trial.images[:2],), tmp_path / "net.onnx", dynamic_shapes=BATCH, verbose=False)
-    session = runtime.InferenceSession(tmp_path / "net.onnx")
-    for batch in (trial.images, trial.images[:1]):
-        (probabilities,) = session.run(None, {"images": batch.numpy()})
-        np.testing.assert_allclose(probabilities, predictor(batch).detach().numpy(), rtol=0, atol=1e-5)
-        np.testing.assert_array_equal(probabilities.argmax(1), predictor.mask(batch).numpy())
-
-
 def no_weights(folder: Path) -> None:
     (folder / "model.pt").unlink()
 

@@ -110,7 +110,7 @@ def require_planned_code(spec: TrialSpec, planned: str) -> None:
 
 def components(spec: TrialSpec) -> frozenset[Definition]:
     """The definitions from which a trial starts: `Trial` and the classes that the spec names."""
-    classes = {Trial, RULES[spec.fidelity], *named_components(spec).values()}
+    classes: set[type] = {Trial, RULES[spec.fidelity], *named_components(spec).values()}
     return frozenset(Definition(cls.__module__, cls.__name__) for cls in classes)
 
 

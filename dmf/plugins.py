@@ -88,7 +88,8 @@ def _filed_once(kind: str, point: EntryPoint, cls: type, known: Mapping[str, typ
         raise UnusablePlugin(f"{named} files another class under that name. Give one of them a new name.")
     for other, filed in known.items():
         if filed is cls:
-            raise UnusablePlugin(f"{named} is filed as {other!r}. Write that name, or leave out its decorator.")
+            one = f"is filed as {other!r} already, and a class has one name"
+            raise UnusablePlugin(f"{named} {one}. Write that one throughout, or leave out its decorator.")
     return cls
 
 

@@ -56,7 +56,7 @@ def test_an_unknown_name_is_answered_with_plugins_too() -> None:
         ("strangers.broken.Loss", r"cannot be imported: SyntaxError: "),
         ("strangers.parts.A_NUMBER", r"must be a class with a method `forward`, defined at the top level .* Found 3"),
         ("strangers.losses.Unrelated", r"must be a class with a method `forward`"),
-        ("dmf.losses.region.DiceLoss", r"is filed as 'dice'\. Write that name"),
+        ("dmf.losses.region.DiceLoss", r"is filed as 'dice' already, and a class has one name\. Write that one"),
     ],
 )
 @pytest.mark.usefixtures("site")
@@ -77,7 +77,7 @@ def test_a_package_may_file_its_class_itself(site: Path) -> None:
     files = {"__init__.py": text.format("own")}
     install(site, "decorated", files, "[dmf.losses]\nown = {0}:Own\nanother = {0}:Own\n")
     assert dmf.build_loss("own", 2).name == "own"
-    with pytest.raises(UnusablePlugin, match=r"'another' \(decorated:Own\) is filed as 'own'\."):
+    with pytest.raises(UnusablePlugin, match=r"'another' \(decorated:Own\) is filed as 'own' already, "):
         dmf.build_loss("another", 2)
 
 

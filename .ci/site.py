@@ -24,7 +24,7 @@ LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".json": "json",
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Patterns in nav become the pages that they fit; a section without pages goes."""
+    """Patterns in nav become the pages that they fit, several of them a section; one that fits none goes."""
     config.nav = _expanded(config.nav)
 
 
@@ -37,7 +37,7 @@ def _expanded(entries: list[Any]) -> list[Any]:
         elif "*" not in target:
             found.append(entry)
         elif pages := [str(path.relative_to(DOCS)) for part in target.split() for path in sorted(DOCS.glob(part))]:
-            found.append({title: pages})
+            found.append({title: pages if len(pages) > 1 else pages[0]})
     return found
 
 

@@ -6,13 +6,14 @@ UV     := 0.13.9
 BIN    := $(abspath $(VENV))/bin
 STUDY  ?= $(shell sed -n 's/^study: *\([a-z0-9_]*\).*/\1/p' params.yaml)
 STAMP  := $(VENV)/.installed
+DOCS   := .venv-docs
 PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup repro verify test test-fast test-wheel lint format lock ui clean
+.PHONY: help setup repro verify test test-fast test-wheel docs lint format lock ui clean
 .DEFAULT_GOAL := help
 
 help:  ## Show these lines
@@ -44,6 +45,16 @@ verify: setup  ## Train one recorded trial of the study in params.yaml again and
 	@dvc repro filter
 	@python -m pipelines.verify --study $(STUDY)
 
+docs: $(DOCS)/.installed  ## Build the site of docs/ into site/, strictly: no link may be broken
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+	@echo "$(DOCS)/bin/python -m http.server --bind 127.0.0.1 --directory site"
+
+$(DOCS)/.installed: .ci/docs.lock
+	@echo "Setting up $(DOCS) from .ci/docs.lock (once, 60 MB) ..."
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 lint: setup  ## Check style, types and who may import whom
 	@ruff check .
 	@ruff format --check .
@@ -57,9 +68,11 @@ format: setup  ## Rewrite the code in the house style
 lock: setup  ## Resolve requirements.lock again from pyproject.toml
 	@uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --all-extras --group platform --group dev \
 	    --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --group docs --generate-hashes --no-header \
+	    --no-emit-index-url --upgrade -o .ci/docs.lock
 
 ui: setup  ## Serve MLflow on this machine and print its address
 	@python -m pipelines.ui
 
-clean:  ## Remove the virtual environment
-	rm -rf $(VENV)
+clean:  ## Remove the virtual environments and the site
+	rm -rf $(VENV) $(DOCS) site

@@ -1,6 +1,7 @@
 """Dynamic Memory Fusion: losses that are combined by weights which follow their recent history.
 
-`DynamicMemoryFusion` is all that somebody with a training loop of their own needs; `train` runs a whole `TrialSpec`.
+`DynamicMemoryFusion` is all that somebody with a training loop of their own needs; `train` runs a whole `TrialSpec`;
+`load_predictor` opens what a trial of the platform left.
 """
 
 from dmf.activations import ACTIVATIONS, build_activation, replace_activations
@@ -9,6 +10,7 @@ from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.losses import LOSSES, FusedLosses, Loss, build_loss
 from dmf.metrics import confusion_counts, summarise
 from dmf.models import MODELS, build_model
+from dmf.training.predictor import Predictor, load_predictor
 from dmf.training.results import TrialResult
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial, train
@@ -26,6 +28,7 @@ __all__ = [
     "FusedLosses",
     "FusionOutput",
     "Loss",
+    "Predictor",
     "Trial",
     "TrialResult",
     "TrialSpec",
@@ -36,6 +39,7 @@ __all__ = [
     "build_model",
     "build_weighting",
     "confusion_counts",
+    "load_predictor",
     "replace_activations",
     "summarise",
     "train",

@@ -6,22 +6,23 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from dmf.checks import require_known
+from dmf.plugins import find_plugin
 
 T = TypeVar("T")
 Class = TypeVar("Class", bound=type)
 
 
 class Registry(Mapping[str, type[T]], Generic[T]):
-    """Names to classes, filled by decoration.
+    """Names to classes, filled by decoration, and by what other packages offer (`dmf.plugins`) when it is asked for.
 
-    >>> losses: Registry[object] = Registry("loss")
-    >>> @losses.register("zero")
+    >>> noises: Registry[object] = Registry("noise")
+    >>> @noises.register("zero")
     ... class Zero: ...
-    >>> losses["zero"].__name__
+    >>> noises["zero"].__name__
     'Zero'
-    >>> losses["zeor"]
+    >>> noises["zeor"]
     Traceback (most recent call last):
-    dmf.checks.UnknownName: Unknown loss 'zeor'. Did you mean 'zero'? Known: zero.
+    dmf.checks.UnknownName: Unknown noise 'zeor'. Did you mean 'zero'? Known: zero.
     """
 
     def __init__(self, kind: str) -> None:
@@ -46,6 +47,8 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         return next(name for name, known in self._classes.items() if known is cls)
 
     def __getitem__(self, name: str) -> type[T]:
+        if name not in self._classes and (found := find_plugin(self.kind, name, self._classes)):
+            self.register(name)(found)
         require_known(self.kind, name, self._classes)
         return self._classes[name]
 

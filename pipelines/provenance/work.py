@@ -15,6 +15,7 @@ from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError, say
 from pipelines.datasets.catalogue import known_datasets
 from pipelines.trials.bundle import read_bundle
+from pipelines.trials.identity import plugins
 from pipelines.trials.record import TrialRecord
 
 LOCK = Path("requirements.lock")
@@ -69,6 +70,7 @@ def trial_lines(records: Sequence[TrialRecord]) -> Iterable[str]:
         ran = record.environment
         yield f"trial {record.identifier}: {record.configuration} · {record.spec.dataset} · seed {record.spec.seed}"
         yield f"  code: commit {record.code_version}, definitions {record.code_fingerprint}"
+        yield from (f"  {line}" for line in plugin_lines(record))
         yield f"  data: {record.spec.split} split, images and rows {record.data_checksum}"
         yield (
             f"  ran on: {ran.device}, {ran.instruction_set}, {ran.threads} threads, {ran.precision}, "
@@ -76,6 +78,14 @@ def trial_lines(records: Sequence[TrialRecord]) -> Iterable[str]:
         )
         for adopted in record.adopted:
             yield f"  carried over from {adopted.was} by {adopted.by} at {adopted.at}: {adopted.why}"
+
+
+def plugin_lines(record: TrialRecord) -> Iterable[str]:
+    """Which components are of other packages, and where those are; they need not be here."""
+    try:
+        return plugins(record.spec)
+    except StageError as error:
+        return [f"plugin: not on this machine. {error}"]
 
 
 def search_lines(records: Sequence[TrialRecord], report: Path) -> Iterable[str]:

@@ -17,8 +17,14 @@ from typing import NamedTuple
 STATEMENTS = "<statements>"
 """Name of what a module does at its top level besides defining; it goes with every definition of the module."""
 
-SAID_BEFORE = {"'dynamic-memory-fusion[": "'dmf["}
-"""Texts of messages that have changed, and what they were: they count as that, since no result hangs on them."""
+SAID_BEFORE = {
+    "'dynamic-memory-fusion[": "'dmf[",
+    """        if name not in self._classes and (found := find_plugin(self.kind, name, self._classes)):
+            self.register(name)(found)
+""": "",
+}
+"""Text that has changed, and what it was: it counts as that, since no result hangs on it. Messages, and how a registry
+finds a component, which is itself among those from which the trial starts."""
 
 
 class Definition(NamedTuple):

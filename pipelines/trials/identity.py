@@ -6,7 +6,7 @@ In the identifier:
 * the images: the bytes of the arrays that the trial reads, filtered ones or not, and of their targets, and the classes;
 * the rows of them that train, select and test, in their order;
 * the code: every definition of `dmf` that `Trial` reaches with the components that the spec names
-  (`pipelines.trials.code`).
+  (`pipelines.trials.code`); of a component of another package also what it reaches there.
 
 Not in it, and why:
 
@@ -15,6 +15,7 @@ Not in it, and why:
 * the code of `pipelines`: what it hands to a trial is in the identifier as bytes, and how trials are scheduled, packed,
   saved and resumed changes no number (tests hold them to bit for bit);
 * docstrings, comments, layout, and in which file a definition stands;
+* what a component of another package imports of further packages: their versions, too, change last digits at most;
 * the name of the study, the label of a configuration, names of cases, other splits of the same data.
 """
 
@@ -23,17 +24,22 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 import dmf
 from dmf.activations import ACTIVATIONS
+from dmf.checks import UnknownName
 from dmf.losses import loss_class
 from dmf.models import MODELS
+from dmf.plugins import UnusablePlugin
 from dmf.training.spec import TrialSpec
 from dmf.training.trial import Trial
 from dmf.weightings import RULES, weighting_class
+from pipelines.core.console import StageError
 from pipelines.trials.code import Code, Definition, sources_of
+from pipelines.trials.plugins import described, sources_behind
 
 PACKAGE = Path(dmf.__file__).parent
 
@@ -76,31 +82,64 @@ def require_planned_code(spec: TrialSpec, planned: str) -> None:
     A checkout that was never brought up to date, or an edit while a grid runs, would else file another training under
     the identifier of the planned one.
     """
+    node = platform.node()
     try:
-        sources = sources_of(PACKAGE)
-        if sources == source().sources:
+        roots = components(spec)
+    except (UnknownName, UnusablePlugin) as error:
+        raise OtherCode(
+            f"{node} does not have what the trial names. {error} Bring its code to the state of the machine that runs "
+            "the grid, install there what the study takes from other packages, and run the grid again."
+        ) from error
+    others = _of_others(roots)
+    try:
+        sources = _sources(others)
+        if sources == source(*others).sources:
             found = code_fingerprint(spec)
         else:
             code = Code(sources)
-            found = code.fingerprint(components(spec), chosen_by_name(code))
-    except (OSError, SyntaxError, ValueError, KeyError) as error:  # half-written, or without what the spec names
+            found = code.fingerprint(roots, chosen_by_name(code))
+    except (OSError, SyntaxError, ValueError, KeyError, StageError) as error:  # half-written, or without what is named
         found = f"none, {type(error).__name__}: {error}"
     if found != planned:
         raise OtherCode(
-            f"{platform.node()} has other code in {PACKAGE} than the trial was planned with (fingerprint {found}, "
-            f"planned {planned}). Bring it to the state of the machine that runs the grid, edit nothing while a grid "
-            "runs, and run the grid again."
+            f"{node} has other code in {' or '.join([str(PACKAGE), *others])} than the trial was planned with "
+            f"(fingerprint {found}, planned {planned}). Bring it to the state of the machine that runs the grid, edit "
+            "nothing while a grid runs, and run the grid again."
         )
 
 
 def components(spec: TrialSpec) -> frozenset[Definition]:
     """The definitions from which a trial starts: `Trial` and the classes that the spec names."""
-    classes: set[type] = {Trial, RULES[spec.fidelity], MODELS[spec.model.partition(":")[0]]}
-    classes |= {loss_class(name, spec.fidelity) for name in (*spec.losses, spec.auxiliary) if name is not None}
-    classes.add(weighting_class(spec.weighting))
-    if spec.activation is not None:
-        classes.add(ACTIVATIONS[spec.activation])
+    classes: set[type] = {Trial, RULES[spec.fidelity], *named_components(spec).values()}
     return frozenset(Definition(cls.__module__, cls.__name__) for cls in classes)
+
+
+def named_components(spec: TrialSpec) -> dict[str, type]:
+    """The classes that the spec names, by kind and name.
+
+    Raises:
+        UnknownName, UnusablePlugin: if one of them is not to be had here.
+    """
+    model = spec.model.partition(":")[0]
+    named: dict[str, type] = {f"model {model}": MODELS[model]}
+    named |= {f"loss {name}": loss_class(name, spec.fidelity) for name in (*spec.losses, spec.auxiliary) if name}
+    named[f"weighting {spec.weighting}"] = weighting_class(spec.weighting)
+    if spec.activation is not None:
+        named[f"activation {spec.activation}"] = ACTIVATIONS[spec.activation]
+    return named
+
+
+def plugins(spec: TrialSpec) -> list[str]:
+    """A line for each component that the spec takes from another package.
+
+    Raises:
+        StageError: if one of them is not to be had here.
+    """
+    try:
+        named = named_components(spec)
+    except (UnknownName, UnusablePlugin) as error:
+        raise StageError(str(error)) from error
+    return [*described({name: cls for name, cls in named.items() if not _is_ours(cls.__module__)})]
 
 
 def chosen_by_name(code: Code) -> frozenset[Definition]:
@@ -110,11 +149,25 @@ def chosen_by_name(code: Code) -> frozenset[Definition]:
 
 
 @lru_cache
-def source() -> Code:
-    """The source of `dmf` as this process found it when it first asked."""
-    return Code(sources_of(PACKAGE))
+def source(*modules: str) -> Code:
+    """The source of `dmf`, and that behind modules of other packages, as this process found it when it first asked."""
+    return Code(_sources(modules))
 
 
 @lru_cache
 def _fingerprint(roots: frozenset[Definition]) -> str:
-    return source().fingerprint(roots, chosen_by_name(source()))
+    code = source(*_of_others(roots))
+    return code.fingerprint(roots, chosen_by_name(code))
+
+
+def _sources(modules: Iterable[str]) -> dict[str, str]:
+    return {**sources_of(PACKAGE), **sources_behind(modules)}
+
+
+def _of_others(roots: frozenset[Definition]) -> list[str]:
+    """Modules of other packages in which a trial's components are defined."""
+    return sorted({root.module for root in roots if not _is_ours(root.module)})
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == PACKAGE.name

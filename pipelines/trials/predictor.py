@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import nn
 from torch.nn import functional as F
 
-from dmf.models import unfetched
-from dmf.training.build import build_network
-from dmf.training.data import channels_last
-from dmf.training.precision import used_precision
+from dmf.training.predictor import Predictor as Network
+from dmf.training.predictor import load_network
 from dmf.training.spec import TrialSpec
 from pipelines.artifacts.arrays import Preparation
 from pipelines.core.console import StageError
@@ -41,7 +37,7 @@ class Predictor:
     folder: Path
     spec: TrialSpec
     preparation: Preparation
-    network: nn.Module
+    network: Network
     device: torch.device
 
     @torch.inference_mode()
@@ -51,11 +47,7 @@ class Predictor:
         The picture is prepared as the filter stage does it. A map of pixels is brought back to the picture's
         size bilinearly.
         """
-        images = self.prepared(picture).float().div(255)
-        half = used_precision(self.spec.precision, self.device) == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self.network(channels_last(images))
-        probabilities = logits.float().softmax(1)
+        probabilities = self.network(self.prepared(picture))
         if self.preparation.task == "segmentation":
             probabilities = F.interpolate(probabilities, picture.shape[:2], mode="bilinear", align_corners=False)
         return probabilities[0].cpu().numpy()
@@ -94,7 +86,7 @@ def predictor_of(folder: Path) -> Predictor:
             "or in colour, can be shown pictures."
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = _load_network(folder, spec, preparation).to(device).eval()
+    network = _load(folder, spec, preparation).to(device)
     return Predictor(folder, spec, preparation, network, device)
 
 
@@ -130,19 +122,12 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + more
 
 
-def _load_network(folder: Path, spec: TrialSpec, preparation: Preparation) -> nn.Module:
+def _load(folder: Path, spec: TrialSpec, preparation: Preparation) -> Network:
     path = folder / WEIGHTS
     if not path.is_file():
         raise StageError(f"{path} is missing. Delete {folder} and run `dvc repro grid`, or copy the file there.")
-    channels, classes = preparation.channels, len(preparation.classes)
-    fresh = dataclasses.replace(spec, model_params=unfetched(spec.model_params))
-    network = build_network(fresh, channels, classes)
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        cause = str(error).strip().splitlines()[0]
-        raise StageError(
-            f"{path} does not fit the network {spec.model!r} of today's code for {channels} channels and "
-            f"{classes} classes ({cause}). Check out the code of the trial's `code_version`, or train again."
-        ) from None
-    return network
+        network = load_network(path, spec, preparation.channels, len(preparation.classes))
+    except ValueError as error:
+        raise StageError(str(error)) from error
+    return Network(spec, preparation.model_dump(mode="json"), network)

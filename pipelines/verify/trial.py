@@ -8,6 +8,7 @@ import torch
 
 from pipelines.core.console import bar, say
 from pipelines.grid.inputs import load_inputs
+from pipelines.trials.identity import plugins
 from pipelines.trials.record import TrialRecord
 from pipelines.verify.compare import Comparison, compare
 from pipelines.verify.rerun import Rerun, rerun, rerun_steps
@@ -15,8 +16,13 @@ from tune_spaces.tuned import SEED
 
 
 def verify(record: TrialRecord, data: Path, steps: int | None) -> Comparison:
-    """Train a trial again, with as many threads, on a GPU if it was trained on one and there is one."""
+    """Train a trial again, with as many threads, on a GPU if it was trained on one and there is one.
+
+    Raises:
+        StageError: if its data, or a component of another package, are not here.
+    """
     spec = record.spec
+    plugins(spec)
     torch.set_num_threads(record.environment.threads)
     device = torch.device("cuda" if record.environment.device != "CPU" and torch.cuda.is_available() else "cpu")
     images = load_inputs(data, spec, search=spec.seed == SEED).trial_data(spec.split)
@@ -36,6 +42,8 @@ def tell(comparison: Comparison) -> None:
     record = comparison.record
     extent = "whole training and test" if comparison.whole else f"first {comparison.steps} steps"
     say(f"{record.identifier}  {record.configuration} · {record.spec.dataset} · seed {record.spec.seed} ({extent})")
+    for line in plugins(record.spec):
+        say(f"  {line}")
     for difference in comparison.surroundings:
         say(f"  {difference.sentence}")
     say(f"  {comparison.outcome}")

@@ -96,7 +96,7 @@ def test_test_images_are_segmented_as_the_trial_segmented_them(workplace: Path, 
         seen = predictor.prepared(picture)
         assert seen.shape == (1, 1, 24, 24)
         with torch.no_grad():
-            found = predictor.network(seen.float() / 255).argmax(1)[0].numpy()
+            found = predictor.network(seen).argmax(1)[0].numpy()
         assert (found == expected).mean() > 0.995  # a batch of one rounds differently
         assert predictor.probabilities(picture).shape == (2, *picture.shape)
         np.testing.assert_allclose(predictor.probabilities(picture).sum(0), 1, rtol=1e-5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -84,7 +84,7 @@ class MemoryWeighting(Weighting):
         """The last word on the weights; `initial` are the initial ones of the losses that may have weight."""
         return weights
 
-    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared, each: Iterable[Tensor]) -> Combination:
         if not self.rules.differentiable:
             weights = self(losses)
             return Combination(self.rules.contributions(weights, losses).sum(), weights)

@@ -14,27 +14,18 @@ from torch import Tensor
 from dmf.fusion import DynamicMemoryFusion
 from dmf.training.checkpoint import read_checkpoint, write_checkpoint
 from dmf.weightings import build_weighting
-from dmf.weightings.gradients import REFUSED
+from dmf.weightings.torchjd import REFUSED
+from tests.support import weightings
 from tests.support.places import ROOT
+from tests.support.weightings import TORCHJD
 
 METHODS = ["MGDA", "IMTLG", "AlignedMTL", "PCGrad", "GradVac", "UPGrad", "CAGrad"]
-PARAMS: dict[str, dict[str, object]] = {
-    "CAGrad": {"c": 0.5},
-    "Constant": {"weights": [0.2, 0.3, 0.5]},
-    "CRMOGM": {"weighting": "GradVac", "alpha": 0.5},
-    "FairGrad": {"alpha": 1.0},
-    "Krum": {"n_byzantine": 0},
-    "PCD": {"tau": 1.0, "beta": 0.5},
-}
 STATEFUL = {"GradVac", "PCD", "CRMOGM"}
 
 
 def build(method: str, num_losses: int = 2, **params: object) -> torch.nn.Module:
     pytest.importorskip("torchjd")
-    try:
-        return build_weighting(f"torchjd:{method}", num_losses, **PARAMS.get(method, {}), **params)
-    except ImportError as error:
-        pytest.skip(str(error))
+    return weightings.build(f"torchjd:{method}", num_losses, **params)
 
 
 def two_losses(shared: Tensor) -> Tensor:
@@ -53,7 +44,7 @@ def test_the_gradient_is_that_of_torchjds_aggregator(method: str) -> None:
 
     jacobian = torch.autograd.functional.jacobian(two_losses, shared.detach())
     torch.manual_seed(0)
-    expected = getattr(aggregation, method)(**PARAMS.get(method, {}))(jacobian)
+    expected = getattr(aggregation, method)(**TORCHJD.get(method, {}))(jacobian)
     torch.testing.assert_close(shared.grad, expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(weights @ jacobian, expected, rtol=1e-4, atol=1e-4)
 
@@ -161,7 +152,7 @@ def test_every_method_gives_the_weights_of_torchjd_itself(method: str) -> None:
 
     given = {
         name: torch.tensor(value) if isinstance(value, list) else value
-        for name, value in PARAMS.get(method, {}).items()
+        for name, value in TORCHJD.get(method, {}).items()
     }
     if method == "CRMOGM":
         given["weighting"] = aggregation.GradVacWeighting()

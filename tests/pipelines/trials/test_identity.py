@@ -151,7 +151,7 @@ def test_logic_in_the_face_of_a_package_counts() -> None:
         ("dmf.losses.region", "def rarity(", "def helper_of_nobody() -> None:\n    pass\n\n\ndef rarity("),
         ("dmf.training.packed", "def packable(", "def packable_(a: int) -> None:\n    pass\n\n\ndef packable("),
         ("dmf.weightings.dwa", "ratio(", "2 * ratio("),
-        ("dmf.weightings.gradients", "pip install 'dynamic-memory-fusion[", "pip install 'dmf["),
+        ("dmf.weightings.torchjd", "pip install 'dynamic-memory-fusion[", "pip install 'dmf["),
     ],
     ids=["docstring", "comment", "new definition", "packing", "another weighting", "what the package was called"],
 )

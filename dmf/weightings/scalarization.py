@@ -34,6 +34,11 @@ class TorchJDScalarization(CarryingWeighting):
     Raises:
         ImportError: without TorchJD, saying what to install.
         ValueError: for a method that TorchJD does not have, that is refused, or that cannot take the parameters.
+
+    >>> weighting = TorchJDScalarization(2, method="GeometricMean")
+    >>> total, weights = weighting.combine(torch.tensor([1.0, 4.0]))
+    >>> round(total.item(), 4), [round(weight, 4) for weight in weights.tolist()]  # G = √(1 · 4); w = G / (2 L)
+    (2.0, [1.0, 0.25])
     """
 
     def __init__(self, num_losses: int, *, method: str, scale: str = "own", **params: Any) -> None:

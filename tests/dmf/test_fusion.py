@@ -181,13 +181,14 @@ def test_all_ranks_agree_on_the_weights(tmp_path: Path) -> None:
     store = tmp_path / "store"
     command = [sys.executable, "-c", RANK]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ranks = [subprocess.Popen([*command, str(rank), str(store), ",".join(WEIGHTINGS)], env=quiet) for rank in range(2)]
+    names = [*WEIGHTINGS, "torchjd:GeometricMean", "torchjd:IMTLL"]
+    ranks = [subprocess.Popen([*command, str(rank), str(store), ",".join(names)], env=quiet) for rank in range(2)]
     assert [rank.wait() for rank in ranks] == [0, 0]
     one, other = (torch.load(f"{store}.{rank}") for rank in range(2))
-    for name in WEIGHTINGS:
+    for name in names:
         for step, (mine, theirs) in enumerate(zip(one[name], other[name], strict=True)):
             assert torch.equal(mine[2], theirs[2]), f"{name} at step {step}"
-            if name != "uncertainty":  # whose total holds a term of its own
+            if name not in ("uncertainty", "torchjd:IMTLL"):  # whose totals hold a term of their own
                 torch.testing.assert_close(mine[1], (mine[0] * mine[2]).sum())
     alone = build_weighting("variance", 3, history_size=3, history_size_max=6)
     for mine, theirs in zip(one["variance"], other["variance"], strict=True):

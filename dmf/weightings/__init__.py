@@ -21,6 +21,7 @@ from dmf.weightings.fixed import Equal, Fixed
 from dmf.weightings.gls import GLS
 from dmf.weightings.gradients import TorchJDWeighting
 from dmf.weightings.names import require_names
+from dmf.weightings.parameters import TorchJDParameterWeighting
 from dmf.weightings.random import RandomWeighting
 from dmf.weightings.relobralo import ReLoBRaLo
 from dmf.weightings.scalarization import TorchJDScalarization
@@ -46,6 +47,7 @@ __all__ = [
     "RandomWeighting",
     "ReLoBRaLo",
     "SoftAdapt",
+    "TorchJDParameterWeighting",
     "TorchJDScalarization",
     "TorchJDWeighting",
     "Uncertainty",

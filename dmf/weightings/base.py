@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dmf.checks import capturing, require, require_at_least, require_choice, require_shape
 from dmf.precision import Precise
 from dmf.registry import Registry
-from dmf.weightings.names import decoded, encoded, in_order, require_names, require_same, require_scalars
+from dmf.weightings.names import decoded, encoded, in_order, require_losses, require_names, require_same
 
 SCALES = ("own", "sum1")
 
@@ -81,12 +81,16 @@ class Weighting(Precise, ABC):
 
     Attributes:
         names: Of the losses, in the order of all vectors (N,); None as long as they have none.
+        loss_shape: Of each loss; () but for methods that want a pair of them.
+        of_parameters: Whether it looks at gradients with respect to parameters, so that logits will not do as `shared`.
 
     Raises:
         ValueError: if a parameter is out of its range, naming it, or if `losses` is not of shape (N,).
     """
 
     names: tuple[str, ...] | None
+    loss_shape: tuple[int, ...] = ()
+    of_parameters = False
 
     def __init__(self, num_losses: int, *, scale: str = "own") -> None:
         super().__init__()
@@ -166,11 +170,11 @@ class Weighting(Precise, ABC):
         if isinstance(losses, Tensor):
             return self._scaled(self._combine(losses, shared, losses))
         if not isinstance(losses, Mapping):
-            each = require_scalars(losses, self.num_losses)
+            each = self._each(losses)
             return self._scaled(self._combine(torch.stack(each), shared, each))
         if self.names is None:
             self.names = require_names(losses, self.num_losses)
-        each = require_scalars(in_order(losses, self.names), self.num_losses, self.names)
+        each = self._each(in_order(losses, self.names))
         total, weights = self._scaled(self._combine(torch.stack(each), shared, each))
         return NamedCombination(total, dict(zip(self.names, weights.unbind(), strict=True)))
 
@@ -202,6 +206,9 @@ class Weighting(Precise, ABC):
             "began. Give the optimiser these parameters, too: `[*model.parameters(), *fusion.parameters()]`.",
             stacklevel=5,
         )
+
+    def _each(self, losses: Sequence[Tensor]) -> list[Tensor]:
+        return require_losses(losses, self.num_losses, self.loss_shape, self.names)
 
     def _scaled(self, combination: Combination) -> Combination:
         total, weights = combination

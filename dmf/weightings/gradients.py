@@ -29,9 +29,9 @@ class TorchJDWeighting(Weighting):
     Those of mean losses over the logits are: UPGrad would give equal weights for ever, and CAGrad none. One that is
     zero or not finite gives each loss 1/N. Under `torch.distributed` the Gramian is averaged over the ranks. The
     solvers run on the CPU, so a step waits for the device, and it is not for CUDA graphs. What draws at random (PCGrad)
-    draws from torch's generator. Nash-MTL weighs no Gramian and TorchJD has no GradNorm, so neither is here; those of
-    `REFUSED` need what a step does not have. What a method remembers from step to step (GradVac, PCD, CRMOGM) is in
-    `state_dict`, which TorchJD's own is not able to load. In evaluation mode the weights are those of the last step.
+    draws from torch's generator. TorchJD has no GradNorm, and those of `REFUSED` cannot be used. What a method
+    remembers from step to step (GradVac, PCD, CRMOGM) is in `state_dict`, which TorchJD's own is not able to load. In
+    evaluation mode the weights are those of the last step.
 
     Args:
         num_losses: N.
@@ -73,14 +73,22 @@ class TorchJDWeighting(Weighting):
             expected = "the tensor that requires a gradient and that all losses were computed from, such as the logits"
             given = None if shared is None else "a tensor without gradient"
             raise invalid("shared", given, expected, of=self.method)
-        jacobian = torch.stack([self._row(loss, sources) for loss in each]).double()
-        gramian = mean_across_ranks(jacobian @ jacobian.T)
-        gramian = gramian / gramian.diagonal().mean()
-        usable = bool(gramian.isfinite().all())
-        found = self.solver.cpu()(gramian.cpu()) if usable else torch.full_like(gramian[0], 1 / self.num_losses)
-        weights = found.detach().to(losses)
+        weights = self._solve(each, sources).to(losses)
         self.latest.copy_(weights)
         return Combination((weights * losses).sum(), weights)
+
+    def _solve(self, each: Iterable[Tensor], sources: Sequence[Tensor]) -> Float[Tensor, " N"]:
+        jacobian = self._jacobian(each, sources).double()
+        gramian = mean_across_ranks(jacobian @ jacobian.T)
+        return self._found(gramian / gramian.diagonal().mean())
+
+    def _found(self, matrix: Float[Tensor, "N m"]) -> Float[Tensor, " N"]:
+        """TorchJD's weights of a matrix, or equal ones where it is not finite."""
+        usable = bool(matrix.isfinite().all())
+        return self.solver.cpu()(matrix.cpu()).detach() if usable else torch.full_like(matrix[:, 0], 1 / len(matrix))
+
+    def _jacobian(self, each: Iterable[Tensor], sources: Sequence[Tensor]) -> Float[Tensor, "N n"]:
+        return torch.stack([self._row(loss, sources) for loss in each])
 
     def _row(self, loss: Float[Tensor, ""], sources: Sequence[Tensor]) -> Float[Tensor, " n"]:
         """Its gradient with respect to all sources; 0 for those that it was not computed from."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from dmf.checks import require
@@ -51,16 +51,17 @@ def require_same(saved: tuple[str, ...], own: tuple[str, ...] | None) -> tuple[s
     return saved
 
 
-def require_scalars(
-    losses: Sequence[Tensor], num_losses: int, names: Sequence[str] | None = None
-) -> list[Float[Tensor, ""]]:
-    """The losses as a list. Raises a ValueError unless they are N tensors of shape ()."""
-    require(len(losses) == num_losses, "losses", len(losses), f"{num_losses} scalars")
+def require_losses(
+    losses: Sequence[Tensor], num_losses: int, shape: tuple[int, ...] = (), names: Sequence[str] | None = None
+) -> list[Tensor]:
+    """The losses as a list. Raises a ValueError unless they are N tensors of that shape."""
+    require(len(losses) == num_losses, "losses", len(losses), f"{num_losses} tensors")
     for index, loss in enumerate(losses):
-        if not isinstance(loss, Tensor) or loss.shape != ():
+        if not isinstance(loss, Tensor) or loss.shape != shape:
             which = f"`{names[index]}`" if names else str(index)
             found = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-            raise ValueError(f"Loss {which} must be a tensor of shape (), as `.mean()` makes it. Found {found}.")
+            expected = ", one loss for each of two batches" if shape else ", as `.mean()` makes it"
+            raise ValueError(f"Loss {which} must be a tensor of shape {shape}{expected}. Found {found}.")
     return [*losses]
 
 

@@ -17,20 +17,20 @@ PREFIX = "torchjd:"
 SUFFIX = "Weighting"
 
 KINDS: Registry[Weighting] = Registry("kind of TorchJD's methods")
-"""What adapts them: "gradients" those that look at gradients, "scalarization" functions of the losses alone."""
+"""What adapts them: those that look at "gradients", those that look at gradients of "parameters", and those that are a
+"scalarization", a function of the losses alone."""
+
+OF_TWO_BATCHES = ("MoDo", "SDMGrad")
+OF_PARAMETERS = ("ExcessMTL", *OF_TWO_BATCHES)
 
 _ENTRYWISE = "combines gradients entry by entry, and so gives no loss a weight"
-_TWO_BATCHES = "needs the gradients of two independent batches at each step"
 
 REFUSED = {
     "ConFIG": "turns the gradients themselves into a direction, and gives no loss a weight",
     "DWA": "has to be told where each epoch ends, and keeps its averages in no state_dict; `dwa` has a period instead",
-    "ExcessMTL": "sums up squared gradients of the network's parameters, and sees those of each batch's logits here",
     "FAMO": "evaluates each batch again after the step, and keeps its optimiser in no state_dict; `famo` does neither",
     "GradDrop": _ENTRYWISE,
-    "MoDo": _TWO_BATCHES,
     "NashMTL": "keeps what it remembers in the objects of a solver, which no state_dict can hold",
-    "SDMGrad": _TWO_BATCHES,
     "TrimmedMean": _ENTRYWISE,
 }
 """TorchJD's methods that cannot be used, and what keeps each from it."""
@@ -50,8 +50,10 @@ def methods() -> dict[str, tuple[str, type[nn.Module]]]:
         for name in aggregation.__all__
         if name.endswith(SUFFIX) and name != SUFFIX
     }
-    kinds = {"scalarization": functions, "gradients": solvers}
-    return {name: (kind, cls) for kind, found in kinds.items() for name, cls in found.items()}
+    found = {name: ("scalarization", cls) for name, cls in functions.items()}
+    return found | {
+        name: ("parameters" if name in OF_PARAMETERS else "gradients", cls) for name, cls in solvers.items()
+    }
 
 
 def adapter_of(method: str) -> type[Weighting]:
@@ -91,6 +93,7 @@ def build_method(method: str, num_losses: int, params: Mapping[str, Any]) -> nn.
 
 def _argument(name: str, value: Any, num_losses: int) -> Any:
     if name == SUFFIX.lower() and isinstance(value, str):
+        require_choice(name, value, sorted(known for known, (kind, _) in methods().items() if kind == "gradients"))
         return build_method(value, num_losses, {})
     if not isinstance(value, list):
         return value

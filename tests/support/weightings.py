@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dmf.weightings import WEIGHTINGS, Weighting, build_weighting
+from dmf.weightings import KINDS, WEIGHTINGS, Weighting, build_weighting
 from dmf.weightings.torchjd import PREFIX, REFUSED, methods
 
 # Memory short enough for traces of some steps; `reference` raises it to 30 and 90.
@@ -33,15 +33,14 @@ TORCHJD: dict[str, dict[str, Any]] = {
 
 
 def torchjd_methods(kind: str) -> list[str]:
-    """Those that can be used, of "gradients" or "scalarization"; none without TorchJD."""
+    """Those that can be used, of "gradients", "parameters" or "scalarization"; skips without TorchJD."""
     pytest.importorskip("torchjd")
     return sorted(name for name, (found, _) in methods().items() if found == kind and name not in REFUSED)
 
 
 def every_weighting() -> list[str]:
     """All names that `build_weighting` takes."""
-    kinds = ("gradients", "scalarization")
-    return [*WEIGHTINGS, *(f"{PREFIX}{method}" for kind in kinds for method in torchjd_methods(kind))]
+    return [*WEIGHTINGS, *(f"{PREFIX}{method}" for kind in KINDS for method in torchjd_methods(kind))]
 
 
 def build(name: str, num_losses: int | Sequence[str], fidelity: str = "paper", **params: Any) -> Weighting:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dmf.weightings.torchjd import REFUSED
+from dmf.weightings.torchjd import OF_PARAMETERS, REFUSED
 from tests.support.weightings import TORCHJD, torchjd_methods
 from tune_spaces import ConfigError, load_study, study_names
 from tune_spaces.expand import FIELDS, expand
@@ -300,7 +300,7 @@ def test_images_too_small_for_a_network_are_said_before_anything_runs(tmp_path: 
 
 
 def test_methods_that_cannot_be_resumed_or_fed_are_refused(tmp_path: Path) -> None:
-    for method in REFUSED:
+    for method in (*REFUSED, *OF_PARAMETERS):
         study = load(tmp_path, grid=[{"weighting": ["fixed", f"torchjd:{method}"]}])
         with pytest.raises(ConfigError, match=rf"'torchjd:{method}' cannot be used here: it "):
             expand(study)

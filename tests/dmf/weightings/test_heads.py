@@ -43,8 +43,13 @@ def steps(model: Heads, weighting: Weighting, first: int, last: int) -> list[Ten
     history = []
     for step in range(first, last):
         torch.manual_seed(step)  # also what TorchJD's Random and PCGrad draw from
-        losses, features = model(torch.randn(8, 4))
-        total, weights = weighting.combine(dict(sorted(losses.items(), reverse=step % 2 == 0)), features)
+        losses, shared = model(torch.randn(8, 4))
+        if weighting.of_parameters:
+            shared = [*model.trunk.parameters()]
+        if weighting.loss_shape:  # of two batches
+            second, _ = model(torch.randn(8, 4))
+            losses = {name: torch.stack([loss, second[name]]) for name, loss in losses.items()}
+        total, weights = weighting.combine(dict(sorted(losses.items(), reverse=step % 2 == 0)), shared)
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
@@ -130,7 +135,7 @@ def test_what_is_no_scalar_or_no_name_is_named() -> None:
         build("mad", NAMES).combine({**dict.fromkeys(NAMES, one), "depth": torch.ones(4)})
     with pytest.raises(ValueError, match=r"Loss 1 must be a tensor of shape \(\).* Found float"):
         build("mad", 2).combine([one, 1.0])
-    with pytest.raises(ValueError, match=r"`losses` must be 2 scalars\. Found 3"):
+    with pytest.raises(ValueError, match=r"`losses` must be 2 tensors\. Found 3"):
         build("mad", 2).combine([one] * 3)
     with pytest.raises(ValueError, match=r"`losses` must be 2 different names of losses\. Found .*'a'"):
         build("mad", 2).combine({"a": one})

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dmf.training.trial import Trial
-from dmf.weightings import TorchJDScalarization, TorchJDWeighting, Weighting, build_weighting, weighting_class
+from dmf.weightings import KINDS, Weighting, build_weighting, weighting_class
 from dmf.weightings.torchjd import REFUSED, SUFFIX, methods
 from tests.support.toy import toy_data, toy_spec
 from tests.support.weightings import TORCHJD, build, torchjd_methods
@@ -48,9 +48,8 @@ def test_everything_that_torchjd_offers_is_used_or_refused_with_its_reason(packa
                 build_weighting(f"torchjd:{name}", 3)
         else:
             kind, _ = methods()[name]
-            adapter = {"gradients": TorchJDWeighting, "scalarization": TorchJDScalarization}[kind]
-            assert weighting_class(f"torchjd:{name}") is adapter
-            assert isinstance(make(name), adapter)
+            assert weighting_class(f"torchjd:{name}") is KINDS[kind]
+            assert type(make(name)) is KINDS[kind]
 
 
 def test_no_reason_is_left_over() -> None:
@@ -150,6 +149,8 @@ def test_wrong_parameters_are_named_before_the_first_step() -> None:
         key = "pref_vector" if method == "UPGrad" else "weights"
         with pytest.raises(ValueError, match=rf"`{key}` must be 3 numbers, one for each loss\. Found \[1\.0, 2\.0\]"):
             build_weighting(f"torchjd:{method}", 3, **params, **{key: [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"`weighting` must be one of .*UPGrad.* Found 'STCH'"):
+        build_weighting("torchjd:CRMOGM", 2, weighting="STCH")
     with pytest.raises(ValueError, match=r"`method` must be one of .*STCH.* Found 'STHC'"):
         build_weighting("torchjd:STHC", 2)
 

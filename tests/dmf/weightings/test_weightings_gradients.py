@@ -14,10 +14,9 @@ from torch import Tensor
 from dmf.fusion import DynamicMemoryFusion
 from dmf.training.checkpoint import read_checkpoint, write_checkpoint
 from dmf.weightings import build_weighting
-from dmf.weightings.torchjd import REFUSED
 from tests.support import weightings
 from tests.support.places import ROOT
-from tests.support.weightings import TORCHJD
+from tests.support.weightings import TORCHJD, torchjd_methods
 
 METHODS = ["MGDA", "IMTLG", "AlignedMTL", "PCGrad", "GradVac", "UPGrad", "CAGrad"]
 STATEFUL = {"GradVac", "PCD", "CRMOGM"}
@@ -112,12 +111,7 @@ def test_without_torchjd_the_error_says_what_to_install(monkeypatch: pytest.Monk
 # --- every method that TorchJD has ---
 
 
-def every_method() -> list[str]:
-    aggregation = pytest.importorskip("torchjd.aggregation")
-    return [name[:-9] for name in aggregation.__all__ if name.endswith("Weighting") and name != "Weighting"]
-
-
-every = pytest.mark.parametrize("method", every_method())
+every = pytest.mark.parametrize("method", torchjd_methods("gradients"))
 
 
 def three_losses(shared: Tensor) -> Tensor:
@@ -136,17 +130,6 @@ def steps(weighting: torch.nn.Module, first: int, last: int) -> list[Tensor]:
 
 
 @every
-def test_every_method_is_usable_or_refused_with_its_reason(method: str) -> None:
-    if method in REFUSED:
-        with pytest.raises(ValueError, match=rf"'torchjd:{method}' cannot be used here: it .*{REFUSED[method][-20:]}"):
-            build_weighting(f"torchjd:{method}", 3)
-    else:
-        for weights in steps(build(method, 3), 0, 4):
-            assert weights.shape == (3,)
-            assert weights.isfinite().all()
-
-
-@pytest.mark.parametrize("method", sorted({*every_method()} - REFUSED.keys()))
 def test_every_method_gives_the_weights_of_torchjd_itself(method: str) -> None:
     from torchjd import aggregation
 
@@ -165,7 +148,7 @@ def test_every_method_gives_the_weights_of_torchjd_itself(method: str) -> None:
         torch.testing.assert_close(weights, theirs(gramian / gramian.diagonal().mean()).float(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", sorted({*every_method()} - REFUSED.keys()))
+@every
 @pytest.mark.parametrize("interrupted_at", [0, 1, 5])
 def test_a_restored_run_of_every_method_goes_on_bit_for_bit(method: str, interrupted_at: int, tmp_path: Path) -> None:
     """Through a file, as a trial's checkpoint; into a new object, and into one that has gone another way."""

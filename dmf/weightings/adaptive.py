@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dmf.weightings.base import WEIGHTINGS, Combination, Shared, Weighting, as_weights
+from dmf.weightings.base import WEIGHTINGS, Combination, Shared, Weighting, as_weights, differentiating
 from dmf.weightings.fidelity import RULES, Context
 from dmf.weightings.memory import RingBuffer
 from dmf.weightings.statistics import History, shares, variance
@@ -92,8 +92,8 @@ class MemoryWeighting(Weighting):
 
     def _combine_through_statistics(self, losses: Float[Tensor, " N"]) -> Combination:
         """The weights depend on the losses: the total carries ∂total/∂L_i = w_i + Σ_j L_j ∂w_j/∂L_i."""
-        with torch.enable_grad():
-            leaf = losses.detach().requires_grad_()
+        with differentiating():
+            leaf = losses.detach().clone().requires_grad_()
             total = (self(leaf) * leaf).sum()
             (effective,) = torch.autograd.grad(total, leaf)
         return Combination(total.detach() + (effective * (losses - losses.detach())).sum(), effective)

@@ -182,8 +182,9 @@ class Weighting(Precise, ABC):
     def _memory_left_alone(self) -> Iterator[None]:
         """Let the method remember in copies of its buffers, which are forgotten."""
         held = [(vars(module)["_buffers"], dict(vars(module)["_buffers"])) for module in self.modules()]
-        for buffers, kept in held:
-            buffers.update({name: value if value is None else value.clone() for name, value in kept.items()})
+        with torch.inference_mode(False):  # whose tensors no derivative goes through
+            for buffers, kept in held:
+                buffers.update({name: value if value is None else value.clone() for name, value in kept.items()})
         self._looking = True
         try:
             yield
@@ -262,6 +263,13 @@ class CarryingWeighting(Weighting):
     @abstractmethod
     def weigh_finite(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         """The method itself, on finite and detached losses; `self.last` still holds those of the step before."""
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Derivatives inside, whatever the mode around; what was made in inference mode has to be cloned first."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def mean_across_ranks(losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.weightings.base import CarryingWeighting, Combination, Shared
+from dmf.weightings.base import CarryingWeighting, Combination, Shared, differentiating
 from dmf.weightings.torchjd import KINDS, build_method
 
 
@@ -55,7 +55,7 @@ class TorchJDScalarization(CarryingWeighting):
         return None
 
     def weigh_finite(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-        with torch.enable_grad():
+        with differentiating():
             leaf = losses.clone().requires_grad_()
             (weights,) = torch.autograd.grad(self.scalarizer(leaf), leaf)
         return torch.where(weights.isfinite().all(), weights, 1 / self.num_losses)

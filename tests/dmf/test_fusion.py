@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dmf.fidelity import FIDELITIES
 from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.losses import LOSSES, REFERENCE, VARIANTS, build_loss
 from dmf.weightings import WEIGHTINGS, build_weighting
@@ -280,6 +281,17 @@ def test_a_hundred_validation_steps_change_nothing(weighting: str, way: str) -> 
         assert all(same(answer, answers[0]) for answer in answers)
         for name, value in before.items():
             torch.testing.assert_close(disturbed.state_dict()[name], value, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("fidelity", FIDELITIES)
+def test_without_gradients_it_answers_as_in_evaluation(fidelity: str) -> None:
+    """In inference mode nothing can be differentiated that was made in it: "reference" did not answer there."""
+    fusion = fused("variance", fidelity=fidelity, weighting_params={}, total_steps=8)
+    for logits, target in leaves():
+        expected = fusion.eval()(logits.detach(), target)
+        with torch.inference_mode():
+            assert same(fusion(1 * logits, target), expected)
+        fusion.train()(logits, target)
 
 
 @pytest.mark.parametrize("weighting", ["variance", "mad", "uncertainty", "softadapt", "relobralo"])

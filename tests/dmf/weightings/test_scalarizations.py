@@ -131,6 +131,16 @@ def test_on_the_common_scale_weights_sum_to_one_and_evaluation_changes_nothing(m
 
 
 @every
+def test_without_gradients_it_answers_the_same(method: str) -> None:
+    """Inference mode keeps tensors from being differentiated, even with gradients enabled in it."""
+    weighting, losses = make(method).eval(), torch.tensor([0.3, 0.2, 0.1])
+    expected = weighting.combine(losses)
+    for without in (torch.no_grad, torch.inference_mode):
+        with without():
+            assert all(map(torch.equal, weighting.combine(1 * losses), expected))
+
+
+@every
 def test_it_follows_to_float32_and_stays_out_of_half_precision(method: str) -> None:
     plain, changed, half = make(method), make(method).float(), make(method).half()
     for losses in trace(3):

@@ -18,7 +18,10 @@ for page in map(Path, sys.argv[1:]):
         logits = torch.randn(2, 2, 16, 16, requires_grad=True)
         names: dict[str, Any] = {"logits": logits, "target": torch.randint(0, 2, (2, 16, 16))}
         exec(program, names)
-        if not names["logits"].grad.isfinite().all():
+        modules = (value for value in names.values() if isinstance(value, torch.nn.Module))
+        leaves = [names["logits"], *(parameter for module in modules for parameter in module.parameters())]
+        gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
+        if not gradients or not all(gradient.isfinite().all() for gradient in gradients):
             sys.exit(f"{page}: its program gives gradients that are not finite.")
         versions = f"Python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}"
         place = Path(dmf.__file__).parent

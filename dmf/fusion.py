@@ -185,8 +185,14 @@ class DynamicMemoryFusion(nn.Module):
 def _resolve_weighting(
     weighting: str | Weighting, num_losses: int, fidelity: str, params: Mapping[str, Any]
 ) -> Weighting:
+    named = weighting if isinstance(weighting, str) else type(weighting).__name__
     if isinstance(weighting, str):
-        return build_weighting(weighting, num_losses, fidelity, **params)
+        weighting, params = build_weighting(weighting, num_losses, fidelity, **params), {}
+    if weighting.of_parameters:
+        raise ValueError(
+            f"Weighting {named!r} cannot be used here: it looks at gradients with respect to parameters, and losses of "
+            "one head share logits. In a loop of your own its `combine` takes the parameters."
+        )
     if params:
         raise ValueError("Parameter `weighting_params` needs `weighting` given by name. Found a module and parameters.")
     found = weighting.num_losses

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
+from dmf.fusion import DynamicMemoryFusion
 from dmf.losses import build_loss
 from dmf.training.build import build_network
 from dmf.training.spec import TrialSpec
-from dmf.weightings import build_weighting
 from tune_spaces.strict_yaml import ConfigError, did_you_mean, validate
 from tune_spaces.study import Combinations, Study
 from tune_spaces.tuned import INSIDE, TUNED, Tuned, as_written, parse_tuned, placed
@@ -221,7 +221,7 @@ def _try_loss(name: str, fidelity: str, params: str) -> None:
 
 @lru_cache
 def _try_weighting(name: str, num_losses: int, fidelity: str, params: str) -> None:
-    build_weighting(name, num_losses, fidelity, **json.loads(params))
+    DynamicMemoryFusion(["mse"] * num_losses, name, fidelity=fidelity, weighting_params=json.loads(params))
 
 
 def _try_network(spec: TrialSpec) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dmf.weightings.base import WEIGHTINGS, Combination, Shared, Weighting, as_weights
+from dmf.weightings.base import WEIGHTINGS, Combination, Shared, Weighting, as_weights, differentiating
 from dmf.weightings.fidelity import RULES, Context
 from dmf.weightings.memory import RingBuffer
 from dmf.weightings.statistics import History, shares, variance
@@ -84,7 +84,7 @@ class MemoryWeighting(Weighting):
         """The last word on the weights; `initial` are the initial ones of the losses that may have weight."""
         return weights
 
-    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared, each: Iterable[Tensor]) -> Combination:
         if not self.rules.differentiable:
             weights = self(losses)
             return Combination(self.rules.contributions(weights, losses).sum(), weights)
@@ -92,8 +92,8 @@ class MemoryWeighting(Weighting):
 
     def _combine_through_statistics(self, losses: Float[Tensor, " N"]) -> Combination:
         """The weights depend on the losses: the total carries ∂total/∂L_i = w_i + Σ_j L_j ∂w_j/∂L_i."""
-        with torch.enable_grad():
-            leaf = losses.detach().requires_grad_()
+        with differentiating():
+            leaf = losses.detach().clone().requires_grad_()
             total = (self(leaf) * leaf).sum()
             (effective,) = torch.autograd.grad(total, leaf)
         return Combination(total.detach() + (effective * (losses - losses.detach())).sum(), effective)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import torch
 import torch.distributed as dist
@@ -16,13 +16,19 @@ from torch import Tensor, nn
 from dmf.checks import capturing, require, require_at_least, require_choice, require_shape
 from dmf.precision import Precise
 from dmf.registry import Registry
+from dmf.weightings.names import decoded, encoded, in_order, require_losses, require_names, require_same
 
 SCALES = ("own", "sum1")
 
 UNMOVED = 100
 """Steps after which learned weights that no optimiser has moved are spoken of."""
 
+Losses = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+
 Shared = Tensor | Sequence[Tensor] | None
+
+NAMES = "names"
+"""Where `state_dict` has the names of the losses, if they have any."""
 
 
 class Combination(NamedTuple):
@@ -35,6 +41,18 @@ class Combination(NamedTuple):
 
     total: Float[Tensor, ""]
     weights: Float[Tensor, " N"]
+
+
+class NamedCombination(NamedTuple):
+    """What a weighting makes of losses that have names.
+
+    Attributes:
+        total: Float (), the scalar to differentiate.
+        weights: By name: Float (), detached: the effective weight ∂total/∂L_name.
+    """
+
+    total: Float[Tensor, ""]
+    weights: dict[str, Float[Tensor, ""]]
 
 
 class Weighting(Precise, ABC):
@@ -52,15 +70,27 @@ class Weighting(Precise, ABC):
     Under `torch.distributed` the losses are averaged over the ranks before they are remembered, so that all ranks
     agree on the weights; each rank's total still holds its own losses.
 
+    Losses may have names, such as those of a network's heads: `combine` takes a dictionary, too. The names are those
+    that `build_weighting` was given, or else of the first dictionary; they lie in `state_dict`.
+
     Args:
         num_losses: N >= 1.
         scale: "own" keeps the sum that the method gives its weights (`sums_to`). "sum1" divides total and weights by
             the sum of the effective weights, a detached number, so that methods differ in how they share one and
             the same budget and not in learning rate. (Where that sum is not positive the scale stays as it is.)
 
+    Attributes:
+        names: Of the losses, in the order of all vectors (N,); None as long as they have none.
+        loss_shape: Of each loss; () but for methods that want a pair of them.
+        of_parameters: Whether it looks at gradients with respect to parameters, so that logits will not do as `shared`.
+
     Raises:
         ValueError: if a parameter is out of its range, naming it, or if `losses` is not of shape (N,).
     """
+
+    names: tuple[str, ...] | None
+    loss_shape: tuple[int, ...] = ()
+    of_parameters = False
 
     def __init__(self, num_losses: int, *, scale: str = "own") -> None:
         super().__init__()
@@ -68,6 +98,7 @@ class Weighting(Precise, ABC):
         require_choice("scale", scale, SCALES)
         self.num_losses = num_losses
         self.scale = scale
+        self.names = None
         self._looking = False
         self._watched = 0
         self._began: list[Tensor] = []
@@ -96,32 +127,64 @@ class Weighting(Precise, ABC):
                 return self(losses)
         return self.weigh(mean_across_ranks(losses).to(self.dtype)).to(losses.dtype)
 
-    def combine(self, losses: Float[Tensor, " N"], shared: Shared = None) -> Combination:
+    @overload
+    def combine(self, losses: Mapping[str, Tensor], shared: Shared = None) -> NamedCombination: ...
+
+    @overload
+    def combine(self, losses: Tensor | Sequence[Tensor], shared: Shared = None) -> Combination: ...
+
+    def combine(self, losses: Losses, shared: Shared = None) -> Combination | NamedCombination:
         """One step: remember the losses, weigh them, add them up.
 
         Args:
-            losses: Float (N,).
-            shared: The tensor they were all computed from, such as the logits, or several; for methods that look at
-                gradients.
+            losses: Float (N,); or scalars of any heads, as a list or, by name, as a dictionary in any order.
+            shared: The tensor they were all computed from, such as logits or a network's features, or several; for
+                methods that look at gradients.
+
+        Returns:
+            Total and weights, the weights of a dictionary by name.
+
+        Raises:
+            ValueError: for another number of losses than N, for one that is no scalar, and for names other than those
+                of the steps before.
         """
         if not self.training:
             return self.look(losses, shared)
         learned = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if learned and not torch.compiler.is_compiling() and not capturing(learned[0]):
             self._watch(learned)
-        return self._scaled(self._combine(losses, shared))
+        return self._answer(losses, shared)
 
-    def look(self, losses: Float[Tensor, " N"], shared: Shared = None) -> Combination:
+    @overload
+    def look(self, losses: Mapping[str, Tensor], shared: Shared = None) -> NamedCombination: ...
+
+    @overload
+    def look(self, losses: Tensor | Sequence[Tensor], shared: Shared = None) -> Combination: ...
+
+    def look(self, losses: Losses, shared: Shared = None) -> Combination | NamedCombination:
         """What `combine` would answer; the memory is left alone."""
         with self._memory_left_alone():
-            return self._scaled(self._combine(losses, shared))
+            return self._answer(losses, shared)
+
+    def _answer(self, losses: Losses, shared: Shared) -> Combination | NamedCombination:
+        if isinstance(losses, Tensor):
+            return self._scaled(self._combine(losses, shared, losses))
+        if not isinstance(losses, Mapping):
+            each = self._each(losses)
+            return self._scaled(self._combine(torch.stack(each), shared, each))
+        if self.names is None:
+            self.names = require_names(losses, self.num_losses)
+        each = self._each(in_order(losses, self.names))
+        total, weights = self._scaled(self._combine(torch.stack(each), shared, each))
+        return NamedCombination(total, dict(zip(self.names, weights.unbind(), strict=True)))
 
     @contextmanager
     def _memory_left_alone(self) -> Iterator[None]:
         """Let the method remember in copies of its buffers, which are forgotten."""
         held = [(vars(module)["_buffers"], dict(vars(module)["_buffers"])) for module in self.modules()]
-        for buffers, kept in held:
-            buffers.update({name: value if value is None else value.clone() for name, value in kept.items()})
+        with torch.inference_mode(False):  # whose tensors no derivative goes through
+            for buffers, kept in held:
+                buffers.update({name: value if value is None else value.clone() for name, value in kept.items()})
         self._looking = True
         try:
             yield
@@ -145,6 +208,9 @@ class Weighting(Precise, ABC):
             stacklevel=5,
         )
 
+    def _each(self, losses: Sequence[Tensor]) -> list[Tensor]:
+        return require_losses(losses, self.num_losses, self.loss_shape, self.names)
+
     def _scaled(self, combination: Combination) -> Combination:
         total, weights = combination
         if self.scale == "own":
@@ -153,9 +219,24 @@ class Weighting(Precise, ABC):
         factor = torch.where(budget > 0, 1 / budget, 1.0)
         return Combination(total * factor, weights * factor)
 
-    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared, each: Iterable[Tensor]) -> Combination:
+        """Total and weights on the method's own scale; the gradients of one of `each` ask nothing of the others."""
         weights = self(losses)
         return Combination((weights * losses).sum(), weights.detach())
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.names is not None:
+            destination[prefix + NAMES] = encoded(self.names)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        saved = state.pop(prefix + NAMES, None)
+        if saved is not None:
+            self.names = require_same(decoded(saved), self.names)
+        super()._load_from_state_dict(state, prefix, *rest)
+        if saved is None and self.names is not None:
+            missing = rest[2]
+            missing.append(prefix + NAMES)
 
     def extra_repr(self) -> str:
         return f"num_losses={self.num_losses}, scale={self.scale!r}"
@@ -182,6 +263,13 @@ class CarryingWeighting(Weighting):
     @abstractmethod
     def weigh_finite(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         """The method itself, on finite and detached losses; `self.last` still holds those of the step before."""
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Derivatives inside, whatever the mode around; what was made in inference mode has to be cloned first."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def mean_across_ranks(losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:

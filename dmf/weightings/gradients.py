@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.checks import invalid, require_choice
+from dmf.checks import invalid
 from dmf.weightings.base import Combination, Shared, Weighting, mean_across_ranks
-
-SUFFIX = "Weighting"
-
-REFUSED = {
-    "ExcessMTL": "sums up squared gradients of the network's parameters, and sees those of each batch's logits here",
-    "MoDo": "needs the gradients of two independent batches at each step",
-    "SDMGrad": "needs the gradients of two independent batches at each step",
-}
-"""TorchJD's methods that weigh no Gramian of one batch, and what keeps each from being used."""
+from dmf.weightings.torchjd import KINDS, build_method
 
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
+@KINDS.register("gradients")
 class TorchJDWeighting(Weighting):
     """Any of TorchJD's weightings of a Gramian: UPGrad, MGDA, PCGrad, CAGrad, FairGrad, AlignedMTL, GradVac, PCD, ...
 
@@ -35,9 +29,9 @@ class TorchJDWeighting(Weighting):
     Those of mean losses over the logits are: UPGrad would give equal weights for ever, and CAGrad none. One that is
     zero or not finite gives each loss 1/N. Under `torch.distributed` the Gramian is averaged over the ranks. The
     solvers run on the CPU, so a step waits for the device, and it is not for CUDA graphs. What draws at random (PCGrad)
-    draws from torch's generator. Nash-MTL weighs no Gramian and TorchJD has no GradNorm, so neither is here; those of
-    `REFUSED` need what a step does not have. What a method remembers from step to step (GradVac, PCD, CRMOGM) is in
-    `state_dict`, which TorchJD's own is not able to load. In evaluation mode the weights are those of the last step.
+    draws from torch's generator. TorchJD has no GradNorm, and those of `REFUSED` cannot be used. What a method
+    remembers from step to step (GradVac, PCD, CRMOGM) is in `state_dict`, which TorchJD's own is not able to load. In
+    evaluation mode the weights are those of the last step.
 
     Args:
         num_losses: N.
@@ -56,7 +50,7 @@ class TorchJDWeighting(Weighting):
     def __init__(self, num_losses: int, *, method: str, scale: str = "own", **params: Any) -> None:
         super().__init__(num_losses, scale=scale)
         self.method = method
-        self.solver = _solver(method, params)
+        self.solver = build_method(method, num_losses, params)
         self.register_buffer("latest", torch.full((num_losses,), 1 / num_losses, dtype=torch.float64))
         for module in self.solver.modules():
             for name, value in list(vars(module)["_buffers"].items()):
@@ -70,27 +64,41 @@ class TorchJDWeighting(Weighting):
     def weigh(self, observed: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         raise ValueError(f"{self.method} weighs gradients: call `combine(losses, shared)`, not the module itself.")
 
-    def look(self, losses: Float[Tensor, " N"], shared: Shared = None) -> Combination:
-        """The losses by the weights of the last step (1/N before the first), since evaluation has no gradients."""
-        weights = self.latest.to(losses.dtype)
-        return self._scaled(Combination((weights * losses).sum(), weights))
-
-    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared, each: Iterable[Tensor]) -> Combination:
+        if self._looking:
+            weights = self.latest.to(losses.dtype)
+            return Combination((weights * losses).sum(), weights)
         sources = [shared] if isinstance(shared, Tensor) else list(shared or ())
         if not sources or not all(source.requires_grad for source in sources):
             expected = "the tensor that requires a gradient and that all losses were computed from, such as the logits"
             given = None if shared is None else "a tensor without gradient"
             raise invalid("shared", given, expected, of=self.method)
-        gradients = [torch.autograd.grad(loss, sources, retain_graph=True) for loss in losses]
-        rows = [torch.cat([gradient.flatten() for gradient in of_loss]) for of_loss in gradients]
-        jacobian = torch.stack(rows).double()
-        gramian = mean_across_ranks(jacobian @ jacobian.T)
-        gramian = gramian / gramian.diagonal().mean()
-        usable = bool(gramian.isfinite().all())
-        found = self.solver.cpu()(gramian.cpu()) if usable else torch.full_like(gramian[0], 1 / self.num_losses)
-        weights = found.detach().to(losses)
+        weights = self._solve(each, sources).to(losses)
         self.latest.copy_(weights)
         return Combination((weights * losses).sum(), weights)
+
+    def _solve(self, each: Iterable[Tensor], sources: Sequence[Tensor]) -> Float[Tensor, " N"]:
+        jacobian = self._jacobian(each, sources).double()
+        gramian = mean_across_ranks(jacobian @ jacobian.T)
+        return self._found(gramian / gramian.diagonal().mean())
+
+    def _found(self, matrix: Float[Tensor, "N m"]) -> Float[Tensor, " N"]:
+        """TorchJD's weights of a matrix, or equal ones where it is not finite."""
+        usable = bool(matrix.isfinite().all())
+        return self.solver.cpu()(matrix.cpu()).detach() if usable else torch.full_like(matrix[:, 0], 1 / len(matrix))
+
+    def _jacobian(self, each: Iterable[Tensor], sources: Sequence[Tensor]) -> Float[Tensor, "N n"]:
+        return torch.stack([self._row(loss, sources) for loss in each])
+
+    def _row(self, loss: Float[Tensor, ""], sources: Sequence[Tensor]) -> Float[Tensor, " n"]:
+        """Its gradient with respect to all sources; 0 for those that it was not computed from."""
+        gradients: Sequence[Tensor | None] = [None]
+        if loss.requires_grad:
+            gradients = torch.autograd.grad(loss, sources, retain_graph=True, allow_unused=True)
+        if all(gradient is None for gradient in gradients):
+            raise invalid("shared", "a loss without it", "what all losses were computed from", of=self.method)
+        pairs = zip(gradients, sources, strict=True)
+        return torch.cat([(torch.zeros_like(at) if one is None else one).flatten() for one, at in pairs])
 
     def get_extra_state(self) -> dict[str, dict[str, Any]]:
         """What the solver's modules hold and did not when they were built."""
@@ -109,27 +117,6 @@ class TorchJDWeighting(Weighting):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, method={self.method!r}"
-
-
-def _solver(method: str, params: dict[str, Any]) -> nn.Module:
-    """TorchJD's weighting of that name."""
-    try:
-        from torchjd import aggregation
-    except ImportError as error:
-        raise ImportError(
-            f"Weighting 'torchjd:{method}' needs TorchJD: pip install 'dynamic-memory-fusion[gradients]'."
-        ) from error
-    if method in REFUSED:
-        raise ValueError(f"Weighting 'torchjd:{method}' cannot be used here: it {REFUSED[method]}. Take another one.")
-    named = {name.removesuffix(SUFFIX) for name in aggregation.__all__ if name.endswith(SUFFIX) and name != SUFFIX}
-    require_choice("method", method, sorted(named - REFUSED.keys()))
-    given = {name: torch.tensor(value).double() if isinstance(value, list) else value for name, value in params.items()}
-    if method == "CRMOGM" and isinstance(params.get("weighting"), str):
-        given["weighting"] = _solver(params["weighting"], {})
-    try:
-        return getattr(aggregation, method + SUFFIX)(**given)
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"Weighting 'torchjd:{method}' cannot take these parameters: {error}.") from error
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -45,7 +47,7 @@ class Uncertainty(CarryingWeighting):
     def weigh_finite(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         return 0.5 * torch.exp(-self.log_variance.clamp(-LIMIT, LIMIT))
 
-    def _combine(self, losses: Float[Tensor, " N"], shared: Shared) -> Combination:
+    def _combine(self, losses: Float[Tensor, " N"], shared: Shared, each: Iterable[Tensor]) -> Combination:
         learned = self(losses)
         weights = learned.detach()
         for_s = (learned - weights) * self.last.clone() + 0.5 * self.log_variance

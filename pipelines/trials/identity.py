@@ -45,7 +45,7 @@ PACKAGE = Path(dmf.__file__).parent
 
 CHOSEN_BY_NAME = {
     "dmf.losses": ("LOSSES", "REFERENCE", "STABLE"),
-    "dmf.weightings": ("WEIGHTINGS", "RULES"),
+    "dmf.weightings": ("WEIGHTINGS", "KINDS", "RULES"),
     "dmf.models": ("MODELS",),
     "dmf.activations": ("ACTIVATIONS",),
 }

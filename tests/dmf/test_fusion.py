@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dmf.fidelity import FIDELITIES
 from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.losses import LOSSES, REFERENCE, VARIANTS, build_loss
 from dmf.weightings import WEIGHTINGS, build_weighting
@@ -181,13 +182,14 @@ def test_all_ranks_agree_on_the_weights(tmp_path: Path) -> None:
     store = tmp_path / "store"
     command = [sys.executable, "-c", RANK]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ranks = [subprocess.Popen([*command, str(rank), str(store), ",".join(WEIGHTINGS)], env=quiet) for rank in range(2)]
+    names = [*WEIGHTINGS, "torchjd:GeometricMean", "torchjd:IMTLL"]
+    ranks = [subprocess.Popen([*command, str(rank), str(store), ",".join(names)], env=quiet) for rank in range(2)]
     assert [rank.wait() for rank in ranks] == [0, 0]
     one, other = (torch.load(f"{store}.{rank}") for rank in range(2))
-    for name in WEIGHTINGS:
+    for name in names:
         for step, (mine, theirs) in enumerate(zip(one[name], other[name], strict=True)):
             assert torch.equal(mine[2], theirs[2]), f"{name} at step {step}"
-            if name != "uncertainty":  # whose total holds a term of its own
+            if name not in ("uncertainty", "torchjd:IMTLL"):  # whose totals hold a term of their own
                 torch.testing.assert_close(mine[1], (mine[0] * mine[2]).sum())
     alone = build_weighting("variance", 3, history_size=3, history_size_max=6)
     for mine, theirs in zip(one["variance"], other["variance"], strict=True):
@@ -279,6 +281,17 @@ def test_a_hundred_validation_steps_change_nothing(weighting: str, way: str) -> 
         assert all(same(answer, answers[0]) for answer in answers)
         for name, value in before.items():
             torch.testing.assert_close(disturbed.state_dict()[name], value, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("fidelity", FIDELITIES)
+def test_without_gradients_it_answers_as_in_evaluation(fidelity: str) -> None:
+    """In inference mode nothing can be differentiated that was made in it: "reference" did not answer there."""
+    fusion = fused("variance", fidelity=fidelity, weighting_params={}, total_steps=8)
+    for logits, target in leaves():
+        expected = fusion.eval()(logits.detach(), target)
+        with torch.inference_mode():
+            assert same(fusion(1 * logits, target), expected)
+        fusion.train()(logits, target)
 
 
 @pytest.mark.parametrize("weighting", ["variance", "mad", "uncertainty", "softadapt", "relobralo"])

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dmf.weightings.torchjd import OF_PARAMETERS, REFUSED
+from tests.support.weightings import TORCHJD, torchjd_methods
 from tune_spaces import ConfigError, load_study, study_names
 from tune_spaces.expand import FIELDS, expand
 from tune_spaces.strict_yaml import read_yaml
@@ -297,8 +299,19 @@ def test_images_too_small_for_a_network_are_said_before_anything_runs(tmp_path: 
         expand(study)
 
 
-@pytest.mark.parametrize("method", ["ExcessMTL", "MoDo", "SDMGrad"])
-def test_methods_that_cannot_be_resumed_or_fed_are_refused(tmp_path: Path, method: str) -> None:
-    study = load(tmp_path, grid=[{"weighting": ["fixed", f"torchjd:{method}"]}])
-    with pytest.raises(ConfigError, match=rf"'torchjd:{method}' cannot be used here: it "):
-        expand(study)
+def test_methods_that_cannot_be_resumed_or_fed_are_refused(tmp_path: Path) -> None:
+    for method in (*REFUSED, *OF_PARAMETERS):
+        study = load(tmp_path, grid=[{"weighting": ["fixed", f"torchjd:{method}"]}])
+        with pytest.raises(ConfigError, match=rf"'torchjd:{method}' cannot be used here: it "):
+            expand(study)
+
+
+def test_torchjds_scalarizations_are_rows_like_others(tmp_path: Path) -> None:
+    methods = torchjd_methods("scalarization")
+    parts = [{"weighting": f"torchjd:{method}", "weighting_params": TORCHJD.get(method, {})} for method in methods]
+    blocks = [{**part, "losses": [["dice", "iou", "mse"]]} for part in parts]
+    cells = expand(load(tmp_path, grid=[{"weighting": "fixed"}, *blocks])).cells
+    assert {cell.spec.weighting for cell in cells} == {"fixed", *(f"torchjd:{method}" for method in methods)}
+    blocks[0]["losses"] = [["dice", "iou"]]
+    with pytest.raises(ConfigError, match=r"mine\.yaml: Parameter `weights` must be 2 numbers, one for each loss"):
+        expand(load(tmp_path, grid=[{"weighting": "fixed"}, *blocks]))

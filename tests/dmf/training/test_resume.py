@@ -26,7 +26,7 @@ from tests.support.toy import toy_data, toy_spec
 MEMORY = ("variance", "mad", "bayesian")
 VARIANTS = [(name, fidelity) for name in WEIGHTINGS for fidelity in ("paper", "reference", "stable")
             if fidelity == "paper" or name in MEMORY]  # fmt: skip
-VARIANTS += [(f"torchjd:{method}", "paper") for method in ("GradVac", "PCD", "CRMOGM", "UPGrad")]
+VARIANTS += [(f"torchjd:{method}", "paper") for method in ("GradVac", "PCD", "CRMOGM", "UPGrad", "IMTLL")]
 KILLED_AFTER_ONE_EPOCH = """
 import json, os, signal, sys
 import torch

@@ -13,16 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dmf.fidelity import FIDELITIES
-from dmf.weightings import WEIGHTINGS, TorchJDWeighting, Weighting, build_weighting
+from dmf.weightings import KINDS, WEIGHTINGS, Weighting, build_weighting
 from dmf.weightings.base import SCALES
+from tests.support.weightings import SHORT, build
 
-# Memory short enough for the traces below; `reference` raises it to 30 and 90.
-SHORT: dict[str, dict[str, Any]] = {
-    **{name: {"history_size": 4, "history_size_max": 8} for name in ("variance", "mad", "bayesian")},
-    "dwa": {"period": 3},
-    "random": {"seed": 7},
-    "relobralo": {"seed": 7, "alpha": 0.9, "rho": 0.5},
-}
 # With an equal prior the paper's equation (8) is its equation (6); with equal weights, `fixed` is the mean.
 DISTINCT: dict[str, dict[str, Any]] = {"bayesian": {"initial": [0.5, 0.3, 0.2]}}
 POSITIONAL = {"random"}
@@ -30,10 +24,6 @@ VARIANTS = [
     (name, fidelity) for name in WEIGHTINGS for fidelity in FIDELITIES if fidelity == "paper" or name in list(SHORT)[:3]
 ]
 every_variant = pytest.mark.parametrize(("name", "fidelity"), VARIANTS)
-
-
-def build(name: str, num_losses: int, fidelity: str = "paper", **params: Any) -> Weighting:
-    return build_weighting(name, num_losses, fidelity, **{**SHORT.get(name, {}), **params})
 
 
 def trace(steps: int, num_losses: int = 3, seed: int = 0) -> Tensor:
@@ -65,7 +55,7 @@ def test_every_weighting_is_registered() -> None:
     concrete = {
         cls for cls in all_subclasses(Weighting) if not cls.__abstractmethods__ and cls.__module__[:4] == "dmf."
     }
-    assert concrete - {TorchJDWeighting} == set(WEIGHTINGS.values())  # that one has many names, and tests of its own
+    assert concrete - set(KINDS.values()) == set(WEIGHTINGS.values())  # those have many names, and tests of their own
 
 
 @every_variant

@@ -14,27 +14,17 @@ from torch import Tensor
 from dmf.fusion import DynamicMemoryFusion
 from dmf.training.checkpoint import read_checkpoint, write_checkpoint
 from dmf.weightings import build_weighting
-from dmf.weightings.gradients import REFUSED
+from tests.support import weightings
 from tests.support.places import ROOT
+from tests.support.weightings import TORCHJD, torchjd_methods
 
 METHODS = ["MGDA", "IMTLG", "AlignedMTL", "PCGrad", "GradVac", "UPGrad", "CAGrad"]
-PARAMS: dict[str, dict[str, object]] = {
-    "CAGrad": {"c": 0.5},
-    "Constant": {"weights": [0.2, 0.3, 0.5]},
-    "CRMOGM": {"weighting": "GradVac", "alpha": 0.5},
-    "FairGrad": {"alpha": 1.0},
-    "Krum": {"n_byzantine": 0},
-    "PCD": {"tau": 1.0, "beta": 0.5},
-}
 STATEFUL = {"GradVac", "PCD", "CRMOGM"}
 
 
 def build(method: str, num_losses: int = 2, **params: object) -> torch.nn.Module:
     pytest.importorskip("torchjd")
-    try:
-        return build_weighting(f"torchjd:{method}", num_losses, **PARAMS.get(method, {}), **params)
-    except ImportError as error:
-        pytest.skip(str(error))
+    return weightings.build(f"torchjd:{method}", num_losses, **params)
 
 
 def two_losses(shared: Tensor) -> Tensor:
@@ -53,7 +43,7 @@ def test_the_gradient_is_that_of_torchjds_aggregator(method: str) -> None:
 
     jacobian = torch.autograd.functional.jacobian(two_losses, shared.detach())
     torch.manual_seed(0)
-    expected = getattr(aggregation, method)(**PARAMS.get(method, {}))(jacobian)
+    expected = getattr(aggregation, method)(**TORCHJD.get(method, {}))(jacobian)
     torch.testing.assert_close(shared.grad, expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(weights @ jacobian, expected, rtol=1e-4, atol=1e-4)
 
@@ -121,12 +111,7 @@ def test_without_torchjd_the_error_says_what_to_install(monkeypatch: pytest.Monk
 # --- every method that TorchJD has ---
 
 
-def every_method() -> list[str]:
-    aggregation = pytest.importorskip("torchjd.aggregation")
-    return [name[:-9] for name in aggregation.__all__ if name.endswith("Weighting") and name != "Weighting"]
-
-
-every = pytest.mark.parametrize("method", every_method())
+every = pytest.mark.parametrize("method", torchjd_methods("gradients"))
 
 
 def three_losses(shared: Tensor) -> Tensor:
@@ -145,23 +130,12 @@ def steps(weighting: torch.nn.Module, first: int, last: int) -> list[Tensor]:
 
 
 @every
-def test_every_method_is_usable_or_refused_with_its_reason(method: str) -> None:
-    if method in REFUSED:
-        with pytest.raises(ValueError, match=rf"'torchjd:{method}' cannot be used here: it .*{REFUSED[method][-20:]}"):
-            build_weighting(f"torchjd:{method}", 3)
-    else:
-        for weights in steps(build(method, 3), 0, 4):
-            assert weights.shape == (3,)
-            assert weights.isfinite().all()
-
-
-@pytest.mark.parametrize("method", sorted({*every_method()} - REFUSED.keys()))
 def test_every_method_gives_the_weights_of_torchjd_itself(method: str) -> None:
     from torchjd import aggregation
 
     given = {
         name: torch.tensor(value) if isinstance(value, list) else value
-        for name, value in PARAMS.get(method, {}).items()
+        for name, value in TORCHJD.get(method, {}).items()
     }
     if method == "CRMOGM":
         given["weighting"] = aggregation.GradVacWeighting()
@@ -174,7 +148,7 @@ def test_every_method_gives_the_weights_of_torchjd_itself(method: str) -> None:
         torch.testing.assert_close(weights, theirs(gramian / gramian.diagonal().mean()).float(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", sorted({*every_method()} - REFUSED.keys()))
+@every
 @pytest.mark.parametrize("interrupted_at", [0, 1, 5])
 def test_a_restored_run_of_every_method_goes_on_bit_for_bit(method: str, interrupted_at: int, tmp_path: Path) -> None:
     """Through a file, as a trial's checkpoint; into a new object, and into one that has gone another way."""

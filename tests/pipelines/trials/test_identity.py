@@ -152,12 +152,33 @@ def test_logic_in_the_face_of_a_package_counts() -> None:
         ("dmf.losses.region", "def rarity(", "def helper_of_nobody() -> None:\n    pass\n\n\ndef rarity("),
         ("dmf.training.packed", "def packable(", "def packable_(a: int) -> None:\n    pass\n\n\ndef packable("),
         ("dmf.weightings.dwa", "ratio(", "2 * ratio("),
-        ("dmf.weightings.gradients", "pip install 'dynamic-memory-fusion[", "pip install 'dmf["),
+        ("dmf.weightings.gradients", "jacobian @ jacobian.T", "2 * jacobian @ jacobian.T"),
+        ("dmf.weightings.torchjd", "pip install 'dynamic-memory-fusion[", "pip install 'dmf["),
     ],
-    ids=["docstring", "comment", "new definition", "packing", "another weighting", "what the package was called"],
+    ids=[
+        "docstring",
+        "comment",
+        "new definition",
+        "packing",
+        "another weighting",
+        "TorchJD's",
+        "what the package was called",
+    ],
 )
 def test_what_decides_nothing_leaves_finished_trials_valid(module: str, old: str, new: str) -> None:
     assert fingerprint(toy_spec(), edited(module, old, new)) == fingerprint(toy_spec())
+
+
+def test_each_kind_of_torchjds_methods_has_a_fingerprint_of_its_own() -> None:
+    specs = {name: toy_spec(weighting=name, weighting_params={}) for name in ("mad", "torchjd:MGDA", "torchjd:STCH")}
+    assert len({code_fingerprint(spec) for spec in specs.values()}) == 3
+    for module, old, kind in (
+        ("gradients", "jacobian @ jacobian.T", "MGDA"),
+        ("scalarization", "losses.clone()", "STCH"),
+    ):
+        after = edited(f"dmf.weightings.{module}", old, f"2 * {old}")
+        changed = {name for name, spec in specs.items() if fingerprint(spec, after) != fingerprint(spec)}
+        assert changed == {f"torchjd:{kind}"}
 
 
 def test_a_moved_file_leaves_finished_trials_valid() -> None:

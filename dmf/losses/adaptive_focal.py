@@ -86,9 +86,7 @@ class ReferenceAdaptiveFocalLoss(Loss, Whole):
 
     def __init__(self, num_classes: int, **common: Unpack[Common]) -> None:
         super().__init__(num_classes, **common)
-        fixed = (
-            "as it is by default: `adaptive_focal` of fidelity reference takes each channel through a sigmoid already"
-        )
+        fixed = "as by default: `adaptive_focal` of fidelity reference takes each channel through a sigmoid already"
         require(self.activation == SOFTMAX, "activation", self.activation, fixed)
         require(self.table is None, "class_weights or include_background", self.class_weights, fixed)
 

@@ -95,8 +95,6 @@ class TrueClass(ABC):
 class Probability(ABC):
     """The mean over pixels and classes of a function of each class's probability and one-hot label."""
 
-    num_classes: int
-
     @abstractmethod
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]

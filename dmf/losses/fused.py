@@ -112,11 +112,11 @@ def reduced(
 
 
 class Evidence(NamedTuple):
-    """What losses follow from: counts, soft and hard, and the value of each loss that is none of counts."""
+    """What losses follow from: counts, soft and hard, and the mean of each pixelwise loss."""
 
     soft: Counts | None
     hard: Counts | None
-    values: list[Tensor]
+    means: list[Tensor]
 
 
 def evaluate(
@@ -129,16 +129,24 @@ def evaluate(
     task = losses[0].task
     parts = [evidence(losses, *problem, statistics) for problem in prepare(logits, target, task)]
     found = over_channels(losses, parts) if task.activation == SIGMOID else parts[0]
-    values = iter(found.values)
+    means = iter(found.means)
 
     def value(loss: Member) -> Tensor:
         if isinstance(loss, Region):
             counts = found.hard if loss.hard else found.soft
             assert counts is not None
             return loss.from_counts(counts)
-        return next(values) if isinstance(loss, Pixelwise | Whole) else loss(logits, target)
+        if isinstance(loss, Pixelwise):
+            return next(means)
+        return whole(loss, logits, target) if isinstance(loss, Whole) else loss(logits, target)
 
     return torch.stack([value(loss) for loss in losses])
+
+
+def whole(loss: Any, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
+    """Value of a loss of the family `Whole`, whose gradient reaches the logits by itself."""
+    values = [loss.from_labels(*problem) for problem in prepare(logits, target, loss.task)]
+    return loss.over_classes(torch.stack(values)) if loss.task.activation == SIGMOID else values[0]
 
 
 def evidence(losses: Sequence[Member], z: Float[Tensor, "B C S"], labels: Labels, statistics: Statistics) -> Evidence:
@@ -155,14 +163,12 @@ def evidence(losses: Sequence[Member], z: Float[Tensor, "B C S"], labels: Labels
     if any(isinstance(loss, Region) and loss.hard for loss in losses):
         hard = hard_counts(z, labels)
 
-    def value(loss: Member) -> Tensor:
-        return loss.from_labels(z, labels) if isinstance(loss, Whole) else over_weights(loss, next(means), labels)
-
-    return Evidence(soft, hard, [value(loss) for loss in losses if isinstance(loss, Pixelwise | Whole)])
+    found = (loss for loss in losses if isinstance(loss, Pixelwise))
+    return Evidence(soft, hard, [over_weights(loss, next(means), labels) for loss in found])
 
 
 def over_channels(losses: Sequence[Member], parts: Sequence[Evidence]) -> Evidence:
-    """Channels as classes: each counts what is present in it, and values are their means."""
+    """Channels as classes: each counts what is present in it, and a mean over pixels is one over channels, too."""
 
     def present(found: Sequence[Counts | None]) -> Counts | None:
         counts = [one for one in found if one is not None]
@@ -171,10 +177,10 @@ def over_channels(losses: Sequence[Member], parts: Sequence[Evidence]) -> Eviden
         tp, fp, fn = (torch.stack([getattr(one, name)[1] for one in counts]) for name in ("tp", "fp", "fn"))
         return Counts(tp, fp, fn, counts[0].images)
 
-    valued = [loss for loss in losses if isinstance(loss, Pixelwise | Whole)]
-    values = zip(*(part.values for part in parts), strict=True)
-    means = [loss.over_classes(torch.stack(each)) for loss, each in zip(valued, values, strict=True)]
-    return Evidence(present([part.soft for part in parts]), present([part.hard for part in parts]), means)
+    pixelwise = [loss for loss in losses if isinstance(loss, Pixelwise)]
+    means = zip(*(part.means for part in parts), strict=True)
+    values = [loss.over_classes(torch.stack(each)) for loss, each in zip(pixelwise, means, strict=True)]
+    return Evidence(present([part.soft for part in parts]), present([part.hard for part in parts]), values)
 
 
 @torch.no_grad()

@@ -37,9 +37,10 @@ def class_table(weights: Sequence[float] | None, num_classes: int, first: int = 
         return None
     weights = [1.0] * num_classes if weights is None else weights
     class_weights("class_weights", weights, num_classes)
-    table = torch.tensor([0.0] * first + [*weights[first:]], dtype=torch.float64)
-    require(bool(table.any()), "class_weights", weights, "above 0 for a class that counts")
-    return table / table[table > 0].min()
+    counting = [0.0] * first + [float(weight) for weight in weights[first:]]
+    require(any(counting), "class_weights", weights, "above 0 for a class that counts")
+    least = min(weight for weight in counting if weight)
+    return torch.tensor([weight / least for weight in counting], dtype=torch.float64)
 
 
 def weighted(loss: Any) -> Pixelwise:
@@ -87,7 +88,6 @@ class WeightedProbability(Probability):
 
     def __init__(self, loss: Probability, table: Float[Tensor, " C"]) -> None:
         self.loss = loss
-        self.num_classes = loss.num_classes
         self.table = (table / table.mean()).unsqueeze(1)
 
     def value(

@@ -18,6 +18,9 @@ from dmf.checks import capturing, invalid, require
 SOFTMAX, SIGMOID = OUTPUTS = ("softmax", "sigmoid")
 """How logits become probabilities: one class a pixel, or each channel by itself."""
 
+PLAIN, SINGLE, DENSE = "plain", "single", "dense"
+"""Without an axis of channels, with one of 1, with one of C."""
+
 SLACK = 0.01
 """How far the shares of a pixel may miss 1, which bfloat16 needs."""
 
@@ -37,36 +40,40 @@ class Shares(NamedTuple):
     kept: Bool[Tensor, " B *spatial"] | None
 
 
-def is_dense(target: Tensor, shape: Sequence[int], num_classes: int) -> bool:
-    """Whether the target has a channel a class; if not, it has a number a pixel, by shape `(B, *spatial)`.
+def form_of(target: Tensor, shape: Sequence[int], num_classes: int) -> str:
+    """PLAIN or SINGLE, a number a pixel, or DENSE, a channel a class; the shape asked for is `(B, *spatial)`.
 
     Raises:
         ValueError: if it is of no such shape, saying which there are.
     """
-    batch, *spatial = shape
-    dense, single, plain = (batch, num_classes, *spatial), (batch, 1, *spatial), (batch, *spatial)
     found = tuple(target.shape)
-    if found == dense and num_classes > 1:
-        return True
-    if found in (plain, single):
-        return False
-    forms = f"of shape {plain} or {single}" + (f", or one-hot or soft {dense}" if num_classes > 1 else "")
-    if spatial and found == (*plain, num_classes):
+    if found == tuple(shape):
+        return PLAIN
+    batch, *spatial = shape
+    if found == (batch, 1, *spatial):
+        return SINGLE
+    dense = (batch, num_classes, *spatial)
+    if found == dense:
+        return DENSE
+    forms = f"of shape {tuple(shape)} or {(batch, 1, *spatial)}"
+    if num_classes > 1:
+        forms += f", or one-hot or soft {dense}"
+    if spatial and found == (*shape, num_classes):
         forms += "; channels that come last are moved by `.movedim(-1, 1)`"
     raise invalid("target", found, forms)
 
 
-def class_map(target: Tensor, shape: Sequence[int], task: Task) -> Int[Tensor, " B *spatial"]:
+def class_map(target: Tensor, form: str, task: Task) -> Int[Tensor, " B *spatial"]:
     """Class indices from such, in integers, bool or whole floats, or from a one-hot target that is no float.
 
     What is none becomes a label that is no class; ignored pixels hold `ignore_index`.
     """
-    classes, ignored, _ = task
-    if is_dense(target, shape, classes):
+    if form == DENSE:
+        ignored = task.ignore_index
         index = (target == 1).to(torch.uint8).argmax(1)
         index = torch.where(_one_hot(target), index, _stray(task))
         return index if ignored is None else torch.where((target == ignored).all(1), ignored, index)
-    if target.ndim > len(shape):
+    if form == SINGLE:
         target = target.squeeze(1)
     if not target.is_floating_point():
         return target
@@ -94,16 +101,15 @@ def class_shares(target: Float[Tensor, "B C *spatial"], task: Task, dtype: torch
     return Shares(values.masked_fill((broken if kept is None else broken & kept).unsqueeze(1), torch.nan), kept)
 
 
-def channels(target: Tensor, shape: Sequence[int], task: Task, dtype: torch.dtype) -> list[Tensor | Shares]:
+def channels(target: Tensor, form: str, task: Task, dtype: torch.dtype) -> list[Tensor | Shares]:
     """Of each channel a two-class target: labels 0 and 1, with -1 at ignored entries, or shares of absent and present.
 
     One channel, and a channel a class, are taken as they are; class indices are present in the channel of their class.
     """
     classes, ignored, _ = task
-    if not is_dense(target, shape, classes):
-        if classes > 1:
-            return _one_against_all(class_map(target, shape, task), task)
-        target = target if target.ndim > len(shape) else target.unsqueeze(1)
+    if form != DENSE and classes > 1:
+        return _one_against_all(class_map(target, form, task), task)
+    target = target.unsqueeze(1) if form == PLAIN else target
     kept = None if ignored is None else target != ignored
     if not target.is_floating_point():
         if kept is not None:  # what is neither 0, 1 nor ignored stays odd
@@ -140,7 +146,7 @@ def _broken_shares(values: Tensor) -> Bool[Tensor, " B *spatial"]:
     return ~((values.sum(1) - 1).abs() <= SLACK) | (values < 0).any(1)
 
 
-def require_values(target: Tensor, shape: Sequence[int], task: Task) -> None:
+def require_values(target: Tensor, form: str, task: Task) -> None:
     """Raise a ValueError for values that are no labels in the target's form, with their number and one of them.
 
     Waits for the device. What is being compiled or captured, or has no values, is not looked at.
@@ -148,13 +154,13 @@ def require_values(target: Tensor, shape: Sequence[int], task: Task) -> None:
     if capturing(target) or torch.compiler.is_compiling() or type(target) is not Tensor or target.is_meta:
         return
     classes, ignored, activation = task
-    dense, floats = is_dense(target, shape, classes), target.is_floating_point()
-    if activation == SIGMOID and (dense or classes == 1):
+    floats = target.is_floating_point()
+    if activation == SIGMOID and (form == DENSE or classes == 1):
         if floats:
             _require_presence(target, ignored)
         else:
             require_classes(target, 2, ignored)
-    elif dense:
+    elif form == DENSE:
         _require_one_class_a_pixel(target, task)
     else:
         if floats:

@@ -93,7 +93,11 @@ class Loss(Precise):
         self.reduction = reduction
         self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
         self.include_background = include_background
-        self.register_buffer("table", self._table(), persistent=False)
+        table = self._table()
+        if table is None:
+            self.table = None
+        else:
+            self.register_buffer("table", table, persistent=False)
 
     def _least(self, activation: str) -> str:
         if activation == SIGMOID:

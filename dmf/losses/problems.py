@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dmf.checks import invalid, require, require_tensor
 from dmf.losses.labels import Labels, SoftLabels
-from dmf.targets import SIGMOID, Shares, Task, channels, class_map, class_shares, is_dense, require_values
+from dmf.targets import DENSE, SIGMOID, Shares, Task, channels, class_map, class_shares, form_of, require_values
 
 
 class Problem(NamedTuple):
@@ -27,17 +27,16 @@ def prepare(logits: Float[Tensor, "B C *spatial"], target: Tensor, task: Task) -
         ValueError: if one is no tensor, the shapes do not belong together, there is no pixel, or, on the CPU, where to
             look costs no waiting for a device, values of the target are no labels.
     """
-    check(logits, target, task, values=isinstance(target, Tensor) and target.device.type == "cpu")
-    shape = (logits.shape[0], *logits.shape[2:])
+    form = check(logits, target, task, values=isinstance(target, Tensor) and target.device.type == "cpu")
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
     z = logits.to(dtype)
     if task.activation == SIGMOID:
         pairs = [torch.stack([torch.zeros_like(one), one], dim=1) for one in z.unbind(1)]
         ignored = None if task.ignore_index is None else -1
-        parts = zip(pairs, channels(target, shape, task, dtype), strict=True)
+        parts = zip(pairs, channels(target, form, task, dtype), strict=True)
         return [Problem(_pixels(pair), _labels(part, 2, ignored, dtype)) for pair, part in parts]
-    soft = target.is_floating_point() and is_dense(target, shape, task.num_classes)
-    found = class_shares(target, task, dtype) if soft else class_map(target, shape, task)
+    soft = form == DENSE and target.is_floating_point()
+    found = class_shares(target, task, dtype) if soft else class_map(target, form, task)
     return [Problem(_pixels(z), _labels(found, task.num_classes, task.ignore_index, dtype))]
 
 
@@ -49,8 +48,8 @@ def _labels(found: Tensor | Shares, classes: int, ignore_index: int | None, dtyp
     return SoftLabels(found, dtype) if isinstance(found, Shares) else Labels(found, classes, ignore_index, dtype)
 
 
-def check(logits: Tensor, target: Tensor, task: Task, *, values: bool) -> None:
-    """Raise a ValueError unless logits and target belong together; `values` says whether to look at the labels."""
+def check(logits: Tensor, target: Tensor, task: Task, *, values: bool) -> str:
+    """The form of the target; a ValueError unless logits belong to it. `values` says whether to look at the labels."""
     classes = task.num_classes
     require_tensor("logits", logits, f"a tensor (B, {classes}, *spatial)")
     require_tensor("target", target, "a tensor of integer labels (B, *spatial)")
@@ -59,10 +58,11 @@ def check(logits: Tensor, target: Tensor, task: Task, *, values: bool) -> None:
     shape = (logits.shape[0], *logits.shape[2:])
     if target.is_complex():
         raise ValueError(f"Parameter `target` must hold labels. Found {target.dtype}.")
-    is_dense(target, shape, classes)
+    form = form_of(target, shape, classes)
     require(target.numel() > 0, "logits", tuple(logits.shape), "of at least one image and pixel, to have a mean")
     if values:
-        require_values(target, shape, task)
+        require_values(target, form, task)
+    return form
 
 
 def _hint(logits: Tensor, task: Task) -> str:

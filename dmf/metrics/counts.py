@@ -7,7 +7,7 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from dmf.checks import require_tensor
-from dmf.targets import Task, class_map
+from dmf.targets import Task, class_map, form_of
 
 # Positions in the last dimension of the counts.
 TP, FP, FN, TN = range(4)
@@ -43,7 +43,8 @@ def confusion_counts(
     [1, 1, 1, 1]
     """
     if isinstance(prediction, Tensor) and isinstance(target, Tensor) and target.ndim == prediction.ndim + 1:
-        target = class_map(target, prediction.shape, Task(num_classes, ignore_index))
+        form = form_of(target, prediction.shape, num_classes)
+        target = class_map(target, form, Task(num_classes, ignore_index))
     require_same_shape(prediction, target)
     if target.device.type == "cpu" and type(target) is Tensor and target.numel():
         judged = slice(None) if ignore_index is None else target != ignore_index

@@ -115,20 +115,15 @@ class DynamicMemoryFusion(nn.Module):
         several = not isinstance(losses, str) and len(losses) > 0
         require(several, "losses", losses, "a sequence of at least one loss")
 
-        common = {
-            "ignore_index": ignore_index,
-            "activation": activation,
-            "class_weights": class_weights,
-            "reduction": reduction,
-        }
+        common = {"activation": activation, "reduction": reduction, "class_weights": class_weights}
+        asked: dict[str, Any] = {name: value for name, value in common.items() if value not in (SOFTMAX, MEAN, None)}
 
         def resolve(loss: str | Loss | Callable[[Tensor, Tensor], Tensor]) -> Loss | Single:
-            if isinstance(loss, str):
-                pixels = activation == SOFTMAX and loss_class(loss, fidelity).over_pixels
-                return build_loss(
-                    loss, num_classes, fidelity, include_background=include_background or pixels, **common
-                )
-            return loss if isinstance(loss, Loss) else Single(loss)
+            if not isinstance(loss, str):
+                return loss if isinstance(loss, Loss) else Single(loss)
+            over_pixels = activation == SOFTMAX and loss_class(loss, fidelity).over_pixels
+            own = {} if include_background or over_pixels else {"include_background": False}
+            return build_loss(loss, num_classes, fidelity, ignore_index=ignore_index, **asked, **own)
 
         base = [resolve(loss) for loss in losses]
         self.loss_names = _distinct([loss.name for loss in base])

@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from dmf.accumulation import Accumulation
 from dmf.checks import require
-from dmf.losses import FusedLosses, Loss, Single, build_loss
+from dmf.losses import MEAN, FusedLosses, Loss, Single, build_loss, loss_class
 from dmf.scales import Scale, scales_of
 from dmf.schedule import AuxiliarySchedule
+from dmf.targets import SOFTMAX
 from dmf.weightings import Weighting, build_weighting
 
 
@@ -24,17 +25,17 @@ class FusionOutput(NamedTuple):
 
     Attributes:
         total: Float (), what to differentiate.
-        losses: Float (N,), the base losses.
+        losses: Float (N,), the base losses; (B, N) for `reduction="none"`, which makes `total` and `auxiliary` (B,).
         weights: Float (N,), the effective weights ∂total/∂L_i.
         gamma: Float (), γ(t); 0 without an auxiliary loss.
         auxiliary: Float (), L_a itself, not yet times γ; 0 without one.
     """
 
-    total: Float[Tensor, ""]
-    losses: Float[Tensor, " N"]
+    total: Float[Tensor, "*B"]
+    losses: Float[Tensor, "*B N"]
     weights: Float[Tensor, " N"]
     gamma: Float[Tensor, ""]
-    auxiliary: Float[Tensor, ""]
+    auxiliary: Float[Tensor, "*B"]
 
 
 class DynamicMemoryFusion(nn.Module):
@@ -65,8 +66,11 @@ class DynamicMemoryFusion(nn.Module):
             a scalar, which is evaluated by itself.
         weighting: Name in `dmf.weightings.WEIGHTINGS`, or a module for as many losses.
         auxiliary: The auxiliary loss, a name or a module, or None.
-        num_classes: C; default 2.
-        ignore_index: Label of pixels that count nowhere, for losses that are given by name; None if there is none.
+        num_classes: C; default 2; 1 for one logit, with `activation="sigmoid"`.
+        ignore_index, activation, class_weights, include_background: For losses that are given by name, as `Loss` has
+            them; without a background, losses that are means over pixels still count all of them.
+        reduction: "mean", or "none", which gives every sample's losses and total. The weights are those of their means,
+            and the mean of the totals is what "mean" would give if each loss were a mean over samples.
         fidelity: "paper", "reference" or "stable", for everything that is given by name.
         weighting_params: Hyperparameters of a weighting given by name, among them `scale`.
         gamma0, tau, tick, total_steps: See `dmf.schedule.AuxiliarySchedule`.
@@ -94,6 +98,10 @@ class DynamicMemoryFusion(nn.Module):
         num_classes: int = 2,
         *,
         ignore_index: int | None = None,
+        activation: str = SOFTMAX,
+        class_weights: Sequence[float] | None = None,
+        include_background: bool = True,
+        reduction: str = MEAN,
         fidelity: str = "paper",
         weighting_params: Mapping[str, Any] | None = None,
         gamma0: float = 5.0,
@@ -107,10 +115,15 @@ class DynamicMemoryFusion(nn.Module):
         several = not isinstance(losses, str) and len(losses) > 0
         require(several, "losses", losses, "a sequence of at least one loss")
 
+        common = {"activation": activation, "reduction": reduction, "class_weights": class_weights}
+        asked: dict[str, Any] = {name: value for name, value in common.items() if value not in (SOFTMAX, MEAN, None)}
+
         def resolve(loss: str | Loss | Callable[[Tensor, Tensor], Tensor]) -> Loss | Single:
-            if isinstance(loss, str):
-                return build_loss(loss, num_classes, fidelity=fidelity, ignore_index=ignore_index)
-            return loss if isinstance(loss, Loss) else Single(loss)
+            if not isinstance(loss, str):
+                return loss if isinstance(loss, Loss) else Single(loss)
+            over_pixels = activation == SOFTMAX and loss_class(loss, fidelity).over_pixels
+            own = {} if include_background or over_pixels else {"include_background": False}
+            return build_loss(loss, num_classes, fidelity, ignore_index=ignore_index, **asked, **own)
 
         base = [resolve(loss) for loss in losses]
         self.loss_names = _distinct([loss.name for loss in base])
@@ -119,7 +132,7 @@ class DynamicMemoryFusion(nn.Module):
         if auxiliary is not None:
             base.append(resolve(auxiliary))
             self.schedule = AuxiliarySchedule(gamma0, tau, tick=tick, total_steps=total_steps, fidelity=fidelity)
-        self.losses = FusedLosses(base)
+        self.losses = FusedLosses(base, reduction)
         self.scale_weights = None if scale_weights is None else tuple(scale_weights)
         self.accumulation: Accumulation | None = None
         if accumulation_steps != 1:
@@ -135,31 +148,34 @@ class DynamicMemoryFusion(nn.Module):
     def forward(
         self,
         logits: Float[Tensor, "B C *spatial"] | Sequence[Float[Tensor, "B C *scale"]],
-        target: Int[Tensor, " B *spatial"] | Sequence[Int[Tensor, " B *scale"]],
+        target: Tensor | Sequence[Tensor],
     ) -> FusionOutput:
         """The losses of this batch, weighted by what is remembered of them, this batch included.
 
         Args:
             logits: Of the batch; of deep supervision a list, see above.
-            target: Labels; for a list of logits one for each, or those of the first.
+            target: Labels in a form that `Loss` takes; for a list of logits one for each, or those of the first.
         """
         scales = scales_of(logits, target, self.scale_weights)
         values = self._values(scales)
-        base = values[: len(self.loss_names)]
+        base = values[..., : len(self.loss_names)]
+        mean = base if base.ndim == 1 else base.mean(0)
         training = self.training and torch.is_grad_enabled()
-        seen, last = (base, True) if self.accumulation is None or not training else self.accumulation(base)
+        seen, last = (mean, True) if self.accumulation is None or not training else self.accumulation(mean)
         step = self.weighting.combine if training and last else self.weighting.look
         total, weights = step(seen, [one for _, one, _ in scales] if len(scales) > 1 else scales[0][1])
         gamma = auxiliary = torch.zeros_like(total)
+        if base.ndim > 1:  # to first order this is the total of each sample
+            total = total + (base - mean) @ weights.to(base.dtype)
         if self.schedule is not None:
-            auxiliary = values[-1]
+            auxiliary = values[..., -1]
             gamma = self.schedule(advance=training and last).to(total.dtype)
             total = total + gamma * auxiliary
         if training and total.requires_grad and not torch.compiler.is_compiling():
             self._expect_backward(total)
         return FusionOutput(total, base.detach(), weights.detach(), gamma.detach(), auxiliary.detach())
 
-    def _values(self, scales: Sequence[Scale]) -> Float[Tensor, " N"]:
+    def _values(self, scales: Sequence[Scale]) -> Float[Tensor, "*B N"]:
         """Every loss, the mean over the scales."""
         if len(scales) == 1:
             return self.losses(*scales[0][1:])

@@ -45,7 +45,9 @@ def scales_of(
 
 def _at_size_of(logits: Tensor, target: Tensor) -> Tensor:
     """Labels at the nearest pixels of another resolution."""
-    plain = target if target.ndim < logits.ndim else target.squeeze(1)
-    if plain.shape[1:] == logits.shape[2:]:
+    plain = target.ndim < logits.ndim
+    if target.shape[1 if plain else 2 :] == logits.shape[2:]:
         return target
-    return F.interpolate(plain[:, None].double(), size=logits.shape[2:], mode="nearest-exact")[:, 0].to(target.dtype)
+    image = target.unsqueeze(1) if plain else target
+    nearest = F.interpolate(image.double(), size=logits.shape[2:], mode="nearest-exact").to(target.dtype)
+    return nearest.squeeze(1) if plain else nearest

@@ -6,6 +6,7 @@ from dmf.losses.base import (
     REFERENCE,
     STABLE,
     VARIANTS,
+    Common,
     Loss,
     ProbabilityLoss,
     RegionLoss,
@@ -14,13 +15,15 @@ from dmf.losses.base import (
     loss_class,
 )
 from dmf.losses.families import Counts, Pixels
-from dmf.losses.fused import FusedLosses, Single, evaluate
+from dmf.losses.fused import MEAN, FusedLosses, Single, evaluate
 
 __all__ = [
     "LOSSES",
+    "MEAN",
     "REFERENCE",
     "STABLE",
     "VARIANTS",
+    "Common",
     "Counts",
     "FusedLosses",
     "Loss",

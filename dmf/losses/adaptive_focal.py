@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from dmf.losses.base import LOSSES, REFERENCE, Loss, TrueClassLoss
-from dmf.losses.families import Pixels
-from dmf.losses.labels import Labels, prepare
+from dmf.checks import require
+from dmf.losses.base import LOSSES, REFERENCE, Common, Loss, TrueClassLoss
+from dmf.losses.families import Pixels, Whole
+from dmf.losses.labels import Labels, SoftLabels
+from dmf.targets import SOFTMAX
 
 
 @LOSSES.register("adaptive_focal")
@@ -57,7 +61,7 @@ def foreground_share(labels: Labels) -> Float[Tensor, " B"]:
 
 def outline(labels: Labels) -> Float[Tensor, " B"]:
     """Mean length of the gradient of the foreground mask, image by image; 0 for labels without an image."""
-    mask = (labels.map > 0).to(labels.dtype)
+    mask = labels.foreground
     axes = [axis for axis in labels.spatial if mask.shape[axis] > 1]
     if not axes:
         return mask.new_zeros(len(mask))
@@ -66,7 +70,7 @@ def outline(labels: Labels) -> Float[Tensor, " B"]:
 
 
 @REFERENCE.register("adaptive_focal")
-class ReferenceAdaptiveFocalLoss(Loss):
+class ReferenceAdaptiveFocalLoss(Loss, Whole):
     """A-FL as its authors' code computes it: `−1/(N C) Σ_i Σ_c α_c (1 − p_ic)^γ log p_ic` over sigmoid channels.
 
     Each logit is a channel by itself: `p_ic` is `σ(z_ic)` where c is the true class, else `1 − σ(z_ic)`. The class
@@ -80,9 +84,15 @@ class ReferenceAdaptiveFocalLoss(Loss):
     0.2451
     """
 
-    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        z, labels = prepare(logits, target, self.num_classes, self.ignore_index)
+    def __init__(self, num_classes: int, **common: Unpack[Common]) -> None:
+        super().__init__(num_classes, **common)
+        fixed = "as by default: `adaptive_focal` of fidelity reference takes each channel through a sigmoid already"
+        require(self.activation == SOFTMAX, "activation", self.activation, fixed)
+        require(self.table is None, "class_weights or include_background", self.class_weights, fixed)
+
+    def from_labels(self, z: Float[Tensor, "B C S"], labels: Labels) -> Float[Tensor, ""]:
+        if isinstance(labels, SoftLabels):
+            raise ValueError("Loss `adaptive_focal` (fidelity reference) takes no soft labels: its code has none.")
         share = foreground_share(labels).view(-1, 1, 1)
         gamma = share + outline(labels).view(-1, 1, 1)
         alpha = torch.cat([1 - share, share.expand(-1, self.num_classes - 1, -1)], dim=1)

@@ -6,55 +6,133 @@ A loss outside the families overrides `forward` and is evaluated by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypedDict, Unpack
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from dmf.checks import require, require_choice, require_within
 from dmf.fidelity import FIDELITIES
 from dmf.losses.families import Probability, Region, TrueClass
-from dmf.losses.fused import evaluate
+from dmf.losses.fused import MEAN, REDUCTIONS, evaluate, reduced
+from dmf.losses.weighted import class_table
 from dmf.precision import Precise
 from dmf.registry import Registry
+from dmf.targets import OUTPUTS, SIGMOID, SOFTMAX, Task
+
+
+class Common(TypedDict, total=False):
+    """Parameters that every loss takes."""
+
+    ignore_index: int | None
+    activation: str
+    reduction: str
+    class_weights: Sequence[float] | None
+    include_background: bool
 
 
 class Loss(Precise):
-    """A scalar training loss on logits and integer labels.
+    """A training loss on logits and labels.
 
     Args:
-        num_classes: C, at least 2: a binary task has two logits.
-        ignore_index: label of pixels that count nowhere, neither in sums nor in means; None if there is none.
+        num_classes: C, at least 2; 1 for one logit, with `activation="sigmoid"`.
+        ignore_index: Label of pixels that count nowhere, neither in sums nor in means; None if there is none.
+        activation: "softmax": one class a pixel. "sigmoid": each channel by itself, absent or present, of one logit or
+            of several labels at once. Each is then a problem of two classes with the logits 0 and z, and the loss the
+            mean over channels; a region loss takes the counts of what is present.
+        reduction: "mean" of the batch; "none" gives `(B,)`, what each image or sample would cost by itself.
+        class_weights: One number a class in means over classes or channels, and in means over pixels that of a pixel's
+            class; divided by their sum.
+        include_background: Whether class 0 counts in means over classes or channels. A mean over pixels counts all.
 
-    Shape: logits `(B, C, *spatial)` with labels `(B, *spatial)` or `(B, 1, *spatial)`, of any integer type or bool; or
-    `(B, C)` with `(B,)`, where the batch takes the place of the image. The value is float32 (float64 for float64
-    logits): half precision is accumulated in float32. A label that is neither a class nor `ignore_index` is an error on
-    the CPU. Elsewhere that would mean to wait for the device at every step: `DynamicMemoryFusion` and `FusedLosses`
-    look at the first one, and the value is NaN.
+    Shape: logits `(B, C, *spatial)` or `(B, C)`, where the batch takes the place of the image, and a target in one of
+    these forms: class indices `(B, *spatial)` or `(B, 1, *spatial)` of any integer type, bool or whole floats; one-hot
+    `(B, C, *spatial)`; soft labels `(B, C, *spatial)`, floats. A pixelwise loss of soft labels is what hard ones would
+    cost on average. The value is float32 (float64 for float64 logits): half precision is accumulated in float32.
+
+    A label that is neither a class nor `ignore_index` is an error on the CPU. Elsewhere that would mean to wait for the
+    device at every step: `DynamicMemoryFusion` and `FusedLosses` look at the first one, and the value is NaN.
 
     Attributes:
         name: The one under which its class is registered, in whatever fidelity; that of the class if it is not.
+        over_pixels: Whether under softmax it is a mean over pixels, and not over classes.
+        balances: Whether it weighs classes against each other.
 
     Raises:
         ValueError: if a parameter, a shape or a label does not fit.
     """
 
     name: ClassVar[str]
+    over_pixels: ClassVar[bool] = False
+    balances: ClassVar[bool] = False
+    table: Float[Tensor, " C"] | None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.name = cls.__name__
 
-    def __init__(self, num_classes: int, *, ignore_index: int | None = None) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        ignore_index: int | None = None,
+        activation: str = SOFTMAX,
+        reduction: str = MEAN,
+        class_weights: Sequence[float] | None = None,
+        include_background: bool = True,
+    ) -> None:
         super().__init__()
-        require(num_classes >= 2, "num_classes", num_classes, "at least 2: a binary task has two logits")
+        require_choice("activation", activation, OUTPUTS)
+        require_choice("reduction", reduction, REDUCTIONS)
+        one_logit = activation == SIGMOID and not self.balances
+        require(num_classes >= 2 - one_logit, "num_classes", num_classes, self._least(activation))
         self.num_classes = num_classes
         self.ignore_index = ignore_index
+        self.activation = activation
+        self.reduction = reduction
+        self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
+        self.include_background = include_background
+        table = self._table()
+        if table is None:
+            self.table = None
+        else:
+            self.register_buffer("table", table, persistent=False)
 
-    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        return evaluate([self], logits, target)[0]
+    def _least(self, activation: str) -> str:
+        if activation == SIGMOID:
+            return "at least 2, or one logit leaves no classes to balance: make it `torch.cat([0 * z, z], 1)`"
+        return "at least 2: a binary task has two logits, or one with num_classes=1 and activation='sigmoid'"
+
+    def _table(self) -> Tensor | None:
+        if self.include_background:
+            return class_table(self.class_weights, self.num_classes)
+        always = f"True for `{self.name}`"
+        require(self.num_classes > 1, "include_background", False, f"{always}: one logit has no background")
+        pixels = self.over_pixels and self.activation == SOFTMAX
+        instead = "a mean over pixels; `class_weights` with 0 for class 0 leaves out its pixels"
+        require(not pixels, "include_background", False, f"{always}, {instead}")
+        return class_table(self.class_weights, self.num_classes, first=1)
+
+    @property
+    def task(self) -> Task:
+        """What its target is read by."""
+        return Task(self.num_classes, self.ignore_index, self.activation)
+
+    def reweighed(self, weights: Float[Tensor, " C"]) -> Float[Tensor, " C"]:
+        """Weights of classes, times those that were given."""
+        return weights if self.table is None else weights * self.table.to(weights.dtype)
+
+    def over_classes(self, values: Float[Tensor, " C"]) -> Float[Tensor, ""]:
+        """The mean over classes or channels; what has no weight may be infinite."""
+        if self.table is None:
+            return values.mean()
+        weights = self.table.to(values.dtype)
+        return (torch.where(weights > 0, values, 0) * weights).sum() / weights.sum()
+
+    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Tensor) -> Float[Tensor, "*B"]:
+        """The loss of a batch, or of each of its samples."""
+        return reduced(self.reduction, lambda z, y: evaluate([self], z, y)[0], logits, target)
 
     def set_epoch(self, epoch: int) -> None:
         """Tell a loss which epoch begins, counted from 0. Most do not ask."""
@@ -73,6 +151,8 @@ class RegionLoss(Loss, Region):
 class TrueClassLoss(Loss, TrueClass):
     """A loss of the true class's probability."""
 
+    over_pixels = True
+
 
 class ProbabilityLoss(Loss, Probability):
     """The mean over pixels and classes of a function of each class's probability and one-hot label.
@@ -89,14 +169,16 @@ class ProbabilityLoss(Loss, Probability):
         self,
         num_classes: int,
         *,
-        ignore_index: int | None = None,
         hard_negative_threshold: float | None = None,
         easy_negative_weight: float = 0.1,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(num_classes, ignore_index=ignore_index)
+        super().__init__(num_classes, **common)
         require_within(0, 1, easy_negative_weight=easy_negative_weight)
         if hard_negative_threshold is not None:
             require_within(0, 1, hard_negative_threshold=hard_negative_threshold)
+            softmax = self.activation == SOFTMAX
+            require(softmax, "hard_negative_threshold", hard_negative_threshold, "None under activation='sigmoid'")
         self.hard_negative_threshold = hard_negative_threshold
         self.easy_negative_weight = easy_negative_weight
 
@@ -152,19 +234,3 @@ def build_loss(name: str, num_classes: int, fidelity: str = "paper", **params: o
         return cls(num_classes, **params)  # type: ignore[arg-type]
     except TypeError as error:
         raise ValueError(f"Loss {name!r} (fidelity {fidelity}) cannot take these parameters: {error}.") from error
-
-
-def class_weights(name: str, value: float | Sequence[float], num_classes: int) -> float | tuple[float, ...]:
-    """One weight for all classes, or one for each.
-
-    Raises:
-        ValueError: if their number is not `num_classes`, or one is negative.
-    """
-    if isinstance(value, int | float):
-        weights: float | tuple[float, ...] = float(value)
-        fits = value > 0
-    else:
-        weights = tuple(float(weight) for weight in value)
-        fits = len(weights) == num_classes and min(weights) >= 0 < max(weights)
-    require(fits, name, value, f"a number above 0, or {num_classes} numbers of at least 0 that are not all 0")
-    return weights

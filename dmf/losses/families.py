@@ -2,9 +2,10 @@
 
 * `Region`: counts per class, `TP = Σ y p`, `FP = Σ (1 − y) p`, `FN = Σ y (1 − p)`;
 * `TrueClass`: pixel by pixel, the probability of the true class;
-* `Probability`: pixel by pixel, every class's probability beside its one-hot label.
+* `Probability`: pixel by pixel, every class's probability beside its one-hot label;
+* `Whole`: all logits and labels, by itself.
 
-A family fixes how the gradient reaches the logits, so that any number of losses share one fused pass.
+The first three fix how the gradient reaches the logits, so that any number of losses share one fused pass.
 """
 
 from __future__ import annotations
@@ -20,13 +21,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dmf.losses.labels import Labels
+from dmf.targets import Task
 
 
 class Member(Protocol):
     """What the evaluation of several losses asks of each; what more it can use is said by the families."""
 
-    num_classes: int
-    ignore_index: int | None
+    table: Float[Tensor, " C"] | None
+
+    @property
+    def task(self) -> Task: ...
+
+    def over_classes(self, values: Float[Tensor, " C"]) -> Float[Tensor, ""]: ...
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor: ...
 
@@ -89,8 +95,6 @@ class TrueClass(ABC):
 class Probability(ABC):
     """The mean over pixels and classes of a function of each class's probability and one-hot label."""
 
-    num_classes: int
-
     @abstractmethod
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
@@ -100,6 +104,14 @@ class Probability(ABC):
     @abstractmethod
     def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
         """Its derivative with respect to `log p`, all classes taken as independent."""
+
+
+class Whole(ABC):
+    """A function of all logits and labels, with autograd's gradient."""
+
+    @abstractmethod
+    def from_labels(self, z: Float[Tensor, "B C S"], labels: Labels) -> Float[Tensor, ""]:
+        """Value."""
 
 
 Pixelwise = TrueClass | Probability

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from dmf.checks import require
-from dmf.losses.families import Counts, Member, Pixelwise, Probability, Region, TrueClass
-from dmf.losses.fused_pass import Statistics, fused_statistics
-from dmf.losses.labels import Labels, prepare, require_classes
+from dmf.checks import require, require_choice
+from dmf.losses.families import Counts, Member, Pixelwise, Region, Whole
+from dmf.losses.fused_pass import Statistics, fused_statistics, plain_statistics
+from dmf.losses.labels import Labels, SoftLabels
+from dmf.losses.problems import check, prepare
+from dmf.losses.weighted import over_weights, weighted
+from dmf.targets import SIGMOID
+
+MEAN, NONE = REDUCTIONS = ("mean", "none")
 
 
 class Single(nn.Module):
@@ -49,10 +54,15 @@ class Single(nn.Module):
 class FusedLosses(nn.Module):
     """Several losses of the same logits from one softmax, one set of counts and one backward pass.
 
-    Shape: as `Loss`; returns `(N,)`, in the order of `losses`, equal to evaluating each alone.
+    Args:
+        losses: At least one.
+        reduction: "mean", or "none", which evaluates sample by sample; that of our losses if it is None.
+
+    Shape: as `Loss`; returns `(N,)`, in the order of `losses`, equal to evaluating each alone; `(B, N)` for "none".
 
     Raises:
-        ValueError: if there is no loss, or they disagree about `num_classes` or `ignore_index`.
+        ValueError: if there is no loss, or they disagree about `num_classes`, `ignore_index`, `activation` or
+            `reduction`.
 
     >>> from dmf import build_loss
     >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
@@ -60,62 +70,117 @@ class FusedLosses(nn.Module):
     [0.381, 0.55]
     """
 
-    def __init__(self, losses: Sequence[nn.Module]) -> None:
+    def __init__(self, losses: Sequence[nn.Module], reduction: str | None = None) -> None:
         super().__init__()
         require(bool(losses), "losses", losses, "at least one loss")
-        for name in ("num_classes", "ignore_index"):
+        for name in ("num_classes", "ignore_index", "activation", "reduction"):
             found = {getattr(loss, name) for loss in losses if not isinstance(loss, Single)}
+            if name == "reduction":
+                found |= {reduction} - {None}
+                self.reduction: str = next(iter(found), MEAN)
             if len(found) > 1:
                 raise ValueError(f"Losses that are fused must share `{name}`. Found {sorted(map(str, found))}.")
+        require_choice("reduction", self.reduction, REDUCTIONS)
         self.losses = nn.ModuleList(losses)
         self._seen = False
 
-    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, " N"]:
+    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Tensor) -> Float[Tensor, "*B N"]:
         """Value of every loss."""
+        ours: Any = [loss for loss in self.losses if not isinstance(loss, Single)]
         if not self._seen:
             self._seen = True
-            self._look_at(target)
-        fused: Any = [loss for loss in self.losses if not isinstance(loss, Single)]
-        if len(fused) == len(self.losses):
-            return evaluate(fused, logits, target)
-        values = iter(evaluate(fused, logits, target) if fused else ())
+            if ours:  # whether the first labels are some, on whatever device
+                check(logits, target, ours[0].task, values=True)
+        return reduced(self.reduction, lambda z, y: self._values(ours, z, y), logits, target)
+
+    def _values(self, ours: Any, logits: Tensor, target: Tensor) -> Float[Tensor, " N"]:
+        if len(ours) == len(self.losses):
+            return evaluate(ours, logits, target)
+        values = iter(evaluate(ours, logits, target) if ours else ())
         every = [loss(logits, target) if isinstance(loss, Single) else next(values) for loss in self.losses]
         return torch.stack([value.to(torch.promote_types(value.dtype, torch.float32)) for value in every])
 
-    def _look_at(self, target: Tensor) -> None:
-        """Whether the labels of the first step are classes, on whatever device."""
-        known = [loss for loss in self.losses if not isinstance(loss, Single)]
-        if known and isinstance(target, Tensor) and not target.is_floating_point():
-            require_classes(target, known[0].num_classes, known[0].ignore_index)  # type: ignore[arg-type]
+
+def reduced(
+    reduction: str, value: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor
+) -> Float[Tensor, "*B ..."]:
+    """The value of a batch, or of each sample as a batch of its own."""
+    if reduction == MEAN or not (isinstance(logits, Tensor) and isinstance(target, Tensor) and len(logits)):
+        return value(logits, target)
+    require(len(target) == len(logits), "target", tuple(target.shape), f"of {len(logits)} samples, as the logits are")
+    return torch.stack([value(logits[i : i + 1], target[i : i + 1]) for i in range(len(logits))])
+
+
+class Evidence(NamedTuple):
+    """What losses follow from: counts, soft and hard, and the mean of each pixelwise loss."""
+
+    soft: Counts | None
+    hard: Counts | None
+    means: list[Tensor]
 
 
 def evaluate(
     losses: Sequence[Member],
     logits: Float[Tensor, "B C *spatial"],
-    target: Int[Tensor, " B *spatial"],
+    target: Tensor,
     statistics: Statistics = fused_statistics,
 ) -> Float[Tensor, " N"]:
-    """Value of every loss; `statistics` may be `plain_statistics`, by which the fused pass is tested."""
-    z, labels = prepare(logits, target, losses[0].num_classes, losses[0].ignore_index)
-    pixelwise: list[Pixelwise] = [loss for loss in losses if isinstance(loss, TrueClass | Probability)]
+    """Value of every loss for the batch; `statistics` may be `plain_statistics`, by which the fused pass is tested."""
+    task = losses[0].task
+    parts = [evidence(losses, *problem, statistics) for problem in prepare(logits, target, task)]
+    found = over_channels(losses, parts) if task.activation == SIGMOID else parts[0]
+    means = iter(found.means)
+
+    def value(loss: Member) -> Tensor:
+        if isinstance(loss, Region):
+            counts = found.hard if loss.hard else found.soft
+            assert counts is not None
+            return loss.from_counts(counts)
+        if isinstance(loss, Pixelwise):
+            return next(means)
+        return whole(loss, logits, target) if isinstance(loss, Whole) else loss(logits, target)
+
+    return torch.stack([value(loss) for loss in losses])
+
+
+def whole(loss: Any, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
+    """Value of a loss of the family `Whole`, whose gradient reaches the logits by itself."""
+    values = [loss.from_labels(*problem) for problem in prepare(logits, target, loss.task)]
+    return loss.over_classes(torch.stack(values)) if loss.task.activation == SIGMOID else values[0]
+
+
+def evidence(losses: Sequence[Member], z: Float[Tensor, "B C S"], labels: Labels, statistics: Statistics) -> Evidence:
+    """What the losses follow from in one problem."""
+    pixelwise: list[Pixelwise] = [weighted(loss) for loss in losses if isinstance(loss, Pixelwise)]
     soft: Counts | None = None
     hard: Counts | None = None
     means: Iterator[Tensor] = iter(())
     if pixelwise or any(isinstance(loss, Region) and not loss.hard for loss in losses):
+        statistics = plain_statistics if isinstance(labels, SoftLabels) else statistics
         (tp, fp, fn), values = statistics(z, labels, pixelwise)
         soft = Counts(tp, fp, fn, images=len(z))
         means = iter(values)
     if any(isinstance(loss, Region) and loss.hard for loss in losses):
         hard = hard_counts(z, labels)
 
-    def value(loss: Member) -> Tensor:
-        if isinstance(loss, Region):
-            counts = hard if loss.hard else soft
-            assert counts is not None
-            return loss.from_counts(counts)
-        return next(means) if isinstance(loss, Pixelwise) else loss(logits, target)
+    found = (loss for loss in losses if isinstance(loss, Pixelwise))
+    return Evidence(soft, hard, [over_weights(loss, next(means), labels) for loss in found])
 
-    return torch.stack([value(loss) for loss in losses])
+
+def over_channels(losses: Sequence[Member], parts: Sequence[Evidence]) -> Evidence:
+    """Channels as classes: each counts what is present in it, and a mean over pixels is one over channels, too."""
+
+    def present(found: Sequence[Counts | None]) -> Counts | None:
+        counts = [one for one in found if one is not None]
+        if not counts:
+            return None
+        tp, fp, fn = (torch.stack([getattr(one, name)[1] for one in counts]) for name in ("tp", "fp", "fn"))
+        return Counts(tp, fp, fn, counts[0].images)
+
+    pixelwise = [loss for loss in losses if isinstance(loss, Pixelwise)]
+    means = zip(*(part.means for part in parts), strict=True)
+    values = [loss.over_classes(torch.stack(each)) for loss, each in zip(pixelwise, means, strict=True)]
+    return Evidence(present([part.soft for part in parts]), present([part.hard for part in parts]), values)
 
 
 @torch.no_grad()

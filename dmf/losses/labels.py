@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dmf.checks import capturing, invalid, require, require_shape, require_tensor
+from dmf.targets import Shares
 
 
 class Labels:
@@ -57,6 +57,11 @@ class Labels:
         """Valid pixels of each class, image by image."""
         return self.one_hot.sum(2)
 
+    @property
+    def foreground(self) -> Float[Tensor, " B *spatial"]:
+        """What share of each pixel belongs to classes other than 0."""
+        return (self.map > 0).to(self.dtype)
+
     def __getitem__(self, images: slice) -> Labels:
         """The labels of some of the images."""
         part = object.__new__(Labels)
@@ -98,56 +103,49 @@ class Labels:
         return self.kept(values).sum()
 
 
-def require_classes(target: Int[Tensor, " *shape"], classes: int, ignore_index: int | None) -> None:
-    """Raise a ValueError for labels that are neither a class nor `ignore_index`, with their number and one of them.
+class SoftLabels(Labels):
+    """Soft labels: a pixel is as many as there are classes, each weighing its share.
 
-    Waits for the device. What is being compiled or captured, or has no values, is not looked at.
+    What a pixelwise loss sees as pixels `S` of a class are therefore the `C S` pairs of class and pixel.
+
+    Args:
+        shares: `(B, C, *spatial)` or `(B, C)`, those of a pixel summing to 1.
+        dtype: floating type of sums and weights.
     """
-    if (
-        capturing(target)
-        or torch.compiler.is_compiling()
-        or type(target) is not Tensor
-        or target.is_meta
-        or target.dtype == torch.bool
-    ):
-        return
-    least, most = (int(value) for value in target.aminmax())
-    if least >= 0 and most < classes:
-        return
-    stray = (target < 0) | (target >= classes)
-    if ignore_index is not None:
-        stray &= target != ignore_index
-    if number := int(stray.sum()):
-        ignored = "" if ignore_index is None else f" or {ignore_index}, which is ignored"
-        raise ValueError(
-            f"Parameter `target` must hold classes from 0 to {classes - 1}{ignored}. Found {number} labels that are "
-            f"none, {int(target[stray][0])} among them; divide masks of 0 and 255 by 255, or name the odd value as "
-            "`ignore_index`."
-        )
 
+    def __init__(self, shares: Shares, dtype: torch.dtype) -> None:
+        values, kept = shares
+        self.num_classes = values.shape[1]
+        self.dtype = dtype
+        values = values if values.ndim > 2 else values.t().unsqueeze(0)
+        self.spatial = tuple(range(1, shares.values.ndim - 1))
+        self.size = values.shape[2:]
+        self.one_hot = values.flatten(2)
+        self.valid = None
+        if kept is not None:
+            self.valid = (kept.flatten(1) if kept.ndim > 1 else kept.unsqueeze(0)).to(dtype)
 
-def prepare(
-    logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"], classes: int, ignore_index: int | None
-) -> tuple[Float[Tensor, "B C S"], Labels]:
-    """Logits in the type and shape of the computation, and their labels.
+    @property
+    def foreground(self) -> Float[Tensor, " B *spatial"]:
+        """What share of each pixel belongs to classes other than 0."""
+        return self.one_hot[:, 1:].sum(1).view(-1, *self.size)
 
-    Raises:
-        ValueError: if one is no tensor, the shapes do not belong together, there is no pixel, or the labels are not
-            integers or, on the CPU, no classes.
-    """
-    require_tensor("logits", logits, f"a tensor (B, {classes}, *spatial)")
-    require_tensor("target", target, "a tensor of integer labels (B, *spatial)")
-    if logits.ndim < 2 or logits.shape[1] != classes:
-        raise invalid("logits", tuple(logits.shape), f"(B, {classes}, *spatial)")
-    if target.ndim == logits.ndim and target.shape[1] == 1:  # an axis of channels, as MONAI's labels have it
-        target = target.squeeze(1)
-    require_shape("target", target.shape, (logits.shape[0], *logits.shape[2:]))
-    require(target.numel() > 0, "logits", tuple(logits.shape), "of at least one image and pixel, to have a mean")
-    if target.is_floating_point() or target.is_complex():
-        raise ValueError(f"Parameter `target` must hold integer labels. Found {target.dtype}; convert with `.long()`.")
-    if target.device.type == "cpu":  # where to look costs no waiting for a device
-        require_classes(target, classes, ignore_index)
-    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    z = logits.to(dtype)
-    z = z.flatten(2) if z.ndim > 2 else z.t().unsqueeze(0)
-    return z, Labels(target, classes, ignore_index, dtype)
+    def checked(self, found: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """The number of pixels, at least 1; NaN if shares are."""
+        return found.clamp_min(1)
+
+    def select(self, table: Float[Tensor, "*B C"]) -> Float[Tensor, "B S"]:
+        """The entry of each class in a table `(C,)` or, image by image, `(B, C)`; 0 where it has no share."""
+        return self.at(table.to(self.dtype).unsqueeze(-1).expand_as(self.one_hot))
+
+    def at(self, values: Float[Tensor, "B C S"]) -> Float[Tensor, "B S"]:
+        """The value of each class; 0 where it has no share."""
+        return self.kept(values.flatten(1))
+
+    def kept(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, "B *C S"]:
+        """The values, with 0 where a class has no share, or where a pixel is ignored."""
+        return values * (self.one_hot > 0).flatten(1) if values.ndim == 2 else super().kept(values)
+
+    def total(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, ""]:
+        """Sum over the valid pixels, in which a class weighs its share."""
+        return (values * self.one_hot.flatten(1)).sum() if values.ndim == 2 else super().total(values)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from dmf.checks import require, require_at_least
-from dmf.losses.base import LOSSES, Loss
-from dmf.losses.labels import prepare
+from dmf.losses.base import LOSSES, Common, Loss
+from dmf.losses.families import Whole
+from dmf.losses.labels import Labels
+from dmf.losses.weighted import pixels_per_weight
+from dmf.targets import SOFTMAX
 
 
 @LOSSES.register("paced_focal")
-class PacedFocalLoss(Loss):
+class PacedFocalLoss(Loss, Whole):
     """Focal loss with a pace: `−δ^e 1/N Σ_i (1 − p_i)^γ(e) log p_i`, e the epoch, `γ(e) = γ (1 + s e d)`.
 
     `d` is the mean difficulty `1/N Σ_i (1 − p_i)` of the batch, a number and not differentiated. The harder the batch
@@ -39,19 +44,20 @@ class PacedFocalLoss(Loss):
     0.0039
     """
 
+    over_pixels = True
     epoch: Float[Tensor, ""]
 
     def __init__(
         self,
         num_classes: int,
         *,
-        ignore_index: int | None = None,
         gamma: float = 2.0,
         adaptive_gamma: bool = True,
         epoch_scaling_factor: float = 0.1,
         focal_weight_decay: float = 0.99,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(num_classes, ignore_index=ignore_index)
+        super().__init__(num_classes, **common)
         require_at_least(0, gamma=gamma, epoch_scaling_factor=epoch_scaling_factor)
         require(0 < focal_weight_decay <= 1, "focal_weight_decay", focal_weight_decay, "more than 0 and at most 1")
         self.gamma = gamma
@@ -63,12 +69,13 @@ class PacedFocalLoss(Loss):
         """The epoch that begins, counted from 0."""
         self.epoch.fill_(epoch)
 
-    def forward(self, logits: Float[Tensor, "B C *spatial"], target: Int[Tensor, " B *spatial"]) -> Float[Tensor, ""]:
-        """The loss of a batch."""
-        z, labels = prepare(logits, target, self.num_classes, self.ignore_index)
-        log_p = (z.log_softmax(1) * labels.one_hot).sum(1)
+    def from_labels(self, z: Float[Tensor, "B C S"], labels: Labels) -> Float[Tensor, ""]:
+        log_p = labels.at(z.log_softmax(1))
         q = (-torch.expm1(log_p)).clamp_min(torch.finfo(z.dtype).tiny)
         pixels = labels.checked(labels.class_pixels.sum())
         difficulty = labels.total(q.detach()) / pixels
         gamma = self.gamma * (1 + self.growth * self.epoch * difficulty)
-        return -(self.decay**self.epoch) * labels.total(q.pow(gamma) * log_p) / pixels
+        values = q.pow(gamma) * log_p
+        if self.table is not None and self.activation == SOFTMAX:
+            values = values * labels.select(self.table) * pixels_per_weight(labels, self.table)
+        return -(self.decay**self.epoch) * labels.total(values) / pixels

@@ -40,7 +40,7 @@ class ReferenceDiceLoss(HardCountLoss):
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - hard_dice(counts).mean()
+        return 1 - self.over_classes(hard_dice(counts))
 
 
 @REFERENCE.register("iou")
@@ -53,7 +53,7 @@ class ReferenceIoULoss(HardCountLoss):
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - (counts.tp / (counts.tp + counts.fp + counts.fn + EPSILON * counts.images)).mean()
+        return 1 - self.over_classes(counts.tp / (counts.tp + counts.fp + counts.fn + EPSILON * counts.images))
 
 
 @REFERENCE.register("tversky")
@@ -70,7 +70,7 @@ class ReferenceTverskyLoss(HardCountLoss):
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
         epsilon = EPSILON * counts.images
-        return 1 - ((counts.tp + epsilon) / (counts.tp + 0.7 * counts.fp + 0.3 * counts.fn + epsilon)).mean()
+        return 1 - self.over_classes((counts.tp + epsilon) / (counts.tp + 0.7 * counts.fp + 0.3 * counts.fn + epsilon))
 
 
 @REFERENCE.register("focal")
@@ -87,7 +87,7 @@ class ReferenceFocalLoss(HardCountLoss):
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
         precision = counts.tp / (counts.tp + counts.fp + EPSILON * counts.images)
-        return (-0.25 * (1 - precision).square() * precision.log()).mean()
+        return self.over_classes(-0.25 * (1 - precision).square() * precision.log())
 
 
 @REFERENCE.register("cb_dice")
@@ -101,8 +101,10 @@ class ReferenceClassBalancedDiceLoss(HardCountLoss):
     0.6667
     """
 
+    balances = True
+
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        weights = rarity(counts)
+        weights = self.reweighed(rarity(counts))
         return 1 - (weights * hard_dice(counts)).sum() / weights.sum()
 
 

@@ -8,11 +8,13 @@ its false positives are already the missed pixels of the classes that are presen
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from jaxtyping import Float
 from torch import Tensor
 
 from dmf.checks import require, require_at_least
-from dmf.losses.base import LOSSES, STABLE, RegionLoss
+from dmf.losses.base import LOSSES, STABLE, Common, RegionLoss
 from dmf.losses.families import Counts
 
 SMOOTH = 1e-6
@@ -26,8 +28,8 @@ def tversky_index(counts: Counts, alpha: float, beta: float, smooth: float) -> F
 class SmoothedRegionLoss(RegionLoss):
     """A region loss whose ratios are smoothed by `smooth` pixels."""
 
-    def __init__(self, num_classes: int, *, ignore_index: int | None = None, smooth: float = SMOOTH) -> None:
-        super().__init__(num_classes, ignore_index=ignore_index)
+    def __init__(self, num_classes: int, *, smooth: float = SMOOTH, **common: Unpack[Common]) -> None:
+        super().__init__(num_classes, **common)
         require(smooth > 0, "smooth", smooth, "more than 0, or an absent class gives 0/0")
         self.smooth = smooth
 
@@ -48,7 +50,7 @@ class IoULoss(SmoothedRegionLoss):
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - tversky_index(counts, 1, 1, self.smooth).mean()
+        return 1 - self.over_classes(tversky_index(counts, 1, 1, self.smooth))
 
 
 @LOSSES.register("dice")
@@ -63,7 +65,7 @@ class DiceLoss(SmoothedRegionLoss):
     """
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - self.dice(counts).mean()
+        return 1 - self.over_classes(self.dice(counts))
 
 
 @LOSSES.register("tversky")
@@ -83,19 +85,19 @@ class TverskyLoss(SmoothedRegionLoss):
         self,
         num_classes: int,
         *,
-        ignore_index: int | None = None,
         alpha: float = 0.7,
         beta: float = 0.3,
         smooth: float = SMOOTH,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(num_classes, ignore_index=ignore_index, smooth=smooth)
+        super().__init__(num_classes, smooth=smooth, **common)
         require_at_least(0, alpha=alpha, beta=beta)
         require(alpha + beta > 0, "alpha", alpha, "more than 0 where `beta` is 0")
         self.alpha = alpha
         self.beta = beta
 
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - tversky_index(counts, self.alpha, self.beta, self.smooth).mean()
+        return 1 - self.over_classes(tversky_index(counts, self.alpha, self.beta, self.smooth))
 
 
 def rarity(counts: Counts) -> Float[Tensor, " C"]:
@@ -120,8 +122,10 @@ class ClassBalancedDiceLoss(SmoothedRegionLoss):
     0.4167
     """
 
+    balances = True
+
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        weights = rarity(counts)
+        weights = self.reweighed(rarity(counts))
         return 1 - (weights * self.dice(counts)).sum() / weights.sum()
 
 
@@ -137,6 +141,8 @@ class PresentClassBalancedDiceLoss(SmoothedRegionLoss):
     0.1429
     """
 
+    balances = True
+
     def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        weights = rarity(counts) * ((counts.tp + counts.fn).detach() > 0.5)
+        weights = self.reweighed(rarity(counts)) * ((counts.tp + counts.fn).detach() > 0.5)
         return 1 - (weights * self.dice(counts)).sum() / weights.sum().clamp_min(1)

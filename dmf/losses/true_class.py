@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from dmf.checks import require, require_at_least
-from dmf.losses.base import LOSSES, TrueClassLoss, class_weights
+from dmf.losses.base import LOSSES, Common, TrueClassLoss
 from dmf.losses.families import Pixels
 from dmf.losses.labels import Labels
+from dmf.losses.weighted import class_weights
+from dmf.targets import SOFTMAX
 
 
 def emphasised(values: Float[Tensor, "B S"], pixels: Pixels, weight: float) -> Float[Tensor, "B S"]:
@@ -38,8 +41,8 @@ class CrossEntropyLoss(TrueClassLoss):
     0.4904
     """
 
-    def __init__(self, num_classes: int, *, ignore_index: int | None = None, difficulty_weight: float = 0.0) -> None:
-        super().__init__(num_classes, ignore_index=ignore_index)
+    def __init__(self, num_classes: int, *, difficulty_weight: float = 0.0, **common: Unpack[Common]) -> None:
+        super().__init__(num_classes, **common)
         require_at_least(0, difficulty_weight=difficulty_weight)
         self.difficulty_weight = difficulty_weight
 
@@ -55,8 +58,9 @@ class CrossEntropyLoss(TrueClassLoss):
 class FocalLoss(TrueClassLoss):
     """Focal loss: `−1/N Σ_i α_c (1 + w (1 − p_i)) (1 − p_i)^γ log p_i`, c the class of pixel i.
 
-    `alpha` is one weight for all classes (0.25) or one for each; `gamma` (2) turns attention to hard pixels. Both
-    defaults are the authors' code's: the paper gives no values. `difficulty_weight` w as in `cross_entropy`.
+    `alpha` is one weight for all classes (0.25) or one for each (under sigmoid: of absent and of present); `gamma` (2)
+    turns attention to hard pixels. Both defaults are the authors' code's: the paper gives no values.
+    `difficulty_weight` w as in `cross_entropy`.
     Source: DMF (BSPC 111:108388, 2026), equation (19).
 
     >>> p, y = torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1])
@@ -64,23 +68,23 @@ class FocalLoss(TrueClassLoss):
     0.0239
     """
 
-    table: Float[Tensor, " C"]
+    alphas: Float[Tensor, " C"]
 
     def __init__(
         self,
         num_classes: int,
         *,
-        ignore_index: int | None = None,
         alpha: float | Sequence[float] = 0.25,
         gamma: float = 2.0,
         difficulty_weight: float = 0.0,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(num_classes, ignore_index=ignore_index)
+        super().__init__(num_classes, **common)
         require_at_least(0, gamma=gamma, difficulty_weight=difficulty_weight)
         self.difficulty_weight = difficulty_weight
-        self.alpha = class_weights("alpha", alpha, num_classes)
+        self.alpha = class_weights("alpha", alpha, num_classes if self.activation == SOFTMAX else 2)
         if not isinstance(self.alpha, float):
-            self.register_buffer("table", torch.tensor(self.alpha, dtype=torch.float64), persistent=False)
+            self.register_buffer("alphas", torch.tensor(self.alpha, dtype=torch.float64), persistent=False)
         self.gamma = gamma
 
     def value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
@@ -104,7 +108,7 @@ class FocalLoss(TrueClassLoss):
         """Values times minus the weight of each pixel's class."""
         if isinstance(self.alpha, float):
             return values.mul(-self.alpha)
-        return values * -labels.select(self.table)
+        return values * -labels.select(self.alphas)
 
 
 @LOSSES.register("exponential")
@@ -141,8 +145,8 @@ class AdaptExponentialLoss(ExponentialLoss):
     1.0789
     """
 
-    def __init__(self, num_classes: int, *, ignore_index: int | None = None, epsilon: float = 1e-6) -> None:
-        super().__init__(num_classes, ignore_index=ignore_index)
+    def __init__(self, num_classes: int, *, epsilon: float = 1e-6, **common: Unpack[Common]) -> None:
+        super().__init__(num_classes, **common)
         require(epsilon > 0, "epsilon", epsilon, "more than 0, or an empty mask divides by 0")
         self.epsilon = epsilon
 

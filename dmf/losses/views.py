@@ -54,7 +54,7 @@ class SoftmaxView:
         values = [
             loss.value(pixels, self.labels)
             if isinstance(loss, TrueClass)
-            else loss.value(self.log_p, self.p, self.labels.one_hot) / loss.num_classes
+            else loss.value(self.log_p, self.p, self.labels.one_hot) / self.labels.num_classes
             for loss in losses
         ]
         counts = torch.stack([tp, self.p.sum(2).sum(0) - tp, present - tp])
@@ -72,7 +72,7 @@ class SoftmaxView:
             if isinstance(loss, TrueClass):
                 true.addcmul_(loss.slope(pixels, self.labels), weight)
             else:
-                every.append(loss.slope(p, y) * (weight / loss.num_classes))
+                every.append(loss.slope(p, y) * (weight / self.labels.num_classes))
         pull = torch.matmul(d_fp, p).add_(true)
         for slope in every:
             pull.add_(slope.sum(1))

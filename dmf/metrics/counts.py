@@ -7,6 +7,7 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from dmf.checks import require_tensor
+from dmf.targets import Task, class_map, form_of
 
 # Positions in the last dimension of the counts.
 TP, FP, FN, TN = range(4)
@@ -27,7 +28,7 @@ def confusion_counts(
 
     Args:
         prediction: predicted class indices, for example `logits.argmax(1)`.
-        target: true class indices.
+        target: true class indices, with an axis of one channel or without, or one-hot `(B, C, *spatial)`.
         num_classes: C, background included.
         ignore_index: pixels where the target has this value count nowhere.
 
@@ -41,6 +42,9 @@ def confusion_counts(
     >>> confusion_counts(prediction, target, 2)[0, 1].tolist()  # of class 1: tp, fp, fn, tn
     [1, 1, 1, 1]
     """
+    if isinstance(prediction, Tensor) and isinstance(target, Tensor) and target.ndim == prediction.ndim + 1:
+        form = form_of(target, prediction.shape, num_classes)
+        target = class_map(target, form, Task(num_classes, ignore_index))
     require_same_shape(prediction, target)
     if target.device.type == "cpu" and type(target) is Tensor and target.numel():
         judged = slice(None) if ignore_index is None else target != ignore_index

@@ -169,7 +169,7 @@ def test_labels_that_are_no_class_are_refused_or_give_nan(
         with pytest.raises(ValueError, match=rf"from 0 to {classes - 1}\. Found 1 labels that are none, {label} among"):
             loss(logits, target)
         with monkeypatch.context() as patch:
-            patch.setattr("dmf.losses.labels.require_classes", lambda *_: None)
+            patch.setattr("dmf.losses.problems.require_values", lambda *_: None)
             assert loss(logits, target).isnan()
 
 

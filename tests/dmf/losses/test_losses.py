@@ -216,8 +216,12 @@ def test_bad_parameters_name_themselves(name: str, params: dict[str, object]) ->
     ("logits", "target", "message"),
     [
         (torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 4, dtype=torch.long), r"`logits` must be \(B, 2, "),
-        (torch.zeros(2, 2, 4, 4), torch.zeros(2, 2, 4, 4, dtype=torch.long), r"`target` must have shape \(2, 4, 4\)"),
-        (torch.zeros(2, 2, 4, 4), torch.zeros(2, 4, 4), "`target` must hold integer labels"),
+        (
+            torch.zeros(2, 2, 4, 4),
+            torch.zeros(2, 3, 4, 4),
+            r"`target` must be of shape \(2, 4, 4\) or \(",
+        ),
+        (torch.zeros(2, 2, 4, 4), torch.zeros(2, 4, 4).to(torch.complex64), "`target` must hold labels"),
         (torch.zeros(2), torch.zeros(2, dtype=torch.long), "`logits` must be"),
     ],
 )

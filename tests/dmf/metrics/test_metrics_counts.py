@@ -126,3 +126,13 @@ def test_whatever_reads_counts_refuses_those_of_no_label_map(
             read(confusion_counts(*pair, 2))
     with pytest.raises(ValueError, match=r"have shape \(B, C, 4\)"):
         read(torch.ones(3, 1, 4, dtype=torch.int64))
+
+
+def test_the_target_may_have_an_axis_of_one_channel_or_one_a_class() -> None:
+    prediction, target = torch.tensor([[0, 2, 1, 0]]), torch.tensor([[0, 1, 255, 2]])
+    expected = confusion_counts(prediction, target, 3, ignore_index=255)
+    one_hot = torch.where(target.unsqueeze(1) == 255, 255, target.unsqueeze(1) == torch.arange(3)[:, None])
+    for form in (target.unsqueeze(1), target.unsqueeze(1).float(), one_hot, one_hot.float()):
+        assert torch.equal(confusion_counts(prediction, form, 3, ignore_index=255), expected)
+    with pytest.raises(ValueError, match="must hold class indices from 0 to 2"):
+        confusion_counts(prediction, one_hot.float() * 0.5, 3)

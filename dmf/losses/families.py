@@ -30,9 +30,11 @@ class Member(Protocol):
     table: Float[Tensor, " C"] | None
 
     @property
-    def task(self) -> Task: ...
+    def task(self) -> Task:
+        """Which classes there are, which of them count, and how one value comes of them."""
 
-    def over_classes(self, values: Float[Tensor, " C"]) -> Float[Tensor, ""]: ...
+    def over_classes(self, values: Float[Tensor, " C"]) -> Float[Tensor, ""]:
+        """The mean over the classes that count, by their weights."""
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor: ...
 

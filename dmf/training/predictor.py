@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from dmf.checks import require_shape
+from dmf.checks import invalid, require_shape
 from dmf.models import unfetched
 from dmf.training.build import build_network
 from dmf.training.data import channels_last
@@ -52,7 +52,7 @@ class Predictor(nn.Module):
     def forward(self, images: UInt8[Tensor, "B C *spatial"]) -> Float[Tensor, "B K *spatial"]:
         """Probabilities. Raises ValueError for images of another type, or other than the trial's in their channels."""
         if images.dtype != torch.uint8:
-            raise ValueError(f"Parameter `images` must be uint8, intensities from 0 to 255. Found {images.dtype}.")
+            raise invalid("images", images.dtype, "uint8, intensities from 0 to 255")
         require_shape("images", images.shape[1:2], (self.preparation["channels"],))
         scaled = images.float().div(255)
         if torch.compiler.is_exporting():

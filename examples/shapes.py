@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -39,8 +38,8 @@ def network() -> nn.Module:
     """Images `(B, 1, H, W)` to logits `(B, 2, H, W)`."""
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(1, 8, 5, padding=2), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.Conv2d(8, 8, 5, padding=2), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(1, 8, 5, padding=2), nn.GroupNorm(4, 8), nn.ReLU(),
+        nn.Conv2d(8, 8, 5, padding=2), nn.GroupNorm(4, 8), nn.ReLU(),
         nn.Conv2d(8, 2, 1),
     )  # fmt: skip
 
@@ -58,16 +57,21 @@ def options(description: str | None) -> argparse.ArgumentParser:
 
 
 def report(model: nn.Module, fusion: dmf.DynamicMemoryFusion, steps: int) -> None:
-    """One line: Dice of the discs, named weights, steps of optimiser and memory, a digest of all that was learned."""
+    """One line: Dice of the discs, named weights, steps of optimiser and memory, digests of network and memory."""
     images, labels = next(iter(DataLoader(Shapes(16, seed=2), 16)))
     model.eval()
     fusion.eval()
     with torch.no_grad():
         logits = model(images)
-        weights = dict(zip(fusion.loss_names, fusion(logits, labels).weights.tolist(), strict=True))
+        weights = fusion(logits, labels).weights.tolist()
     dice = dmf.summarise(dmf.confusion_counts(logits.argmax(1), labels, 2))["dice"]
-    state = chain(model.state_dict().items(), fusion.state_dict().items())
-    digest = hashlib.sha256(b"".join(name.encode() + value.numpy().tobytes() for name, value in state)).hexdigest()
-    named = ", ".join(f"{name} {weight:.4f}" for name, weight in weights.items())
+    named = ", ".join(f"{name} {weight:.4f}" for name, weight in zip(fusion.loss_names, weights, strict=True))
     remembered = int(fusion.get_buffer("weighting.memory.step"))
-    print(f"dice {dice:.3f} | {named} | {steps} steps, {remembered} remembered | {digest[:16]}", flush=True)
+    learned = f"network {digest(model)}, memory {digest(fusion)}"
+    print(f"dice {dice:.3f} | {named} | {steps} steps, {remembered} remembered | {learned}", flush=True)
+
+
+def digest(module: nn.Module) -> str:
+    """The same for the same state, bit for bit."""
+    parts = (name.encode() + value.detach().cpu().numpy().tobytes() for name, value in module.state_dict().items())
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]

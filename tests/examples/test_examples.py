@@ -1,6 +1,6 @@
 """Programs of examples/: each trainer evaluates, resumes, accumulates and runs in two processes as if nothing were.
 
-The last line of a program names the weights, counts the steps, and ends in a digest of network and memory: runs of
+The last line of a program names the weights, counts the steps, and ends in digests of network and memory: runs of
 equal last lines learned the same, bit for bit.
 """
 
@@ -12,7 +12,7 @@ import re
 import runpy
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,9 @@ import pytest
 from tests.support.places import ROOT
 
 EXAMPLES = ROOT / "examples"
-LAST = re.compile(r"^dice .* \| .* \| (\d+) steps, (\d+) remembered \| [0-9a-f]{16}$", re.MULTILINE)
+LAST = re.compile(
+    r"^dice .* \| .* \| (\d+) steps, (\d+) remembered \| network [0-9a-f]{12}, memory [0-9a-f]{12}$", re.MULTILINE
+)
 EPOCHS, STEPS = 2, 16
 
 trainers = [pytest.param("plain_loop")] + [
@@ -55,7 +57,7 @@ class Whole(dict[str, str]):
 
 def run(trainer: str, folder: Path, data: Path, **options: int) -> str:
     """The last line of a program."""
-    arguments = [f"--{name}={value}" for name, value in {"epochs": EPOCHS, "folder": folder, **options}.items()]
+    arguments = spelled(folder=folder, **options)
     if trainer == "with_nnunet":  # which reads its folders from the environment when it is imported
         said = outcome([sys.executable, str(EXAMPLES / f"{trainer}.py"), *arguments, f"--data={data}"])
     else:
@@ -64,13 +66,18 @@ def run(trainer: str, folder: Path, data: Path, **options: int) -> str:
     return last.group()
 
 
+def spelled(**options: int | Path) -> list[str]:
+    return [f"--{name}={value}" for name, value in {"epochs": EPOCHS, **options}.items()]
+
+
 def inside(trainer: str, arguments: list[str]) -> str:
     """What a program prints that is run in this process, which spares its imports."""
     program, said = str(EXAMPLES / f"{trainer}.py"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
         patch.setattr(sys, "argv", [program, *arguments])
         patch.syspath_prepend(str(EXAMPLES))
-        runpy.run_path(program, run_name="__main__")
+        with suppress(SystemExit):
+            runpy.run_path(program, run_name="__main__")
     return said.getvalue()
 
 
@@ -86,6 +93,13 @@ def counts(line: str) -> tuple[int, int]:
     found = LAST.fullmatch(line)
     assert found is not None
     return int(found[1]), int(found[2])
+
+
+@trainer
+def test_help_says_what_it_is(trainer: str) -> None:
+    said = inside(trainer, ["--help"])
+    assert "Dynamic Memory Fusion" in said
+    assert "--validation" in said
 
 
 @trainer
@@ -117,15 +131,32 @@ def test_four_micro_batches_are_one_step(trainer: str, nnunet_data: Path, tmp_pa
     assert counts(run(trainer, tmp_path, nnunet_data, accumulate=4)) == (STEPS // 4, STEPS // 4)
 
 
-@pytest.mark.slow
+@pytest.mark.integrations
 @accumulating
-def test_two_processes_learn_the_same(trainer: str, tmp_path: Path) -> None:
-    """With gloo, each on half of the images; in a step of two micro-batches, whose first halves differ by rank."""
-    program = [str(EXAMPLES / f"{trainer}.py"), "--accumulate=2", f"--epochs={EPOCHS}", f"--folder={tmp_path}"]
+def test_two_processes_remember_the_same(trainer: str, tmp_path: Path) -> None:
+    """With gloo, each on half of the images."""
+    one, other = two_processes(trainer, tmp_path, accumulate=2)
+    assert counts(one) == counts(other) == (STEPS // 4, STEPS // 4)
+    assert memory(one) == memory(other)
+
+
+@pytest.mark.integrations
+def test_a_fusion_within_a_parallel_module_remembers_what_one_beside_it_does(tmp_path: Path) -> None:
+    """The mean over ranks and micro-batches, although the module's buffers are sent from the first rank to all."""
+    within, beside = (two_processes(trainer, tmp_path / trainer, accumulate=2)[0] for trainer in ACCUMULATE[1::-1])
+    assert within == beside
+
+
+def two_processes(trainer: str, folder: Path, **options: int) -> list[str]:
+    """The last lines of both."""
+    arguments = spelled(folder=folder, **options)
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     if trainer == "with_lightning":
-        said = outcome([sys.executable, *program, "--devices=2"])
-    else:
-        said = outcome([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *program])
-    one, other = (last.group() for last in LAST.finditer(said))
-    assert one == other
-    assert counts(one) == (STEPS // 4, STEPS // 4)
+        start, arguments = [], [*arguments, "--devices=2"]
+    said = outcome([sys.executable, *start, str(EXAMPLES / f"{trainer}.py"), *arguments])
+    return [last.group() for last in LAST.finditer(said)]
+
+
+def memory(line: str) -> str:
+    """The digest of the memory."""
+    return line.rpartition(" ")[2]

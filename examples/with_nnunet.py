@@ -56,13 +56,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("runs/nnunet"), help="nnU-Net's raw and preprocessed data")
     args = parser.parse_args()
     os.environ.update(nnUNet_raw=str(args.data / "raw"), nnUNet_preprocessed=str(args.data / "preprocessed"))
-    os.environ.update(nnUNet_results=str(args.folder), nnUNet_n_proc_DA="0", nnUNet_def_n_proc="1")
+    os.environ.update(nnUNet_results=str(args.folder), nnUNet_def_n_proc="1")
     from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoint
 
     if not (args.data / "preprocessed" / "Dataset001_Discs" / "nnUNetPlans.json").exists():
         plan_and_preprocess(args.data)
     install_trainer()
 
+    os.environ["nnUNet_n_proc_DA"] = "0"  # augment in this process, whose draws can be seeded
     seed(0)
     resume = any(args.folder.rglob("checkpoint_*.pth"))
     trainer: Any = get_trainer_from_args(

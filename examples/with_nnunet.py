@@ -63,7 +63,7 @@ def main() -> None:
         plan_and_preprocess(args.data)
     install_trainer()
 
-    os.environ["nnUNet_n_proc_DA"] = "0"  # augment in this process, whose draws can be seeded
+    os.environ.update(nnUNet_n_proc_DA="0")  # augment in this process, whose draws can be seeded
     seed(0)
     resume = any(args.folder.rglob("checkpoint_*.pth"))
     trainer: Any = get_trainer_from_args(

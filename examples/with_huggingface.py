@@ -1,15 +1,12 @@
-"""Dynamic Memory Fusion in Hugging Face's Trainer: the fusion is a part of the model and makes its `loss`."""
+"""Dynamic Memory Fusion in Hugging Face's Trainer: a module around network and fusion returns `loss`."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from shapes import Shapes, options, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import SegformerConfig, SegformerForSemanticSegmentation, Trainer, TrainingArguments, set_seed
-from transformers.modeling_outputs import SemanticSegmenterOutput
 from transformers.trainer_utils import get_last_checkpoint
 
 import dmf
@@ -29,9 +26,12 @@ TINY = SegformerConfig(
 )
 
 
-class Segmentation(SegformerForSemanticSegmentation):
-    def __init__(self, config: SegformerConfig, accumulate: int = 1) -> None:
-        super().__init__(config)
+class Segmentation(nn.Module):
+    """A module around network and fusion, so that the trainer's checkpoint holds the state of both as it is."""
+
+    def __init__(self, accumulate: int = 1) -> None:
+        super().__init__()
+        self.network = SegformerForSemanticSegmentation(TINY)
         self.fusion = dmf.DynamicMemoryFusion(
             ["cross_entropy", "iou", "dice"],
             weighting="variance",
@@ -40,12 +40,12 @@ class Segmentation(SegformerForSemanticSegmentation):
             accumulation_steps=accumulate,
         )
 
-    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **rest: Any) -> SemanticSegmenterOutput:
-        outputs = super().forward(pixel_values)
-        outputs.logits = F.interpolate(outputs.logits, pixel_values.shape[-2:], mode="bilinear")
-        if labels is not None:
-            outputs.loss = self.fusion(outputs.logits, labels).total
-        return outputs
+    def forward(self, pixel_values: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        logits = self.logits(pixel_values)
+        return {"loss": self.fusion(logits, labels).total, "logits": logits}
+
+    def logits(self, pixel_values: Tensor) -> Tensor:
+        return F.interpolate(self.network(pixel_values).logits, pixel_values.shape[-2:], mode="bilinear")
 
 
 class Logits(nn.Module):
@@ -54,7 +54,7 @@ class Logits(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images).logits
+        return self.model.logits(images)
 
 
 def collate(pairs: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--accumulate", type=int, default=1, help="micro-batches of an optimiser step")
     args = parser.parse_args()
     set_seed(0)
-    model = Segmentation(TINY, args.accumulate)
+    model = Segmentation(args.accumulate)
     trainer = Trainer(
         model,
         TrainingArguments(

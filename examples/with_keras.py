@@ -70,7 +70,7 @@ def main() -> None:
         ],
         verbose=2,
     )
-    report(model, model.fusion.module, int(model.optimizer.iterations))
+    report(model.network, model.fusion.module, int(model.optimizer.iterations))
 
 
 if __name__ == "__main__":

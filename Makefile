@@ -5,6 +5,7 @@ VENV   ?= .venv
 UV     := 0.13.9
 BIN    := $(abspath $(VENV))/bin
 STUDY  ?= $(shell sed -n 's/^study: *\([a-z0-9_]*\).*/\1/p' params.yaml)
+OTHERS := $(VENV)-integrations
 STAMP  := $(VENV)/.installed
 DOCS   := .venv-docs
 PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -13,11 +14,11 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup repro verify test test-fast test-wheel docs lint format lock ui clean
+.PHONY: help setup repro verify test test-fast test-integrations test-wheel docs lint format lock ui clean
 .DEFAULT_GOAL := help
 
 help:  ## Show these lines
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(STAMP)  ## Create the virtual environment from requirements.lock
 
@@ -37,6 +38,12 @@ test: setup  ## Run the tests
 
 test-fast: setup  ## Run the tests that take no seconds each and start no cluster: two minutes on two cores
 	@$(PYTEST) -m "not slow and not cluster"
+
+test-integrations: setup  ## Run the programs of examples/ in Lightning, MONAI, nnU-Net and others, in an environment of their own
+	@test -x $(OTHERS)/bin/python || $(PYTHON) -m venv --without-pip $(OTHERS)
+	@uv pip install --quiet --compile-bytecode --python $(OTHERS)/bin/python --require-hashes -r examples/requirements.lock
+	@uv pip install --quiet --python $(OTHERS)/bin/python --no-deps --no-build-isolation -e .
+	@$(OTHERS)/bin/python -m pytest tests/examples/test_examples.py
 
 test-wheel: setup  ## Build the wheel and run the library's examples in bare environments (fetches gigabytes)
 	@.ci/wheel
@@ -70,9 +77,11 @@ lock: setup  ## Resolve requirements.lock again from pyproject.toml
 	    --generate-hashes --no-header --no-emit-index-url --upgrade -o requirements.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --group docs --generate-hashes --no-header \
 	    --no-emit-index-url --upgrade -o .ci/docs.lock
+	@uv pip compile --quiet --universal --python-version 3.11 pyproject.toml examples/requirements.in -c requirements.lock \
+	    --generate-hashes --no-header --no-emit-index-url --upgrade -o examples/requirements.lock
 
 ui: setup  ## Serve MLflow on this machine and print its address
 	@python -m pipelines.ui
 
 clean:  ## Remove the virtual environments and the site
-	rm -rf $(VENV) $(DOCS) site
+	rm -rf $(VENV) $(OTHERS) $(DOCS) site

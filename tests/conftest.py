@@ -1,6 +1,8 @@
-"""For every test: single-threaded torch, no deadlines, and `gpu` means that there must be one."""
+"""For every test: single-threaded torch, no deadlines, and what `gpu` and `integrations` mean."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -15,6 +17,8 @@ settings.load_profile("patient")
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("no GPU")
+    if item.get_closest_marker("integrations") and find_spec("lightning") is None:
+        pytest.skip("run by `make test-integrations`")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

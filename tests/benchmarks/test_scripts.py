@@ -47,8 +47,8 @@ CLUSTER = {
 MARKS = {"slow": SLOW, "cluster": CLUSTER}
 SCRIPTS = {**QUICK, **SLOW, **CLUSTER}
 ON_DATA = ("duplicates", "throughput")
-PARTS = ("chaos", "documents", "filter_stage", "leakage", "obvious_script", "stacked")
-"""Tested below, beside another, or by another; `chaos` by the tests of the grid's faults."""
+PARTS = ("documents", "filter_stage", "leakage", "obvious_script", "stacked")
+"""Tested below, beside another, or by another."""
 
 pytestmark = pytest.mark.timeout(1800)  # grids, killed and started again: minutes on a busy machine
 

@@ -226,12 +226,15 @@ def test_a_lost_node_loses_nothing(prepared_phantom: Path, tmp_path: Path) -> No
 
 
 def test_chaos_loses_nothing_doubles_nothing_and_changes_nothing(prepared_phantom: Path, tmp_path: Path) -> None:
-    words = f"--data {prepared_phantom} --seeds 1 --kills 3 --pause 1 --out {tmp_path}"
-    chaos.main(words.split())
+    kinds = ["kill-driver", "full-disk", "flipped-byte", "bad-server", "clock-back"]
+    words = f"--data {prepared_phantom} --seeds 1 --epochs {2 * LONG} --hold 1 --pause 1 --out {tmp_path} --faults 5"
+    chaos.main([*words.split(), "--kinds", *kinds])
     results, kept = (read(folder / "chaos.json") for folder in (tmp_path, RESULTS))
     assert results["found"].keys() == kept["found"].keys()
     found = dict(results["found"])
     assert found.pop("trials") == 2
-    del found["resumed from an epoch"]  # how many depends on when the kills hit
+    del found["resumed from an epoch"]  # how many depends on when the faults hit
     assert set(found.values()) == {0}, found
-    assert sorted(kill["victim"] for kill in results["kills"]) == ["driver", "server", "worker"]
+    # A quick machine may be done before the last of them.
+    assert {fault["kind"] for fault in results["faults"]} <= {*kinds} - {*results["left_out"]}
+    assert results["faults"]

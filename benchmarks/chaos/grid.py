@@ -11,7 +11,7 @@ from typing import TypeVar
 import psutil
 
 from benchmarks.chaos.servers import Proxy, Server
-from tests.support.grids import finished, start, workers_of
+from tests.support.grids import finished, start, syncs_of, workers_of
 
 Found = TypeVar("Found")
 
@@ -77,9 +77,4 @@ class Grid:
         return workers_of(self.driver)
 
     def syncs(self) -> list[psutil.Process]:
-        """The process that keeps MLflow level."""
-        try:
-            children = psutil.Process(self.driver.pid).children()
-            return [child for child in children if "pipelines.sync" in child.cmdline()]
-        except psutil.Error:  # it ended meanwhile
-            return []
+        return syncs_of(self.driver)

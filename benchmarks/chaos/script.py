@@ -126,7 +126,9 @@ def tables(results: Results) -> dict[str, Table]:
         for kind in WORDS
         if (seconds := [one["second"] for one in happened if one["kind"] == kind])
     ]
-    left_out = [{"fault": WORDS[kind], "times": "left out: mounting is not allowed"} for kind in results.get("left_out", [])]
+    left_out = [
+        {"fault": WORDS[kind], "times": "left out: mounting is not allowed"} for kind in results.get("left_out", [])
+    ]
     found = [{"name": name, "count": count} for name, count in results["found"].items()]
     return {
         "chaos-faults": Table.of([*faults, *left_out], "fault: {fault} | times: {times} | after, s: {seconds}"),

@@ -152,7 +152,7 @@ def in_training(trial: Path, epochs: int) -> Unfinished:
     history, table = (pd.read_parquet(trial / f"{kind}.parquet") for kind in ("history", "epochs"))
     for epoch in range(epochs):
         for kind, rows in (("history", history), ("epochs", table)):
-            rows[rows["epoch"] == epoch].to_parquet(unfinished.folder / f"{kind}-{epoch:06}.parquet", index=False)
+            unfinished.write_rows(kind, epoch, rows[rows["epoch"] == epoch])
     progress = Progress(
         epochs_done=epochs, steps_per_epoch=STEPS_PER_EPOCH, attempts=[begun(torch="2.14.0")], description=DESCRIPTION
     )
@@ -210,6 +210,14 @@ def test_what_a_killed_mirror_left_is_made_anew(trial: Path, uri: str) -> None:
     assert Mirror("mine", uri, "here").level(trial.parent) == 1
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
     assert values(uri) == pd.read_parquet(trial / "history.parquet")["total"].tolist()
+
+
+def test_a_run_that_was_made_twice_as_an_answer_was_lost_is_there_once(trial: Path, uri: str) -> None:
+    Mirror("mine", uri, "here").level(trial.parent)
+    (run,) = runs(uri)
+    MlflowClient(uri).create_run(run.info.experiment_id, tags={"identifier": trial.name, "origin": "here"})
+    assert Mirror("mine", uri, "here").level(trial.parent) == 0
+    assert [left.info.run_id for left in runs(uri)] == [run.info.run_id]
 
 
 def test_folders_of_trials_that_share_a_server_leave_each_others_runs_alone(trial: Path, uri: str) -> None:

@@ -4,7 +4,7 @@ trials/.unfinished/<study>/<identifier>/
     lock                     held by the process that trains the trial
     log.txt                  what happened, attempt by attempt
     progress.json            see `Progress`; what `pipelines.status` reads
-    history-<epoch>.parquet  per-step rows from that epoch on, up to the next such file; then the SHA-256 of what precedes
+    history-<epoch>.parquet  per-step rows from that epoch on, up to the next such file; last the SHA-256 of them
     epochs-<epoch>.parquet   the same for the rows of epochs
     checkpoint.pt            `Trial.state_dict()` after the last epoch of those files
     checkpoint.previous.pt   the one before

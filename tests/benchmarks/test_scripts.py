@@ -137,6 +137,6 @@ def test_soak_samples_every_process_and_fits_their_slopes(prepared: Path, tmp_pa
 
 def test_a_slope_is_taken_after_the_warm_up() -> None:
     course = [500.0 if minute < 20 else 100 + minute / 2 for minute in range(101)]
-    samples = [{"minute": minute, **dict.fromkeys(COLOURS, {"MiB": held})} for minute, held in enumerate(course)]
+    samples = [{"minute": minute, **{name: {"MiB": held} for name in COLOURS}} for minute, held in enumerate(course)]
     row = slopes(samples, 0.2)[0]
     assert (row["MiB_first"], row["MiB_last"], row["MiB_an_hour"]) == (110, 150, 30)

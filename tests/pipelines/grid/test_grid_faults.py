@@ -8,16 +8,18 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import ray
+import torch
 from ray.cluster_utils import Cluster
 
 from benchmarks import chaos
 from benchmarks.chaos import differences
 from benchmarks.harness.script import RESULTS, read
+from dmf.training.checkpoint import write_checkpoint
 from pipelines.core.console import StageError
 from pipelines.grid import attempt as attempts
 from pipelines.grid.attempt import Attempt
@@ -170,6 +172,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root may mount a small disk")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.parametrize("save", [torch.save, write_checkpoint])
+def test_a_full_disk_is_told_by_whatever_torch_says_of_it(
+    small_disk: Path, save: Callable[[dict[str, torch.Tensor], Path], object]
+) -> None:
+    with pytest.raises(attempts.RecordError, match="the disk is full"), attempts._recording():  # noqa: SLF001
+        save({"weight": torch.zeros(100_000)}, small_disk / "model.pt")
 
 
 def test_a_full_disk_stops_the_grid_with_one_message_and_what_was_kept_goes_on(

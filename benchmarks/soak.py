@@ -3,8 +3,7 @@
     python -m benchmarks.soak --minutes 60
 
 One grid of small trials, more than the time suffices for, with a real MLflow server; Ctrl-C ends it. Every few seconds
-it is noted what driver, workers, sync and server hold, each with the processes of its own that it started (the
-driver's are apart: Ray's object store is one). A slope is that of a straight line, by least squares, through what was
+it is noted what the driver, all workers, sync and the server with its processes hold, and Ray's object store. A slope is that of a straight line, by least squares, through what was
 noted after the warm-up. Needs the prepared phantom: `dvc repro filter`.
 """
 
@@ -69,7 +68,7 @@ def sample(driver: subprocess.Popen[bytes], server: Server) -> dict[str, Any] | 
     groups: dict[str, Callable[[], Sequence[psutil.Process]]] = {
         "driver": lambda: [psutil.Process(driver.pid)],
         "workers": lambda: workers_of(driver),
-        "sync": lambda: syncs_of(driver),
+        "sync": lambda: syncs_of(driver.pid),
         "server": lambda: family(psutil.Process(server.pid)),
     }
     with suppress(psutil.Error):

@@ -77,4 +77,4 @@ class Grid:
         return workers_of(self.driver)
 
     def syncs(self) -> list[psutil.Process]:
-        return syncs_of(self.driver)
+        return syncs_of(self.driver.pid)

@@ -96,10 +96,10 @@ def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return []
 
 
-def syncs_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The process that keeps MLflow level for a driver."""
+def syncs_of(driver: int) -> list[psutil.Process]:
+    """The process that keeps MLflow level for a driver, which is given by its number."""
     try:
-        children = psutil.Process(driver.pid).children()
+        children = psutil.Process(driver).children()
         return [child for child in children if "pipelines.sync" in child.cmdline()]
     except psutil.Error:  # one of them ended meanwhile
         return []

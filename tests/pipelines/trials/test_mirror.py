@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -19,10 +20,10 @@ from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
 from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of
-from pipelines.trials.mirroring import bring_level
+from pipelines.trials.mirroring import bring_level, following
 from pipelines.trials.tracking import tag_study
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
-from tests.support.grids import planned_trial
+from tests.support.grids import planned_trial, syncs_of, wait_for
 from tests.support.records import begun, record_of_planned
 
 STEPS_PER_EPOCH = 200
@@ -301,3 +302,12 @@ def test_an_experiment_that_is_deleted_while_a_mirror_runs_is_filled_by_its_next
         mirror.level(trial.parent)
     assert Mirror("mine", uri, "here").level(trial.parent) == 1
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
+
+
+def test_a_follower_that_is_killed_has_a_successor_and_none_outlives_the_grid(trial: Path, uri: str) -> None:
+    with following(trial.parent, uri):
+        wait_for(lambda: syncs_of(os.getpid()))
+        (first,) = syncs_of(os.getpid())
+        first.kill()
+        wait_for(lambda: first not in syncs_of(os.getpid()) and syncs_of(os.getpid()))
+    assert syncs_of(os.getpid()) == []

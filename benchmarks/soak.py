@@ -3,8 +3,9 @@
     python -m benchmarks.soak --minutes 60
 
 One grid of small trials, more than the time suffices for, with a real MLflow server; Ctrl-C ends it. Every few seconds
-it is noted what the driver, all workers, sync and the server with its processes hold, and Ray's object store. A slope is that of a straight line, by least squares, through what was
-noted after the warm-up. Needs the prepared phantom: `dvc repro filter`.
+it is noted what the driver, all workers, sync and the server with its processes hold, and Ray's object store. A slope
+is that of a straight line, by least squares, through what was noted after the warm-up. Needs the
+prepared phantom: `dvc repro filter`.
 """
 
 from __future__ import annotations

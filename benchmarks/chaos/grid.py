@@ -73,6 +73,11 @@ class Grid:
                 self.rewritten.add(identifier)
         return len(self.written)
 
+    @property
+    def trains(self) -> bool:
+        """Whether there is a worker, and a saved state."""
+        return bool(self.workers()) and any(self.room.glob("*/checkpoint.pt"))
+
     def workers(self) -> list[psutil.Process]:
         return workers_of(self.driver)
 

@@ -63,7 +63,7 @@ def disturb(grid: Grid, faults: int, kinds: Sequence[str], pause: float) -> list
     happened, begun = [], time.monotonic()
     for number, kind in enumerate(drawn):
         due = grid.trials * number // (faults + 1)
-        if not grid.until(lambda: grid.workers() and grid.look() >= due):  # noqa: B023
+        if not grid.until(lambda: grid.trains and grid.look() >= due):  # noqa: B023
             break
         time.sleep(grid.chance.uniform(0, pause))
         second, done = round(time.monotonic() - begun, 1), grid.look()

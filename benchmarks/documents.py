@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import chaos, graphs, loading, losses, models, packing, roofline, throughput, weightings
+from benchmarks import chaos, graphs, loading, losses, models, packing, roofline, soak, throughput, weightings
 from benchmarks.harness.script import RESULTS, Results, read
 from benchmarks.harness.tables import Table, places, rewrite
 
@@ -27,7 +27,7 @@ SOURCES: dict[str, dict[str, Callable[[Results], Mapping[str, Table]]]] = {
         "graphs_cuda": graphs.tables,
     },
     "models.md": {"models": models.tables},
-    "grid.md": {"chaos": chaos.tables},
+    "grid.md": {"chaos": chaos.tables, "soak": soak.tables},
 }
 """Of each document: the results and how they are shown. A document takes the tables for which it has a place."""
 

@@ -123,7 +123,7 @@ def draw(samples: Sequence[dict[str, Any]], warm_up: float) -> Figure:
         axes.set_title(title)
         axes.set_xlabel("minutes")
         axes.set_ylim(bottom=0)
-    panels[0].legend(fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS), fontsize=8)
     return figure
 
 

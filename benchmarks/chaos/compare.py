@@ -47,6 +47,8 @@ def find(folder: Path, calm: Path, rewritten: Collection[str], uri: str) -> dict
         for name in expected & found
         if (lost := differences(calm / "trials" / "tiny" / name, folder / "trials" / "tiny" / name))
     }
+    for name, files in changed.items():
+        print(f"{name} differs in {', '.join(files)}", flush=True)
     runs, once = mirrored(uri), Counter({(name, "FINISHED"): 1 for name in expected})
     client = MlflowClient(uri)
     wrong_points = 0

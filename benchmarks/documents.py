@@ -1,4 +1,4 @@
-"""Write the tables of docs/performance.md and docs/models.md from the results of their benchmarks.
+"""Write the tables of docs/performance.md, docs/models.md and docs/grid.md from the results of their benchmarks.
 
 python -m benchmarks.documents
 """
@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import graphs, loading, losses, models, packing, roofline, throughput, weightings
+from benchmarks import chaos, graphs, loading, losses, models, packing, roofline, soak, throughput, weightings
 from benchmarks.harness.script import RESULTS, Results, read
 from benchmarks.harness.tables import Table, places, rewrite
 
@@ -27,6 +27,7 @@ SOURCES: dict[str, dict[str, Callable[[Results], Mapping[str, Table]]]] = {
         "graphs_cuda": graphs.tables,
     },
     "models.md": {"models": models.tables},
+    "grid.md": {"chaos": chaos.tables, "soak": soak.tables},
 }
 """Of each document: the results and how they are shown. A document takes the tables for which it has a place."""
 

@@ -77,6 +77,9 @@ SAID_BY_DEVICES = ("CUDA error", "CUDA driver", "No CUDA GPUs", "CUBLAS_STATUS_"
 """In messages of plain RuntimeErrors about an accelerator that fails."""
 
 
+SAID_OF_FULL_DISKS = ("No space left on device", "unexpected pos", "PytorchStreamWriter failed", "iostream error")
+"""In messages without an error number; all but the first are torch's of a file that was cut short."""
+
 OWN_FAULTS = (RecordError, OtherCode, NoAccelerator)
 """Exceptions of ours, whose messages say all."""
 
@@ -291,7 +294,7 @@ def _recording() -> Iterator[None]:
 
 def _tells_of_full_disk(error: BaseException) -> bool:
     number = getattr(error, "errno", None)
-    return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+    return number in (errno.ENOSPC, errno.EDQUOT) or any(words in str(error) for words in SAID_OF_FULL_DISKS)
 
 
 def _kind(error: Exception) -> FailureKind:

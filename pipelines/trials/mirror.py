@@ -121,6 +121,9 @@ class Mirror:
 
         Returns how many finished trials were missing.
         """
+        for identifier in self._finished & self._strangers.keys():  # made twice, as an answer was lost and asked again
+            for run in self._strangers.pop(identifier):
+                self._client.delete_run(run)
         for folder in unfinished_folder(results / "any").parent.glob("*/"):
             self._follow(Unfinished(folder))
         missing = self.missing(results)

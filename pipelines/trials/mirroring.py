@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 from pipelines.core.console import bar, say
 from pipelines.core.locks import Locked, locked
@@ -41,16 +42,35 @@ def bring_level(results: Path, uri: str) -> bool:
 
 @contextmanager
 def following(results: Path, uri: str) -> Iterator[None]:
-    """A process beside this one that keeps MLflow level meanwhile. It ends with this one, however that ends."""
+    """A process beside this one that keeps MLflow level meanwhile, and another one whenever it is killed.
+
+    It ends with this one, however that ends.
+    """
     command = [sys.executable, "-m", "pipelines.sync", "--study", results.name, "--trials", str(results.parent)]
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": path}
-    process = subprocess.Popen([*command, "--follow"], stdin=subprocess.PIPE, env=environment, start_new_session=True)
+    over = Event()
+
+    def keep() -> None:
+        while not over.is_set():
+            process = subprocess.Popen(
+                [*command, "--follow"], stdin=subprocess.PIPE, env=environment, start_new_session=True
+            )
+            while process.poll() is None and not over.wait(0.2):
+                pass
+            process.kill()  # at any moment: what it had begun, the next pass makes anew
+            process.communicate()
+            if process.returncode >= 0:  # by itself: the next one would do no better
+                return
+            over.wait(INTERVAL)
+
+    keeper = Thread(target=keep, daemon=True)
+    keeper.start()
     try:
         yield
     finally:
-        process.kill()  # at any moment: what it had begun, the next pass makes anew
-        process.communicate()
+        over.set()
+        keeper.join()
 
 
 def follow(results: Path, uri: str) -> None:

@@ -4,7 +4,7 @@ trials/.unfinished/<study>/<identifier>/
     lock                     held by the process that trains the trial
     log.txt                  what happened, attempt by attempt
     progress.json            see `Progress`; what `pipelines.status` reads
-    history-<epoch>.parquet  per-step rows from that epoch on, up to the next such file
+    history-<epoch>.parquet  per-step rows from that epoch on, up to the next such file; last the SHA-256 of them
     epochs-<epoch>.parquet   the same for the rows of epochs
     checkpoint.pt            `Trial.state_dict()` after the last epoch of those files
     checkpoint.previous.pt   the one before
@@ -15,6 +15,8 @@ The folder is removed when the trial's own folder, `trials/<study>/<identifier>`
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
 import os
 import platform
@@ -23,7 +25,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ConfigDict, Field
 
-from dmf.training.checkpoint import read_checkpoint, write_checkpoint
+from dmf.training.checkpoint import DIGEST, read_checkpoint, write_checkpoint
 from pipelines.core.console import StageError
 from pipelines.core.files import write_atomically
 from pipelines.core.locks import is_locked, locked
@@ -130,13 +131,20 @@ class Unfinished:
         A kill in between costs those epochs and nothing else: rows after the last checkpoint count for nothing.
         """
         first = int(epochs[EPOCH].iloc[0])
-        for kind, rows in (("history", history), ("epochs", epochs)):
-            table = pa.Table.from_pandas(rows, preserve_index=False)
-            write_atomically(self._rows_file(kind, first), partial(pq.write_table, table))
+        self.write_rows("history", first, history)
+        self.write_rows("epochs", first, epochs)
         newest, previous = self._checkpoint_files()
         if newest.exists():
             newest.replace(previous)
         write_checkpoint(state, newest)
+
+    def write_rows(self, kind: str, first: int, rows: pd.DataFrame) -> None:
+        """Add rows of "history" or "epochs", which begin with epoch `first`."""
+        table = io.BytesIO()
+        pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), table)
+        sealed = table.getvalue() + hashlib.sha256(table.getvalue()).digest()
+        path = self.folder / f"{kind}-{first:06}.parquet"
+        write_atomically(path, lambda partial: partial.write_bytes(sealed))
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """What can be gone on from, newest first. What is damaged is deleted, and the log says so."""
@@ -154,7 +162,11 @@ class Unfinished:
                 path.unlink(missing_ok=True)
 
     def rows(self, kind: str, *, since: int = 0, before: float = math.inf) -> pd.DataFrame:
-        """Rows of "history" or "epochs" from epoch `since` on, and before epoch `before`."""
+        """Rows of "history" or "epochs" from epoch `since` on, and before epoch `before`.
+
+        Raises:
+            ValueError: if a file of them is damaged.
+        """
         files = sorted(self.folder.glob(f"{kind}-*.parquet"))
         begin = [int(path.stem.rpartition("-")[2]) for path in files]
         ends = [*begin[1:], math.inf]
@@ -164,7 +176,7 @@ class Unfinished:
         ]
         if not wanted:
             return pd.DataFrame({EPOCH: []})
-        rows = pd.concat([pq.read_table(path).to_pandas() for path in wanted], ignore_index=True)
+        rows = pd.concat([_read_rows(path) for path in wanted], ignore_index=True)
         return rows[rows[EPOCH] >= since].reset_index(drop=True)
 
     def restart(self, epochs: int) -> None:
@@ -190,8 +202,14 @@ class Unfinished:
         """The trial is done: nothing here is needed any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _rows_file(self, kind: str, epoch: int) -> Path:
-        return self.folder / f"{kind}-{epoch:06}.parquet"
-
     def _checkpoint_files(self) -> tuple[Path, Path]:
         return self.folder / "checkpoint.pt", self.folder / "checkpoint.previous.pt"
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    """Of a file of `write_rows`. Parquet itself notices neither a changed value nor a changed name of a column."""
+    content = path.read_bytes()
+    table, digest = content[:-DIGEST], content[-DIGEST:]
+    if hashlib.sha256(table).digest() != digest:
+        raise ValueError(f"{path} must end with the SHA-256 of what precedes. It does not: it is damaged.")
+    return pq.read_table(pa.BufferReader(table)).to_pandas()

@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md and docs/models.md are those that the benchmarks wrote."""
+"""The figures of docs/performance.md, docs/models.md and docs/grid.md are those that the benchmarks wrote."""
 
 from __future__ import annotations
 

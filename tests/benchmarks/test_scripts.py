@@ -16,6 +16,7 @@ import yaml
 
 from benchmarks.harness.prepared import prepare_phantom
 from benchmarks.harness.script import RESULTS, read
+from benchmarks.soak import COLOURS, slopes
 from pipelines.trials.plan import plan
 from tests.support.attempts import record_trial
 from tests.support.toy import toy_data, toy_spec
@@ -47,8 +48,8 @@ CLUSTER = {
 MARKS = {"slow": SLOW, "cluster": CLUSTER}
 SCRIPTS = {**QUICK, **SLOW, **CLUSTER}
 ON_DATA = ("duplicates", "throughput")
-PARTS = ("chaos", "documents", "filter_stage", "leakage", "obvious_script", "stacked")
-"""Tested below, beside another, or by another; `chaos` by the tests of the grid's faults."""
+PARTS = ("documents", "filter_stage", "leakage", "obvious_script", "soak", "stacked")
+"""Tested below, beside another, or by another."""
 
 pytestmark = pytest.mark.timeout(1800)  # grids, killed and started again: minutes on a busy machine
 
@@ -122,3 +123,20 @@ def test_the_obvious_script_scores_every_spec(tmp_path: Path) -> None:
     (scores,) = json.loads((tmp_path / "scores.json").read_text())
     assert scores["seed"] == spec.seed
     assert 0 <= scores["dice"] <= 1
+
+
+@pytest.mark.cluster
+def test_soak_samples_every_process_and_fits_their_slopes(prepared: Path, tmp_path: Path) -> None:
+    words = ["--minutes", "0.05", "--epochs", "2", "--every", "0.2", "--figure", str(tmp_path / "soak.png")]
+    found = run("soak", [*words, "--data", str(prepared)], tmp_path / "out")
+    assert [row["process"] for row in found["slopes"]] == ["driver", "workers", "sync", "server", "object store"]
+    for sample in found["samples"]:
+        assert all(sample[row["process"]]["MiB"] > 0 for row in found["slopes"])
+    assert (tmp_path / "soak.png").is_file()
+
+
+def test_a_slope_is_taken_after_the_warm_up() -> None:
+    course = [500.0 if minute < 20 else 100 + minute / 2 for minute in range(101)]
+    samples = [{"minute": minute, **{name: {"MiB": held} for name in COLOURS}} for minute, held in enumerate(course)]
+    row = slopes(samples, 0.2)[0]
+    assert (row["MiB_first"], row["MiB_last"], row["MiB_an_hour"]) == (110, 150, 30)

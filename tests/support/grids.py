@@ -96,6 +96,15 @@ def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return []
 
 
+def syncs_of(driver: int) -> list[psutil.Process]:
+    """The process that keeps MLflow level for a driver, which is given by its number."""
+    try:
+        children = psutil.Process(driver).children()
+        return [child for child in children if "pipelines.sync" in child.cmdline()]
+    except psutil.Error:  # one of them ended meanwhile
+        return []
+
+
 def finished(folder: Path) -> dict[str, int]:
     """Identifiers of finished trials and when they were written."""
     return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("trials/tiny/*/trial.json")}

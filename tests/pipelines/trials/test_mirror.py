@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -19,10 +20,10 @@ from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.trials.columns import EpochColumns, HistoryColumns
 from pipelines.trials.failure import Failure, clear_failure, write_failure
 from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of
-from pipelines.trials.mirroring import bring_level
+from pipelines.trials.mirroring import bring_level, following
 from pipelines.trials.tracking import tag_study
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
-from tests.support.grids import planned_trial
+from tests.support.grids import planned_trial, syncs_of, wait_for
 from tests.support.records import begun, record_of_planned
 
 STEPS_PER_EPOCH = 200
@@ -152,7 +153,7 @@ def in_training(trial: Path, epochs: int) -> Unfinished:
     history, table = (pd.read_parquet(trial / f"{kind}.parquet") for kind in ("history", "epochs"))
     for epoch in range(epochs):
         for kind, rows in (("history", history), ("epochs", table)):
-            rows[rows["epoch"] == epoch].to_parquet(unfinished.folder / f"{kind}-{epoch:06}.parquet", index=False)
+            unfinished.write_rows(kind, epoch, rows[rows["epoch"] == epoch])
     progress = Progress(
         epochs_done=epochs, steps_per_epoch=STEPS_PER_EPOCH, attempts=[begun(torch="2.14.0")], description=DESCRIPTION
     )
@@ -210,6 +211,14 @@ def test_what_a_killed_mirror_left_is_made_anew(trial: Path, uri: str) -> None:
     assert Mirror("mine", uri, "here").level(trial.parent) == 1
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
     assert values(uri) == pd.read_parquet(trial / "history.parquet")["total"].tolist()
+
+
+def test_a_run_that_was_made_twice_as_an_answer_was_lost_is_there_once(trial: Path, uri: str) -> None:
+    Mirror("mine", uri, "here").level(trial.parent)
+    (run,) = runs(uri)
+    MlflowClient(uri).create_run(run.info.experiment_id, tags={"identifier": trial.name, "origin": "here"})
+    assert Mirror("mine", uri, "here").level(trial.parent) == 0
+    assert [left.info.run_id for left in runs(uri)] == [run.info.run_id]
 
 
 def test_folders_of_trials_that_share_a_server_leave_each_others_runs_alone(trial: Path, uri: str) -> None:
@@ -293,3 +302,12 @@ def test_an_experiment_that_is_deleted_while_a_mirror_runs_is_filled_by_its_next
         mirror.level(trial.parent)
     assert Mirror("mine", uri, "here").level(trial.parent) == 1
     assert [run.info.status for run in runs(uri)] == ["FINISHED"]
+
+
+def test_a_follower_that_is_killed_has_a_successor_and_none_outlives_the_grid(trial: Path, uri: str) -> None:
+    with following(trial.parent, uri):
+        wait_for(lambda: syncs_of(os.getpid()))
+        (first,) = syncs_of(os.getpid())
+        first.kill()
+        wait_for(lambda: first not in syncs_of(os.getpid()) and syncs_of(os.getpid()))
+    assert syncs_of(os.getpid()) == []

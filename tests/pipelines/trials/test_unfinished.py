@@ -64,6 +64,17 @@ def test_a_truncated_file_costs_one_epoch_and_the_log_says_so(unfinished: Unfini
     assert not (unfinished.folder / "checkpoint.pt").exists(), "a damaged state must not become the previous one"
 
 
+@pytest.mark.parametrize("name", ["history-000002.parquet", "epochs-000002.parquet"])
+def test_whichever_bit_of_the_rows_flips_they_are_not_gone_on_from(unfinished: Unfinished, name: str) -> None:
+    path = unfinished.folder / name
+    content = path.read_bytes()
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+        with pytest.raises(ValueError, match="damaged"):
+            unfinished.rows(name.partition("-")[0])
+    assert epochs_of(unfinished) == [2]
+
+
 def test_without_any_readable_state_the_trial_begins_anew(unfinished: Unfinished) -> None:
     for path in unfinished.folder.glob("checkpoint*"):
         path.write_bytes(b"")
@@ -73,8 +84,8 @@ def test_without_any_readable_state_the_trial_begins_anew(unfinished: Unfinished
 
 
 def test_rows_that_a_killed_worker_wrote_without_their_state_count_for_nothing(unfinished: Unfinished) -> None:
-    rows(3, 5).to_parquet(unfinished.folder / "history-000003.parquet")
-    rows(3, 1).to_parquet(unfinished.folder / "epochs-000003.parquet")
+    unfinished.write_rows("history", 3, rows(3, 5))
+    unfinished.write_rows("epochs", 3, rows(3, 1))
     assert [len(checkpoint.history) for checkpoint in unfinished.checkpoints()] == [15, 10]
     unfinished.restart(3)
     assert unfinished.rows("history", since=1)["epoch"].unique().tolist() == [1, 2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from benchmarks.harness.tables import save
 from pipelines.core.console import run_stage
 
 ROOT = Path(__file__).resolve().parents[2]
+WIDTH = 118
 TEMPLATE = Path(__file__).parent / "findings.md.j2"
 
 
@@ -26,7 +29,20 @@ def render(reports: Path) -> str:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {"points": "{:+.2f}".format, "score": "{:.2f}".format, "share": "{:.0%}".format}
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(evidence(reports))
+    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(evidence(reports))
+    return "\n\n".join(map(_wrapped, text.strip().split("\n\n"))) + "\n"
+
+
+def _wrapped(block: str) -> str:
+    """A paragraph or a list in lines of the house's width; tables, headings and pictures as they are."""
+    if block.startswith(("|", "#", "!")):
+        return block
+    items = re.split(r"\n(?=- )", block)
+    wrap = textwrap.TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(
+        "\n".join(wrap.wrap(" ".join(item.split()))).replace("\n", "\n  " if item.startswith("- ") else "\n")
+        for item in items
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,6 +90,11 @@ class Against:
     def clear(self) -> bool:
         return self.p < CLEAR
 
+    @property
+    def told(self) -> str:
+        """The name without what all rows share."""
+        return re.sub(r" · scale=sum1(, | )?", " · ", f"{self.name} ").replace("· · ", "· ").strip(" ·")
+
 
 def against_baseline(report: Report) -> list[Against]:
     """Every configuration but the baseline, the best first."""
@@ -125,12 +131,14 @@ def _seconds(report: Report) -> Mapping[str, float]:
 
 def versus_tuned(report: Report) -> dict[str, Any]:
     rows = against_baseline(report)
+    equal = next(row for row in rows if row.name == _equal_weights(report))
     (tuned,) = (row for row in report.headline("summary").values() if row["baseline"])
     (searched,) = (row for row in report.table("cost").to_dict("records") if row["search_trials"] > 0)
     return {
         "rows": rows,
         "best": rows[0],
-        "equal": next(row for row in rows if row.name == _equal_weights(report)),
+        "equal": equal,
+        "same": [row for row in rows if row != equal and row.mean == equal.mean and row.low == equal.low],
         "ahead": [row for row in rows if row.clear and row.difference > 0],
         "behind": [row for row in rows if row.clear and row.difference < 0],
         "open": [row for row in rows if not row.clear],
@@ -175,7 +183,7 @@ def zero_gradients(report: Report) -> dict[str, Any]:
         "rows": rows,
         "trainings": sum(row["auxiliaries"] for row in rows),
         "outcomes": sum(row["outcomes"] for row in rows),
-        "clear": [row for row in against if row.clear],
+        "told_apart": [row for row in against if row.clear],
         "others": len(against),
         "best": against[0],
         "auxiliary": max(row["range"] for row in rows),

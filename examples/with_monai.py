@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+import ignite.distributed as idist
 import torch
-import torch.distributed as dist
 from ignite.engine import Events
 from ignite.metrics import Loss
 from monai.data import Dataset
@@ -29,9 +29,9 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--accumulate", type=int, default=1, help="micro-batches of an optimiser step")
     args = parser.parse_args()
-    ranks, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-    if ranks > 1:
-        dist.init_process_group("gloo")
+    if "WORLD_SIZE" in os.environ:
+        idist.initialize("gloo")
+    ranks, rank = idist.get_world_size(), idist.get_rank()
     set_determinism(0)
     network = DynUNet(
         2, 1, 2, [3, 3, 3, 3], [1, 2, 2, 2], [2, 2, 2], filters=[4, 8, 16, 16], deep_supervision=True, deep_supr_num=2
@@ -73,14 +73,13 @@ def main() -> None:
     )
     trainer.add_event_handler(Events.EPOCH_STARTED, lambda engine: order.set_epoch(engine.state.epoch))
     state = {"network": network, "fusion": fusion, "optimizer": optimizer, "trainer": trainer}
-    if rank == 0:
-        CheckpointSaver(str(args.folder), state, save_final=True, final_filename="last.pt").attach(trainer)
+    # On every rank, of which the first writes: what ignite does is done together.
+    CheckpointSaver(str(args.folder), state, save_final=True, final_filename="last.pt").attach(trainer)
     if (args.folder / "last.pt").exists():
         CheckpointLoader(str(args.folder / "last.pt"), state).attach(trainer)
     trainer.run()
     report(network, fusion, trainer.state.iteration // args.accumulate)
-    if ranks > 1:
-        dist.destroy_process_group()
+    idist.finalize()
 
 
 if __name__ == "__main__":

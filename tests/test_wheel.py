@@ -70,7 +70,8 @@ def test_its_page_needs_nothing_of_the_repository(metadata: Message) -> None:
     assert isinstance(page, str)
     assert page.startswith("# Dynamic Memory Fusion\n")
     assert metadata["Description-Content-Type"] == "text/markdown"
-    assert re.findall(r"\]\((?!https://)[^)]*\)", page) == []
+    prose = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"\]\((?!https://)[^)]*\)", prose) == []
     assert "pip install dynamic-memory-fusion" in page
 
 

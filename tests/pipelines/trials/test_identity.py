@@ -81,13 +81,19 @@ def test_the_identifier_changes_with_data_and_code_and_with_nothing_else() -> No
     assert identifier(spec, "d", "c") == identifier(TrialSpec.from_dict(spec.to_dict()), "d", "c")
 
 
+def names_of(node: ast.Assign | ast.AnnAssign) -> set[str]:
+    """What an assignment binds, `A, B = BOTH = ...` all three."""
+    places = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {part.id for place in places for part in ast.walk(place) if isinstance(part, ast.Name)}
+
+
 def mutated(text: str, name: str) -> str:
     """A module in which one definition says something else."""
     tree = ast.parse(text)
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             node.body.append(ast.parse("changed = 1").body[0])
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and name in ast.unparse(node).partition("=")[0]:
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and name in names_of(node):
             node.value = ast.Tuple([node.value or ast.Constant(None), ast.Constant("changed")], ast.Load())
         elif isinstance(node, ast.For) and name in ast.unparse(node.target):
             node.body.append(ast.parse("changed = 1").body[0])

@@ -90,8 +90,6 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("scroll", () => {
   if (note.hidden) return;
-  const { top, bottom } = shown.getBoundingClientRect();
-  const kept = pinned || document.activeElement === shown; // the browser scrolls to what is in focus
-  if (kept && bottom >= 0 && top <= innerHeight) move();
+  if (pinned || document.activeElement === shown) move(); // the browser scrolls to what is in focus, slowly
   else hide();
 }, { passive: true });

@@ -92,8 +92,9 @@ class Against:
 
     @property
     def told(self) -> str:
-        """The name without what all rows share."""
-        return re.sub(r" · scale=sum1(, | )?", " · ", f"{self.name} ").replace("· · ", "· ").strip(" ·")
+        """The name without what rows of its kind share: the scale of the weights, the length of the memory."""
+        parts = [re.sub(r"(scale=\w+|history_size(_max)?=\d+)(, )?", "", part) for part in self.name.split(" · ")]
+        return " · ".join(filter(None, parts))
 
 
 def against_baseline(report: Report) -> list[Against]:

@@ -15,7 +15,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,17 @@ def origin_of(trials: Path) -> str:
     return path.read_text()
 
 
+def _set_up(database: Path) -> None:
+    """Make a new database, whole or not at all: MLflow cannot go on from one whose making was cut short."""
+    partial = database.with_name(f".{database.name}.partial")
+    for left in database.parent.glob(f"{partial.name}*"):
+        left.unlink()
+    MlflowClient(f"sqlite:///{partial}").search_experiments(max_results=1)
+    with closing(sqlite3.connect(partial)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    partial.replace(database)
+
+
 class Mirror:
     """A study's experiment, and what of each trial it holds.
 
@@ -79,11 +90,13 @@ class Mirror:
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table it creates
         sqlalchemy.event.listen(Engine, "connect", _spare_the_disk)
-        self._client = MlflowClient(uri)
         self._origin = origin
         database = Path(uri.removeprefix("sqlite:///"))
         # A new database is set up at the first call, which two processes must not do at once.
         with locked(database.with_name(f"{database.name}.lock"), patience=60) if uri[:6] == "sqlite" else nullcontext():
+            if uri[:6] == "sqlite" and not database.exists():
+                _set_up(database)
+            self._client = MlflowClient(uri)
             experiment = self._client.get_experiment_by_name(study)
             artifacts = (database.parent / "mlartifacts" / study).as_uri() if uri[:6] == "sqlite" else None
             create = self._client.create_experiment

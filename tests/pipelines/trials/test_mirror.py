@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -311,3 +312,14 @@ def test_a_follower_that_is_killed_has_a_successor_and_none_outlives_the_grid(tr
         first.kill()
         wait_for(lambda: first not in syncs_of(os.getpid()) and syncs_of(os.getpid()))
     assert syncs_of(os.getpid()) == []
+
+
+def test_a_store_whose_making_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+    """MLflow stops at such a file for ever: a column that it wants to add is there already."""
+    made = tmp_path / ".mlflow.db.partial"
+    with sqlite3.connect(made) as connection:
+        connection.execute("CREATE TABLE metrics (key VARCHAR(250), value FLOAT, run_uuid VARCHAR(32), step BIGINT)")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    mirror = Mirror("study", uri, "here")
+    assert MlflowClient(uri).get_experiment(mirror.experiment).name == "study"
+    assert not made.exists()

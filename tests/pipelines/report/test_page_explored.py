@@ -178,9 +178,10 @@ def test_histories_are_read_out_and_zoomed_with_mouse_and_keys(opened: Tab) -> N
     opened.press("0")
     opened.wait(f"{width}.every((value, place) => Math.abs(value - {whole}[place]) < 1e-9)")
     opened.do("document.querySelector('.panel').scrollIntoView({behavior: 'instant', block: 'center'})")
-    box = opened.do(
-        "(({x, y, width, height}) => [x, y, width, height])(document.querySelector('.u-over').getBoundingClientRect())"
-    )
+    measure = "(({x, y, width}) => [x, y, width])(document.querySelector('.u-over').getBoundingClientRect())"
+    box = None
+    while (found := opened.do(measure)) != box:  # it stands still once it is twice in one place
+        box = found
     opened.drag((box[0] + 0.3 * box[2], box[1] + 50), (box[0] + 0.6 * box[2], box[1] + 50))
     opened.wait(f"{width}.every((value, place) => value < 0.5 * {whole}[place])")
 

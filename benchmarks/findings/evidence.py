@@ -163,11 +163,15 @@ def zero_gradients(report: Report) -> dict[str, Any]:
     """Rows of the reference fidelity: which auxiliary losses gave the very same test scores, seed by seed."""
     scores = report.table("scores").fillna({"auxiliary": "None"})
     scores = scores[scores["split"] == "test"].sort_values(["seed", "protocol", "metric"])
+    summary = report.headline("summary").values()
     rows = []
     for weighting in ("Variance", "MAD", "Bayesian"):
         chosen = scores[(scores["fidelity"] == "Reference") & (scores["weighting"] == weighting)]
-        paper = [row["mean"] for row in _rows(report, weighting, "Paper")]
-        reference = _rows(report, weighting, "Reference")
+        paper, reference = (
+            [row for row in summary if (row["weighting"], row["fidelity"]) == (weighting, fidelity)]
+            for fidelity in ("Paper", "Reference")
+        )
+        means = [row["mean"] for row in paper]
         rows.append(
             {
                 "weighting": weighting,
@@ -175,8 +179,8 @@ def zero_gradients(report: Report) -> dict[str, Any]:
                 "outcomes": len({tuple(values) for _, values in chosen.groupby("auxiliary")["value"]}),
                 "mean": 100 * reference[0]["mean"],
                 "std": 100 * reference[0]["std"],
-                "paper": 100 * max(paper),
-                "range": 100 * (max(paper) - min(paper)),
+                "paper": 100 * max(means),
+                "range": 100 * (max(means) - min(means)),
             }
         )
     against = against_baseline(report)
@@ -189,11 +193,6 @@ def zero_gradients(report: Report) -> dict[str, Any]:
         "best": against[0],
         "auxiliary": max(row["range"] for row in rows),
     }
-
-
-def _rows(report: Report, weighting: str, fidelity: str) -> list[dict[str, Any]]:
-    found = report.headline("summary").values()
-    return [row for row in found if (row["weighting"], row["fidelity"]) == (weighting, fidelity)]
 
 
 def leakage(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from threading import Thread
 from typing import Literal
 
 from tests.support.grids import store, wait_for
+from tests.support.places import free_port
 
 LAG = 2.0
 """Seconds that each answer takes longer from a slow server."""
@@ -31,9 +31,7 @@ class Server:
     """A real MLflow server on a free port of this machine, which can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.folder = folder
         self.uri = f"http://127.0.0.1:{self.port}"
         self._start()

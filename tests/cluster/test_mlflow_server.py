@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.places import ROOT
+from tests.support.places import ROOT, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -74,13 +74,6 @@ def name_of_this_machine() -> str:
     except OSError:
         return "localhost"
     return name
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ import pytest
 
 from pipelines.trials.record import read_trial
 from tests.support.grids import wait_for
-from tests.support.places import ROOT, params_of
+from tests.support.places import ROOT, free_port, params_of
 
 pytestmark = pytest.mark.cluster
 
@@ -55,12 +55,6 @@ class Cluster:
             del environment["RAY_AUTH_TOKEN"]
         submit = [*self.head.prefix, str(BIN / "ray"), "job", "submit", "--address", self.dashboard, "--", *command]
         return subprocess.Popen(submit, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def end(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from benchmarks.harness.script import RESULTS, read
 from pipelines.core.console import StageError
+from pipelines.trials.bundle import FOLDER, unpacked
 from pipelines.trials.record import DONE
 from tune_spaces import Study, load_study
 
@@ -50,7 +51,8 @@ class Report:
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in sorted(self.folder.glob(f"records/*/{DONE}"))]
+        with unpacked(self.folder) as carried:
+            return [json.loads(path.read_text()) for path in sorted(carried.glob(f"{FOLDER}/*/{DONE}"))]
 
     @property
     def size(self) -> dict[str, Any]:

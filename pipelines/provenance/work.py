@@ -14,7 +14,7 @@ from pipelines.artifacts.manifest import read_manifest
 from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError, say
 from pipelines.datasets.catalogue import known_datasets
-from pipelines.trials.bundle import read_bundle
+from pipelines.trials.bundle import read_bundle, unpacked
 from pipelines.trials.identity import plugins
 from pipelines.trials.record import TrialRecord
 
@@ -23,7 +23,8 @@ LOCK = Path("requirements.lock")
 
 def run(options: Namespace) -> None:
     report = options.reports / options.study
-    records = {record.identifier: record for record in read_bundle(report)}
+    with unpacked(report) as carried:
+        records = {record.identifier: record for record in read_bundle(carried)}
     if options.cell:
         scores = cell(report, options)
         say(spell_cell(scores))

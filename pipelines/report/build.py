@@ -54,7 +54,7 @@ def build_report(
     *,
     partial: bool = False,
 ) -> Path:
-    """Write `reports`/<study>/: index.html, tables/, figures/, records/, and a crate that lists them.
+    """Write `reports`/<study>/: index.html, tables/, figures/, records.tar.zst, and a crate that lists them.
 
     The same trials give the same bytes.
 

@@ -18,7 +18,7 @@ from pipelines.trials.record import TrialRecord
 
 METADATA = "ro-crate-metadata.json"
 CONTEXT: list[Any] = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
-TYPES = {".parquet": "application/vnd.apache.parquet", ".tex": "application/x-tex", ".npz": "application/zip"}
+TYPES = {".zst": "application/zstd", ".tex": "application/x-tex"}
 LICENCE = "https://spdx.org/licenses/MIT"
 
 

@@ -26,8 +26,11 @@ def require_intact(prepared: PreparedData) -> None:
             )
 
 
-def data_differences(record: TrialRecord, data: Path, report: Path) -> list[str]:
+def data_differences(record: TrialRecord, data: Path, carried: Path) -> list[str]:
     """Sentences that say where the prepared data differ from the record's; none if they are the same.
+
+    Args:
+        carried: what the report carries, `unpacked`.
 
     Raises:
         StageError: if the data set is not prepared at the trial's size, or its files are damaged.
@@ -37,7 +40,7 @@ def data_differences(record: TrialRecord, data: Path, report: Path) -> list[str]
     require_intact(prepared)
     if prepared.digest(spec.split, spec.filtered) == record.data_checksum:
         return []
-    told, found = read_image_table(report, spec.dataset, spec.image_size), image_table(prepared)
+    told, found = read_image_table(carried, spec.dataset, spec.image_size), image_table(prepared)
     if told[IMAGE].to_list() != found[IMAGE].to_list():
         gone, new = (sorted({*a[IMAGE]} - {*b[IMAGE]}) for a, b in ((told, found), (found, told)))
         return [f"the images: {len(told)} recorded, {len(found)} found; missing {gone[:SHOWN]}, new {new[:SHOWN]}"]

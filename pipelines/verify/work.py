@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines.core.console import StageError, say
 from pipelines.report.crate import broken_files
-from pipelines.trials.bundle import read_bundle
+from pipelines.trials.bundle import read_bundle, unpacked
 from pipelines.trials.record import TrialRecord
 from pipelines.verify.compare import Outcome
 from pipelines.verify.data import data_differences
@@ -22,12 +22,13 @@ def run(options: Namespace) -> None:
     if options.steps is not None and options.steps < 1:
         raise StageError(f"--steps is {options.steps}, expected at least 1.")
     report = options.reports / options.study
-    records = choose(read_bundle(report), options)
     broken = broken_files(report)
     for file in broken:
         say(f"{report} is not as it was made: {file}")
-    require_data(records, options.data, report)
-    found = [verify(record, options.data, options.steps) for record in records]
+    with unpacked(report) as carried:
+        records = choose(read_bundle(carried), options)
+        require_data(records, options.data, carried)
+        found = [verify(record, options.data, options.steps) for record in records]
     for comparison in found:
         tell(comparison)
     say(f"verify: {write_verdict(found, options.study, options.reports)}")
@@ -53,12 +54,12 @@ def _named(records: Sequence[TrialRecord], name: str) -> TrialRecord:
     return found[0]
 
 
-def require_data(records: Sequence[TrialRecord], data: Path, report: Path) -> None:
+def require_data(records: Sequence[TrialRecord], data: Path, carried: Path) -> None:
     """Raises StageError if the data of one of the trials are not those on record, naming the images."""
     seen = set()
     for record in records:
         key = record.spec.dataset, record.spec.image_size, record.spec.split, record.spec.filtered
-        if key not in seen and (differences := data_differences(record, data, report)):
+        if key not in seen and (differences := data_differences(record, data, carried)):
             listed = "\n  ".join(differences)
             raise StageError(
                 f"The data in {data} are not those that trial {record.identifier} was trained on:\n  {listed}\n"

@@ -24,7 +24,7 @@ from pipelines.grid.dry_run import dry_run
 from pipelines.grid.inputs import load_inputs
 from pipelines.grid.tuning import conclude, diverged, proposed
 from pipelines.status.work import print_searches
-from pipelines.trials.bundle import read_bundle
+from pipelines.trials.bundle import read_bundle, unpacked
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedSearch, PlannedTrial, outline, plan
@@ -277,7 +277,8 @@ def test_a_trial_that_asha_stops_ends_where_it_stands(prepared_phantom: Path, tm
 
 def test_trials_that_are_not_tuned_keep_their_identifiers() -> None:
     """Those of the committed quickstart, each of the study's cells on the data and the code of its record."""
-    records = {str(record.spec): record for record in read_bundle(ROOT / "reports/quickstart")}
+    with unpacked(ROOT / "reports/quickstart") as carried:
+        records = {str(record.spec): record for record in read_bundle(carried)}
     specs = [cell.spec for cell in expand(load_study("quickstart")).cells]
     assert len(specs) == len(records)
     for spec in specs:

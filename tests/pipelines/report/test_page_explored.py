@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.report.build import build_report
 from pipelines.report.page import StudyFacts
+from pipelines.trials.bundle import unpacked
 from tests.support.browser import Tab, browser
 from tests.support.report_trials import BASE, make_classified, make_facts, plan_trials, write_trials
 
@@ -207,7 +208,7 @@ def test_masks_on_the_page_are_the_predictions_pixel_by_pixel(opened: Tab, page:
         "sheet(shownRows()[0].sheet, true).then(s => [shownRows()[0].trials[0], "
         "current().images.names.map((_, number) => [...tile(current().images, s, number)])])"
     )
-    with np.load(page.parent / "records" / trial / "predictions.npz") as stored:
+    with unpacked(page.parent) as carried, np.load(carried / "records" / trial / "predictions.npz") as stored:
         assert np.array_equal(np.array(masks).reshape(stored["masks"].shape), stored["masks"])
 
 

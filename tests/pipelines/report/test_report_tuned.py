@@ -12,7 +12,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.provenance.work import search_lines
 from pipelines.report.build import build_report
 from pipelines.report.page import StudyFacts
-from pipelines.trials.bundle import read_bundle
+from pipelines.trials.bundle import read_bundle, unpacked
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.tuning import Proposal, Tuning
 from tests.support.report_trials import BASE, make_facts, plan_trials, write_trials
@@ -133,7 +133,8 @@ def test_a_study_without_tuned_rows_says_nothing_of_it(tmp_path: Path) -> None:
 
 
 def test_provenance_says_which_search_chose_the_values(made: Path) -> None:
-    records = {record.configuration: record for record in read_bundle(made)}
+    with unpacked(made) as carried:
+        records = {record.configuration: record for record in read_bundle(carried)}
     (first, second) = search_lines([records["fixed · tuned"]], made)
     assert first == "tuned on phantom, default split: values of proposal 1 of search s-default"
     assert second.startswith("  by random, validation cb_dice 0.8000; all its proposals: ")

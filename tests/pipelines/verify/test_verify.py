@@ -20,7 +20,7 @@ from pipelines.core import console
 from pipelines.core.checksums import file_checksum, joint_checksum
 from pipelines.grid.inputs import load_inputs
 from pipelines.report.crate import write_crate
-from pipelines.trials.bundle import image_table, read_bundle, table_name, write_bundle
+from pipelines.trials.bundle import image_table, read_bundle, table_name, unpacked, write_bundle
 from pipelines.trials.plan import plan
 from pipelines.trials.record import TrialRecord, read_trial
 from pipelines.verify.__main__ import COMMAND
@@ -36,15 +36,17 @@ TRIAL = {"epochs": 3, "augmentation": {"horizontal_flip": 0.5}}
 
 @dataclass(frozen=True)
 class Place:
-    """A report with records, and the data that it is about."""
+    """A report with records, what is in its archive, and the data that it is about."""
 
     report: Path
+    carried: Path
     data: Path
     record: TrialRecord
     capture: pytest.CaptureFixture[str]
 
     def verify(self, *options: str) -> Verified:
-        """The command, in this process."""
+        """The command, in this process; of a report that carries what lies in `carried` now."""
+        self.pack()
         with pytest.raises(SystemExit) as ended:
             COMMAND.start(COMMAND.parse(self.words(*options)))
         return Verified(int(ended.value.code or 0), *self.capture.readouterr())
@@ -54,7 +56,11 @@ class Place:
 
     @property
     def folder(self) -> Path:
-        return self.report / "records" / self.record.identifier
+        return self.carried / "records" / self.record.identifier
+
+    def pack(self) -> None:
+        tables = {path.name: pd.read_csv(path, dtype=str) for path in (self.carried / "records/images").iterdir()}
+        write_bundle(read_bundle(self.carried), tables, self.report)
 
 
 class Verified(NamedTuple):
@@ -90,7 +96,9 @@ def place(
     monkeypatch.setattr(console, "err", Console(stderr=True, soft_wrap=True))  # of the streams of this test
     report = tmp_path / "reports" / "tiny"
     shutil.copytree(written / "tiny", report)
-    return Place(report, prepared_phantom, read_bundle(report)[0], capsys)
+    with unpacked(report) as carried:
+        shutil.copytree(carried, tmp_path / "carried")
+    return Place(report, tmp_path / "carried", prepared_phantom, read_bundle(tmp_path / "carried")[0], capsys)
 
 
 @pytest.fixture
@@ -142,7 +150,7 @@ def test_a_flipped_bit_in_a_stored_history_is_found_and_located(place: Place) ->
     done = place.verify(place.record.identifier)
     assert done.returncode == 1
     assert "\n  different\n" in done.stdout
-    assert f"is not as it was made: records/{place.record.identifier}/history.parquet: changed since" in done.stdout
+    assert "is not as it was made: records.tar.zst: changed since" in done.stdout
     assert "record, digest of the stored steps: recorded" in done.stdout
     assert f"steps, first at epoch 1, step {step}, loss/dice (" in done.stdout
 

@@ -17,7 +17,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 SOURCES: dict[str, dict[str, Callable[[Results], Mapping[str, Table]]]] = {
     "performance.md": {
         "throughput": throughput.tables,
-        "losses": losses.tables,
+        "losses_cpu": losses.tables,
+        "losses_cuda": losses.tables,
         "weightings": weightings.tables,
         "loading": loading.tables,
         "roofline": roofline.tables,

@@ -1,14 +1,20 @@
-"""For every test: single-threaded torch, no deadlines, and what `gpu` and `integrations` mean."""
+"""For every test: single-threaded torch, no deadlines, what `gpu` and `integrations` mean, and `dmf` by itself.
+
+`tests/dmf` runs with torch, numpy, jaxtyping, pytest and hypothesis alone: what needs more is skipped there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from importlib.util import find_spec
 
 import pytest
 import torch
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.secrecy"]
+PLATFORM = find_spec("ray") is not None
+
+pytest_plugins = ["tests.support.secrecy"] if PLATFORM else []
 
 settings.register_profile("patient", deadline=None)  # timings never decide a test
 settings.load_profile("patient")
@@ -19,6 +25,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("no GPU")
     if item.get_closest_marker("integrations") and find_spec("lightning") is None:
         pytest.skip("run by `make test-integrations`")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Without the platform, skip what says that it needs an extra."""
+    try:
+        return (yield)
+    except ImportError as error:
+        if PLATFORM or "dynamic-memory-fusion[" not in str(error):
+            raise
+        pytest.skip(str(error))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

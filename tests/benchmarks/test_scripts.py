@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -19,13 +21,12 @@ from benchmarks.harness.script import RESULTS, read
 from benchmarks.soak import COLOURS, slopes
 from pipelines.trials.plan import plan
 from tests.support.attempts import record_trial
+from tests.support.places import ROOT
 from tests.support.toy import toy_data, toy_spec
 from tune_spaces import load_study
 
 SIDE = 16
-TRIAL = "--images 16 --image-size 16 --base-filters 2 --batch-size 4"
 QUICK = {
-    "losses": "--batches 1x8 --classes 2 --turns 1",
     "weightings": "--lengths 20 --early 2 --late 20 --batch 1 --side 16 --turns 1 --calls 1",
     "models": "--models unet --batch 1 --turns 1",
     "loading": "--images 16 --side 16 --batch 4 --base-filters 2 --precisions fp32 --turns 1",
@@ -35,8 +36,6 @@ QUICK = {
 }
 SLOW = {
     "report_scale": "--trials 8 --steps 40 --datasets 1 --repeats 2 --images 5",
-    "graphs": f"{TRIAL} --weightings variance --turns 1",
-    "packing": f"{TRIAL} --at-a-time 1 2 --epochs 1",
     "filtering": "--sizes 16 --turns 1 --pooled 4 --counts 60",
 }
 """They compile, or start processes."""
@@ -47,6 +46,9 @@ CLUSTER = {
 """They start Ray."""
 MARKS = {"slow": SLOW, "cluster": CLUSTER}
 SCRIPTS = {**QUICK, **SLOW, **CLUSTER}
+ON_A_GPU = ("losses", "graphs", "packing")
+"""What `benchmarks/gpu.sh` measures, and writes under the name of the device."""
+
 ON_DATA = ("duplicates", "throughput")
 PARTS = ("documents", "filter_stage", "leakage", "obvious_script", "soak", "stacked")
 """Tested below, beside another, or by another."""
@@ -78,7 +80,7 @@ def shape(value: object) -> object:
 
 def test_every_script_is_tested() -> None:
     scripts = {path.stem for path in RESULTS.parent.glob("*.py")} - {"__init__"}
-    assert scripts == {*SCRIPTS, *PARTS}
+    assert scripts == {*SCRIPTS, *ON_A_GPU, *PARTS}
 
 
 def marked(name: str) -> Any:
@@ -91,8 +93,19 @@ def test_a_script_writes_what_its_results_hold(name: str, request: pytest.Fixtur
     data = ["--data", str(request.getfixturevalue("prepared"))] if name in ON_DATA else []
     found = run(name, [*SCRIPTS[name].split(), *data], tmp_path)
     assert found["machine"]["torch"] == torch.__version__
-    (kept,) = (path for path in RESULTS.glob("*.json") if path.stem.removesuffix("_cpu") == name)
-    assert shape(found) == shape(read(kept))
+    assert shape(found) == shape(read(RESULTS / f"{name}.json"))
+
+
+@pytest.mark.slow
+def test_the_script_for_a_gpu_runs_at_the_size_of_a_toy(tmp_path: Path) -> None:
+    command = [ROOT / "benchmarks/gpu.sh", "--toy", tmp_path]
+    done = subprocess.run(command, env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [line for line in done.stdout.splitlines() if re.fullmatch(r"\w+: passed in \d+ s", line)]
+    assert [line.partition(":")[0] for line in told] == ["device", *ON_A_GPU, "tests"]
+    assert done.stdout == (tmp_path / "gpu.log").read_text()
+    for name in ON_A_GPU:
+        assert shape(read(tmp_path / f"{name}_cpu.json")) == shape(read(RESULTS / f"{name}_cpu.json"))
 
 
 def test_leakage_compares_the_trials_of_a_study(prepared: Path, tmp_path: Path) -> None:

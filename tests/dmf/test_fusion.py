@@ -179,6 +179,7 @@ dist.destroy_process_group()
 @pytest.mark.slow
 def test_all_ranks_agree_on_the_weights(tmp_path: Path) -> None:
     """Two real processes: weights are those of the mean losses, each total is of the rank's own losses."""
+    pytest.importorskip("torchjd")
     store = tmp_path / "store"
     command = [sys.executable, "-c", RANK]
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}

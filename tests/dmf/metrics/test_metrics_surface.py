@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import binary_erosion
-from scipy.spatial.distance import cdist
 
 from dmf.metrics import hausdorff, hd95, surface_dice
 from dmf.metrics.surface import surface
+
+ndimage, distance = pytest.importorskip("scipy.ndimage"), pytest.importorskip("scipy.spatial.distance")
 
 
 def square(top: int, left: int, side: int, size: int = 32) -> torch.Tensor:
@@ -30,7 +30,7 @@ def blobs(seed: int, *shape: int, density: float = 0.3) -> torch.Tensor:
 def surface_distances(mask: torch.Tensor, other: torch.Tensor, spacing: tuple[float, ...]) -> list[np.ndarray]:
     """Every distance from each surface to the other, from all pairs of points."""
     images = [image[0].numpy() == 1 for image in (mask, other)]
-    pairs = cdist(*(np.argwhere(image & ~binary_erosion(image)) * spacing for image in images))
+    pairs = distance.cdist(*(np.argwhere(image & ~ndimage.binary_erosion(image)) * spacing for image in images))
     return [pairs.min(1), pairs.min(0)]
 
 

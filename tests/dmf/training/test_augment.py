@@ -11,13 +11,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from dmf import draws
 from dmf.training.augment import Augmentation, Augmenter, add_noise, as_float
 from dmf.training.seeding import derive_seed
 from dmf.training.trial import Trial
 from tests.support.toy import EVERYTHING, toy_data, toy_labels, toy_spec, toy_volumes
+
+stats = pytest.importorskip("scipy.stats")
 
 CPU = torch.device("cpu")
 

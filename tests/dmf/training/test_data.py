@@ -169,6 +169,7 @@ def test_rows_that_are_none_are_refused(rows: Any) -> None:
 @pytest.mark.parametrize("images", [3, 5])
 def test_an_odd_number_in_batches_of_two_leaves_no_image_alone(images: int) -> None:
     """PAN's global branch keeps one value a channel and image, of which batch norm takes the variance."""
+    pytest.importorskip("segmentation_models_pytorch")
     data = toy_data(size=128)
     rows = {"train": torch.arange(images), "val": torch.tensor([6]), "test": torch.tensor([7])}
     spec = toy_spec(
@@ -187,6 +188,7 @@ def test_an_odd_number_in_batches_of_two_leaves_no_image_alone(images: int) -> N
 
 @pytest.mark.parametrize("images", [1, 2])
 def test_a_batch_of_one_that_batch_norm_cannot_take_is_said(images: int) -> None:
+    pytest.importorskip("timm")
     data = toy_labels(size=32)
     rows = {"train": torch.arange(images), "val": torch.tensor([6]), "test": torch.tensor([7])}
     spec = toy_spec(

@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.harness.script import Results, benchmark, option
 from dmf.training.spec import TrialSpec
 from pipelines.report.build import build_report
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.record import DONE, read_trial
 from tests.support.report_trials import BASE, make_facts, name_of, plan_trials, write_trials

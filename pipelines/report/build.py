@@ -8,13 +8,9 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from pipelines.core.console import track
+from pipelines.core.background import in_background
 from pipelines.core.files import replaced
 from pipelines.pages.drawing import Picture
-from pipelines.papers.described import described
-from pipelines.papers.evidence import Evidence, Truth
-from pipelines.papers.kinds import Outcome
-from pipelines.papers.verdict import Verdict, judge
 from pipelines.report.claims import write_claims
 from pipelines.report.confusion import draw_confusion, draw_gallery
 from pipelines.report.crate import write_crate
@@ -22,26 +18,28 @@ from pipelines.report.crowded import drawable, told
 from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
 from pipelines.report.document.document import write_document
+from pipelines.report.explore.contents import contents
 from pipelines.report.forest import draw_forest
 from pipelines.report.histories import draw_losses, draw_weights
 from pipelines.report.layout import Layout, lay_out
-from pipelines.report.missing import reason
 from pipelines.report.numbers import write_numbers
-from pipelines.report.page import StudyFacts, render_page
+from pipelines.report.page import STATISTICS, render_page
 from pipelines.report.panel import draw_panel
-from pipelines.report.printed.make import make_sheets, write_sheets
-from pipelines.report.printed.matching import Trials
-from pipelines.report.printed.sheet import Sheet, Unmade
+from pipelines.report.printed.make import write_sheets
+from pipelines.report.printed.sheet import Sheet
+from pipelines.report.results import Results, StudyFacts, work_out
 from pipelines.report.statistics import Comparison, compare, comparison_table
 from pipelines.report.statistics.diagram import draw_ranks
-from pipelines.report.statistics.make import Statistics, make_statistics, write_statistics
-from pipelines.report.tables import Table, build_tables
+from pipelines.report.statistics.make import write_statistics
 from pipelines.report.tidy import missing_table, score_table, summary_table, write_csv
-from pipelines.report.tuned import costs_of, write_costs
+from pipelines.report.tuned import write_costs
 from pipelines.report.writers import to_latex, to_latex_document, to_markdown
 from pipelines.trials.bundle import write_bundle
 from pipelines.trials.finished import read_finished, read_trials
 from pipelines.trials.plan import PlannedTrial
+
+CLAIMS, SHEETS = "Claims", "The papers' tables"
+"""Sections of the document that are about all data sets, beside `STATISTICS`."""
 
 
 def build_report(
@@ -56,7 +54,7 @@ def build_report(
 ) -> Path:
     """Write `reports`/<study>/: index.html, tables/, figures/, records.tar.zst, and a crate that lists them.
 
-    The same trials give the same bytes.
+    The same trials give the same bytes. Figures and records are made in a second process (`in_background`).
 
     Args:
         planned: exactly the trials that the study enumerates.
@@ -70,58 +68,24 @@ def build_report(
     """
     records, missing = read_finished(planned) if partial else (read_trials(planned), [])
     layout = lay_out(records, baseline, missing)
-    sheets: list[Sheet | Unmade]
-    if missing:
-        why = reason(missing, len(records))
-        verdicts = [Verdict(claim, study.name, Outcome.NOT_TESTED, why) for claim in study.claims]
-        sheets = [Unmade(name, described(name).number, why) for name in study.tables]
-    else:
-        truths = {name: Truth(f.cases, f.truths) for name, f in facts.items() if f.task == "segmentation"}
-        verdicts = [judge(claim, study.name, Evidence(tuple(records), baseline, truths)) for claim in study.claims]
-        sheets = make_sheets(study.tables, Trials(records, facts))
     comparisons = compare(layout, facts)
-    tested = {(c.dataset, c.protocol, c.metric, c.configuration): c.p_holm_t for c in comparisons}
-    tables = build_tables(layout, facts, tested, missing)
-    costs = costs_of(layout, facts)
-    statistics = make_statistics(layout, facts, comparisons, study.equivalence)
     target = reports / study.name
-    with replaced(target, beside=reports) as folder:
-        _write_tables(layout, tables, sheets, comparisons, verdicts, statistics, folder / "tables")
-        write_costs(layout, costs, folder / "tables")
-        if missing:
-            write_csv(missing_table(missing), folder / "tables" / "missing.csv")
-        pictures = {
-            dataset: _draw(layout, facts[dataset], comparisons, folder / "figures")
-            for dataset in track(layout.datasets, "drawing", unit="data sets")
-        }
-        drawn = (draw_ranks(placed, folder / "figures") for placed in statistics.standings)
-        ranks = [picture for picture in drawn if picture is not None]
+
+    def illustrate() -> dict[str, list[Picture]]:
+        figures = folder / "figures"
+        drawn = {dataset: _draw(layout, facts[dataset], comparisons, figures) for dataset in layout.datasets}
         write_bundle(records, images, folder)
-        page = render_page(
-            study,
-            layout,
-            facts,
-            tables,
-            sheets,
-            comparisons,
-            pictures,
-            verdicts,
-            costs,
-            statistics,
-            ranks,
-            folder / "figures",
-            missing,
-        )
-        (folder / "index.html").write_text(page)
+        return drawn
+
+    with replaced(target, beside=reports) as folder, in_background(illustrate) as illustrated:
+        results = work_out(study, records, baseline, layout, facts, comparisons, missing)
+        _write_tables(results, folder / "tables")
+        data = contents(study.name, layout, facts, results.tables)
+        ranks = [draw_ranks(placed, folder / "figures") for placed in results.statistics.standings]
+        pictures = illustrated() | {STATISTICS: [picture for picture in ranks if picture is not None]}
+        (folder / "index.html").write_text(render_page(results, pictures, folder / "figures", data))
         write_numbers(layout, facts, folder)
-        sections = {name: [table.name for table in tables if table.dataset == name] for name in layout.datasets}
-        sections |= {
-            "Statistics": statistics.names,
-            "Claims": ["claims"] * bool(verdicts),
-            "The papers' tables": [sheet.stem for sheet in sheets if isinstance(sheet, Sheet)],
-        }
-        pictures["Statistics"] = ranks
-        write_document(folder, study.title, layout, facts, sections, pictures, missing=len(missing))
+        write_document(folder, study.title, layout, facts, _sections(results), pictures, missing=len(missing))
         write_crate(folder, study.title, records)
     return target / "index.html"
 
@@ -143,26 +107,31 @@ def _draw(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparison], f
     return [told(picture, everything, name) for picture in drawn if picture is not None]
 
 
-def _write_tables(
-    layout: Layout,
-    tables: Sequence[Table],
-    sheets: Sequence[Sheet | Unmade],
-    comparisons: Sequence[Comparison],
-    verdicts: Sequence[Verdict],
-    statistics: Statistics,
-    folder: Path,
-) -> None:
+def _write_tables(results: Results, folder: Path) -> None:
     folder.mkdir(parents=True)
-    write_statistics(statistics, folder)
-    for table in tables:
+    write_statistics(results.statistics, folder)
+    for table in results.tables:
         (folder / f"{table.name}.tex").write_text(to_latex(table))
         (folder / f"{table.name}.md").write_text(to_markdown(table))
-    write_sheets(sheets, folder)
-    if verdicts:
-        write_claims(verdicts, folder)
-    more = [sheet.stem for sheet in sheets if isinstance(sheet, Sheet)] + ["claims"] * bool(verdicts) + statistics.names
-    (folder / "all_tables.tex").write_text(to_latex_document(tables, more))
-    scores = score_table(layout)
+    write_sheets(results.sheets, folder)
+    if results.verdicts:
+        write_claims(results.verdicts, folder)
+    more = [name for heading in (SHEETS, CLAIMS, STATISTICS) for name in _sections(results)[heading]]
+    (folder / "all_tables.tex").write_text(to_latex_document(results.tables, more))
+    scores = score_table(results.layout)
     write_csv(scores, folder / "scores.csv")
     write_csv(summary_table(scores), folder / "summary.csv")
-    write_csv(comparison_table(comparisons), folder / "comparisons.csv")
+    write_csv(comparison_table(results.comparisons), folder / "comparisons.csv")
+    write_costs(results.layout, results.costs, folder)
+    if results.missing:
+        write_csv(missing_table(results.missing), folder / "missing.csv")
+
+
+def _sections(results: Results) -> dict[str, list[str]]:
+    """Names of the tables, by the section of the document that has them."""
+    return {
+        **{name: [table.name for table in results.tables if table.dataset == name] for name in results.layout.datasets},
+        STATISTICS: results.statistics.names,
+        CLAIMS: ["claims"] * bool(results.verdicts),
+        SHEETS: [sheet.stem for sheet in results.sheets if isinstance(sheet, Sheet)],
+    }

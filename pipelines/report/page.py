@@ -14,44 +14,29 @@ from dmf.training.diagnostics import Finding
 from pipelines.pages.drawing import Picture
 from pipelines.pages.html import new_environment
 from pipelines.pages.inline import embedded, picture_uri, policy
-from pipelines.papers.claim import Claim
-from pipelines.papers.verdict import Verdict
 from pipelines.papers.wording import row_of
 from pipelines.report import environments, pairing
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
-from pipelines.report.explore.contents import contents, read_parts
+from pipelines.report.explore.contents import read_parts
 from pipelines.report.explore.histories import points_of
 from pipelines.report.layout import Layout, Row, mean_score, repeat_of
 from pipelines.report.methods import duration, summarise
 from pipelines.report.names import HEADLINES, Metric, printed
-from pipelines.report.printed.sheet import Sheet, Unmade
+from pipelines.report.printed.sheet import Unmade
+from pipelines.report.results import Results
 from pipelines.report.statistics import Comparison, caveat
-from pipelines.report.statistics.make import Statistics
-from pipelines.report.tables import Table, protocols_of
+from pipelines.report.tables import protocols_of
 from pipelines.report.tuned import CAPTION as COSTS
-from pipelines.report.tuned import Cost
-from pipelines.trials.finished import Missing
 from pipelines.trials.record import TrialRecord
 
 MOST_COMPARED = 400
 """Comparisons of a protocol that the page shows; the files hold all."""
 
+STATISTICS = "Statistics"
+"""The section about all data sets."""
+
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True)
-class StudyFacts:
-    """What is known of the study beside its trials: title, left-out combinations with their reason, claims about it,
-    the papers' tables that it makes, and the difference (a share of 1) up to which scores count as equal.
-    """
-
-    name: str
-    title: str
-    skipped: Sequence[tuple[str, str]]
-    claims: Sequence[Claim] = ()
-    tables: Sequence[str] = ()
-    equivalence: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -82,49 +67,43 @@ class WarningLine:
 
 
 def render_page(
-    study: StudyFacts,
-    layout: Layout,
-    facts: Mapping[str, DataFacts],
-    tables: Sequence[Table],
-    sheets: Sequence[Sheet | Unmade],
-    comparisons: Sequence[Comparison],
-    pictures: Mapping[str, Sequence[Picture]],
-    verdicts: Sequence[Verdict],
-    costs: Sequence[Cost],
-    statistics: Statistics,
-    rank_pictures: Sequence[Picture],
-    figures: Path,
-    missing: Sequence[Missing] = (),
+    results: Results, pictures: Mapping[str, Sequence[Picture]], figures: Path, data: Mapping[str, Any]
 ) -> str:
-    """The page as HTML text, with the pictures of `figures` in it; other files beside it are named relative to it."""
+    """The page as HTML text, with the pictures of `figures` in it; other files beside it are named relative to it.
+
+    Args:
+        pictures: By data set, and under STATISTICS those about all of them.
+        data: What can be explored (`pipelines.report.explore.contents`).
+    """
+    layout, facts, comparisons = results.layout, results.facts, results.comparisons
     environment = new_environment(TEMPLATES)
     css, scripts = read_parts(TEMPLATES)
     environment.globals["inlined"] = lambda picture: picture_uri(figures / f"{picture.name}.png")
     environment.globals |= {"printed": printed, "number": _number, "p_value": _p_value, "Metric": Metric}
     records = [record for dataset in layout.datasets for row in layout.rows[dataset] for record in row.records]
     return environment.get_template("page.html").render(
-        study=study,
+        study=results.study,
         layout=layout,
         facts=facts,
-        tables=tables,
-        sheets=[(sheet, isinstance(sheet, Unmade)) for sheet in sheets],
+        tables=results.tables,
+        sheets=[(sheet, isinstance(sheet, Unmade)) for sheet in results.sheets],
         comparisons=comparisons,
         pictures=pictures,
-        verdicts=[row_of(verdict) for verdict in verdicts],
+        verdicts=[row_of(verdict) for verdict in results.verdicts],
         claims_caption=CAPTION,
-        statistics=statistics,
-        rank_pictures=rank_pictures,
-        missing=missing,
+        statistics=results.statistics,
+        rank_pictures=pictures[STATISTICS],
+        missing=results.missing,
         repeat_of=repeat_of,
         protocols={dataset: protocols_of(layout, facts[dataset]) for dataset in layout.datasets},
         headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
         most_compared=MOST_COMPARED,
         caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
-        summary=summarise(records, layout, len(missing)),
+        summary=summarise(records, layout, len(results.missing)),
         findings=_findings(records),
         environments=environments.warning(records),
         unpaired=pairing.warning(records),
-        costs=costs,
+        costs=results.costs,
         costs_caption=COSTS,
         duration=duration,
         twins={dataset: twins(layout.rows[dataset]) for dataset in layout.datasets},
@@ -137,9 +116,7 @@ def render_page(
         scripts=[Markup(script) for script in scripts],
         policy=policy(scripts, [css]),
         points=points_of(sum(map(len, layout.rows.values()))),
-        data=embedded(
-            contents(study.name, layout, facts, tables, {name: HEADLINES[f.task][0] for name, f in facts.items()})
-        ),
+        data=embedded(data),
         headline_columns=[
             column for task in dict.fromkeys(f.task for f in facts.values()) for column in HEADLINES[task]
         ],

@@ -9,7 +9,7 @@ from pipelines.core.console import say
 from pipelines.papers.claim import claims_of
 from pipelines.report.build import build_report
 from pipelines.report.data import describe_data
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.trials.bundle import image_table, table_name
 from pipelines.trials.plan import plan
 from tune_spaces import load_study

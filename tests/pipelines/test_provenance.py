@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipelines.report.build import build_report
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from tests.support.commands import run_module
 from tests.support.places import ROOT
 from tests.support.report_trials import make_facts, paper_specs, plan_trials, write_trials

@@ -15,7 +15,7 @@ from pipelines.report.explore.histories import histories, points_of
 from pipelines.report.explore.images import images_of
 from pipelines.report.explore.sources import scores_of, trials_of
 from pipelines.report.layout import Layout
-from pipelines.report.names import Metric
+from pipelines.report.names import HEADLINES, Metric
 from pipelines.report.tables import Table
 
 SCRIPTS = ("base", "tables", "sources", "chosen", "histories", "images", "costs")
@@ -34,23 +34,22 @@ def contents(
     layout: Layout,
     facts: Mapping[str, DataFacts],
     tables: Sequence[Table],
-    headlines: Mapping[str, tuple[str, str, str]],
 ) -> dict[str, Any]:
-    """What can be explored of each data set; `headlines` name protocol, metric and words of its first score."""
+    """What can be explored of each data set."""
     points = points_of(sum(map(len, layout.rows.values())))
     return {
         "study": study,
         "scores": scores_of(layout, tables),
         "datasets": {
-            name: _dataset(layout, facts[name], headlines[name], points)
+            name: _dataset(layout, facts[name], points)
             for name in track(layout.datasets, "exploring", unit="data sets")
         },
     }
 
 
-def _dataset(layout: Layout, facts: DataFacts, headline: tuple[str, str, str], points: int) -> dict[str, Any]:
+def _dataset(layout: Layout, facts: DataFacts, points: int) -> dict[str, Any]:
     rows = layout.rows[facts.name]
-    protocol, metric, label = headline
+    protocol, metric, label = HEADLINES[facts.task][0]
     scale = Metric(metric).scale
     spent = costs(rows, facts)
     return {

@@ -11,7 +11,7 @@ from pipelines.core.checksums import file_checksum
 from pipelines.core.console import StageError
 from pipelines.report.build import build_report
 from pipelines.report.crate import METADATA, broken_files
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from tests.support.report_trials import make_facts, paper_specs, plan_trials, write_trials
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipelines.report.build import build_report
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.trials.bundle import unpacked
 from tests.support.browser import Tab, browser
 from tests.support.report_trials import BASE, make_classified, make_facts, plan_trials, write_trials

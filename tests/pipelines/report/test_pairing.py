@@ -9,8 +9,8 @@ import pytest
 
 from dmf.training.spec import TrialSpec
 from pipelines.report.build import build_report
-from pipelines.report.page import StudyFacts
 from pipelines.report.pairing import groups_of, sentence, warning
+from pipelines.report.results import StudyFacts
 from pipelines.trials.digests import Digests
 from pipelines.trials.record import TrialRecord
 from tests.support.records import NO_DIGESTS, record_of_planned

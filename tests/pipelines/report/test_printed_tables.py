@@ -18,12 +18,12 @@ from pipelines.core.console import StageError
 from pipelines.papers.identities import Break
 from pipelines.papers.printed import printed, select
 from pipelines.report.build import build_report
-from pipelines.report.page import StudyFacts
 from pipelines.report.printed.make import INDEX, make_sheets, write_sheets
 from pipelines.report.printed.matching import Trials, choose
 from pipelines.report.printed.measures import cost
 from pipelines.report.printed.sheet import Measured, Unmade, score_cell
 from pipelines.report.printed.writers import sheet_rows, sheet_to_latex, sheet_to_markdown
+from pipelines.report.results import StudyFacts
 from tests.support.printed_tables import fill, made, record
 from tests.support.report_trials import make_facts, paper_specs, plan_trials, write_trials
 

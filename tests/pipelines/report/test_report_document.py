@@ -17,7 +17,7 @@ from dmf.weightings import WEIGHTINGS
 from pipelines.report.build import build_report
 from pipelines.report.document.references import references_of, source_of, to_bbl, to_bibtex
 from pipelines.report.latex import PREAMBLE, breakable
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import PlannedTrial
 from tests.support.latex import needs_latex, typeset

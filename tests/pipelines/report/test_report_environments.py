@@ -12,7 +12,7 @@ import pytest
 from dmf.training.spec import TrialSpec
 from pipelines.report.build import build_report
 from pipelines.report.environments import kinds, warning
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.trials.finished import read_trials
 from pipelines.trials.record import Start, TrialRecord
 from tests.support.records import begun

@@ -14,7 +14,7 @@ from pipelines.core.locks import locked
 from pipelines.papers.claim import paper_claims
 from pipelines.report.build import build_report
 from pipelines.report.layout import lay_out
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.trials.failure import Failure, write_failure
 from pipelines.trials.finished import read_finished
 from pipelines.trials.plan import PlannedTrial

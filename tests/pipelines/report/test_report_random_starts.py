@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dmf.models import IF_AVAILABLE
 from pipelines.report.build import build_report
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from tests.support.report_trials import BASE, make_facts, plan_trials, write_trials
 
 FACTS = make_facts()

@@ -23,7 +23,7 @@ from pipelines.report import page, panel
 from pipelines.report.build import build_report
 from pipelines.report.layout import lay_out
 from pipelines.report.names import Metric, loss_colours, weighting_colours
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.report.tables import Entry, Line, Table
 from pipelines.report.writers import to_latex, to_latex_document
 from pipelines.trials.failure import Failure, write_failure

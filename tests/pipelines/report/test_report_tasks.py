@@ -15,7 +15,7 @@ from pipelines.report.build import build_report
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import lay_out, repeats_text
 from pipelines.report.names import PROTOCOL_TEXTS
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.report.statistics import compare
 from pipelines.report.tables import build_tables
 from pipelines.trials.finished import read_trials

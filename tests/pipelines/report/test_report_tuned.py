@@ -11,7 +11,7 @@ import pytest
 from dmf.training.spec import TrialSpec
 from pipelines.provenance.work import search_lines
 from pipelines.report.build import build_report
-from pipelines.report.page import StudyFacts
+from pipelines.report.results import StudyFacts
 from pipelines.trials.bundle import read_bundle, unpacked
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.tuning import Proposal, Tuning

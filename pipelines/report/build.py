@@ -18,7 +18,7 @@ from pipelines.report.crowded import drawable, told
 from pipelines.report.curves import draw_convergence, draw_noise, draw_validation
 from pipelines.report.data import DataFacts
 from pipelines.report.document.document import write_document
-from pipelines.report.explore.contents import contents
+from pipelines.report.explore.contents import explore
 from pipelines.report.forest import draw_forest
 from pipelines.report.histories import draw_losses, draw_weights
 from pipelines.report.layout import Layout, lay_out
@@ -54,7 +54,8 @@ def build_report(
 ) -> Path:
     """Write `reports`/<study>/: index.html, tables/, figures/, records.tar.zst, and a crate that lists them.
 
-    The same trials give the same bytes. Figures and records are made in a second process (`in_background`).
+    The same trials give the same bytes. What is explored in the page, and the figures and records, are
+    made in processes of their own (`in_background`).
 
     Args:
         planned: exactly the trials that the study enumerates.
@@ -68,7 +69,6 @@ def build_report(
     """
     records, missing = read_finished(planned) if partial else (read_trials(planned), [])
     layout = lay_out(records, baseline, missing)
-    comparisons = compare(layout, facts)
     target = reports / study.name
 
     def illustrate() -> dict[str, list[Picture]]:
@@ -77,13 +77,14 @@ def build_report(
         write_bundle(records, images, folder)
         return drawn
 
-    with replaced(target, beside=reports) as folder, in_background(illustrate) as illustrated:
-        results = work_out(study, records, baseline, layout, facts, comparisons, missing)
-        _write_tables(results, folder / "tables")
-        data = contents(study.name, layout, facts, results.tables)
-        ranks = [draw_ranks(placed, folder / "figures") for placed in results.statistics.standings]
-        pictures = illustrated() | {STATISTICS: [picture for picture in ranks if picture is not None]}
-        (folder / "index.html").write_text(render_page(results, pictures, folder / "figures", data))
+    with replaced(target, beside=reports) as folder, in_background(lambda: explore(layout, facts)) as explored:
+        comparisons = compare(layout, facts)
+        with in_background(illustrate) as illustrated:
+            results = work_out(study, records, baseline, layout, facts, comparisons, missing)
+            _write_tables(results, folder / "tables")
+            ranks = [draw_ranks(placed, folder / "figures") for placed in results.statistics.standings]
+            pictures = illustrated() | {STATISTICS: [picture for picture in ranks if picture is not None]}
+        (folder / "index.html").write_text(render_page(results, pictures, folder / "figures", explored()))
         write_numbers(layout, facts, folder)
         write_document(folder, study.title, layout, facts, _sections(results), pictures, missing=len(missing))
         write_crate(folder, study.title, records)

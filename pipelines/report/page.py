@@ -18,7 +18,7 @@ from pipelines.papers.wording import row_of
 from pipelines.report import environments, pairing
 from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
-from pipelines.report.explore.contents import read_parts
+from pipelines.report.explore.contents import contents, read_parts
 from pipelines.report.explore.histories import points_of
 from pipelines.report.layout import Layout, Row, mean_score, repeat_of
 from pipelines.report.methods import duration, summarise
@@ -67,13 +67,13 @@ class WarningLine:
 
 
 def render_page(
-    results: Results, pictures: Mapping[str, Sequence[Picture]], figures: Path, data: Mapping[str, Any]
+    results: Results, pictures: Mapping[str, Sequence[Picture]], figures: Path, explored: Mapping[str, Any]
 ) -> str:
     """The page as HTML text, with the pictures of `figures` in it; other files beside it are named relative to it.
 
     Args:
         pictures: By data set, and under STATISTICS those about all of them.
-        data: What can be explored (`pipelines.report.explore.contents`).
+        explored: What can be explored of each data set (`pipelines.report.explore.contents`).
     """
     layout, facts, comparisons = results.layout, results.facts, results.comparisons
     environment = new_environment(TEMPLATES)
@@ -116,7 +116,7 @@ def render_page(
         scripts=[Markup(script) for script in scripts],
         policy=policy(scripts, [css]),
         points=points_of(sum(map(len, layout.rows.values()))),
-        data=embedded(data),
+        data=embedded(contents(results.study.name, layout, results.tables, explored)),
         headline_columns=[
             column for task in dict.fromkeys(f.task for f in facts.values()) for column in HEADLINES[task]
         ],

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.core.console import track
 from pipelines.pages.html import TEMPLATES as PAGE_TEMPLATES
 from pipelines.report.data import DataFacts
 from pipelines.report.explore.costs import costs
@@ -30,21 +29,16 @@ def read_parts(templates: Path) -> tuple[str, list[str]]:
 
 
 def contents(
-    study: str,
-    layout: Layout,
-    facts: Mapping[str, DataFacts],
-    tables: Sequence[Table],
+    study: str, layout: Layout, tables: Sequence[Table], explored: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """What can be explored of each data set."""
+    """What can be explored of each data set, and the scores that the tables print."""
+    return {"study": study, "scores": scores_of(layout, tables), "datasets": explored}
+
+
+def explore(layout: Layout, facts: Mapping[str, DataFacts]) -> dict[str, dict[str, Any]]:
+    """What can be explored of each data set: costs, histories and images of its configurations."""
     points = points_of(sum(map(len, layout.rows.values())))
-    return {
-        "study": study,
-        "scores": scores_of(layout, tables),
-        "datasets": {
-            name: _dataset(layout, facts[name], points)
-            for name in track(layout.datasets, "exploring", unit="data sets")
-        },
-    }
+    return {name: _dataset(layout, facts[name], points) for name in layout.datasets}
 
 
 def _dataset(layout: Layout, facts: DataFacts, points: int) -> dict[str, Any]:

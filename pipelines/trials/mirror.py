@@ -15,7 +15,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ PATIENCE = 10.0
 TRACKING_ERRORS = (MlflowException, OSError)
 """What MLflow raises when its store or server is away."""
 
+SQLITE = "sqlite:///"
+
 TAGS = ("identifier", "configuration", "study", "data_checksum", "code_fingerprint", "code_version")
 ORIGIN = "origin"
 ROW = "row"
@@ -68,10 +70,23 @@ def _set_up(database: Path) -> None:
     partial = database.with_name(f".{database.name}.partial")
     for left in database.parent.glob(f"{partial.name}*"):
         left.unlink()
-    MlflowClient(f"sqlite:///{partial}").search_experiments(max_results=1)
+    MlflowClient(f"{SQLITE}{partial}").search_experiments(max_results=1)
     with closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     partial.replace(database)
+
+
+@contextmanager
+def _first_call(uri: str) -> Iterator[Path | None]:
+    """Hold the lock of a database file, make it if it is new, and say where artifacts go; of a server nothing."""
+    if not uri.startswith(SQLITE):
+        yield None
+        return
+    database = Path(uri.removeprefix(SQLITE))
+    with locked(database.with_name(f"{database.name}.lock"), patience=60):
+        if not database.exists():
+            _set_up(database)
+        yield database.parent / "mlartifacts"
 
 
 class Mirror:
@@ -91,16 +106,13 @@ class Mirror:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table it creates
         sqlalchemy.event.listen(Engine, "connect", _spare_the_disk)
         self._origin = origin
-        database = Path(uri.removeprefix("sqlite:///"))
         # A new database is set up at the first call, which two processes must not do at once.
-        with locked(database.with_name(f"{database.name}.lock"), patience=60) if uri[:6] == "sqlite" else nullcontext():
-            if uri[:6] == "sqlite" and not database.exists():
-                _set_up(database)
+        with _first_call(uri) as artifacts:
             self._client = MlflowClient(uri)
             experiment = self._client.get_experiment_by_name(study)
-            artifacts = (database.parent / "mlartifacts" / study).as_uri() if uri[:6] == "sqlite" else None
+            place = artifacts and (artifacts / study).as_uri()
             create = self._client.create_experiment
-            self.experiment = experiment.experiment_id if experiment else create(study, artifacts)
+            self.experiment = experiment.experiment_id if experiment else create(study, place)
             if experiment and experiment.lifecycle_stage == LifecycleStage.DELETED:
                 self._begin_anew(study)
         for name, value in EXPERIMENT_TAGS.items():

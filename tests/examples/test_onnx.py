@@ -1,4 +1,4 @@
-"""A trained network as ONNX gives the predictor's masks, where onnx, onnxscript and onnxruntime are installed."""
+"""A trained network as ONNX gives the predictor's masks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 import dmf
 from tests.support.toy import toy_data, toy_spec
 
-runtime = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 
-
+@pytest.mark.integrations
 def test_the_masks_are_the_same(tmp_path: Path) -> None:
     """For a batch of any size."""
+    import onnxruntime  # and onnxscript, which torch's export asks for
+
     spec, data = toy_spec(epochs=1), toy_data()
     result = dmf.train(spec, data)
     torch.save(result.weights, tmp_path / "model.pt")
@@ -27,7 +27,7 @@ def test_the_masks_are_the_same(tmp_path: Path) -> None:
     predictor, images = dmf.load_predictor(tmp_path), torch.as_tensor(data.images)[result.rows]
     batch, path = {"images": {0: torch.export.Dim("batch")}}, tmp_path / "network.onnx"
     torch.onnx.export(predictor, (images[:2],), path, dynamic_shapes=batch, verbose=False)
-    session = runtime.InferenceSession(path)
+    session = onnxruntime.InferenceSession(path)
     for shown in (images, images[:1]):
         (probabilities,) = session.run(None, {"images": shown.numpy()})
         np.testing.assert_allclose(probabilities, predictor(shown).detach().numpy(), rtol=0, atol=1e-5)

@@ -2,6 +2,7 @@
 
 Docstrings name a source as `Source: authors, "title", venue`, or in brackets behind a network's name. The papers whose
 studies these are have short names in docstrings (DMF, Ramani et al.); `published/sources.yaml` has their titles.
+TorchJD's docstrings link title and text of a paper, and name no authors.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dmf.losses import LOSSES
 from dmf.models import MODELS
 from dmf.registry import Registry
 from dmf.weightings import WEIGHTINGS
+from dmf.weightings.torchjd import PREFIX, methods
 from pipelines import papers
 from pipelines.report.data import DataFacts
 from pipelines.report.latex import breakable, escape_latex
@@ -37,6 +39,7 @@ _PLACE = re.compile(r",? (?:sections?|equations?|algorithms?|figures?|tables?) .
 _SENTENCE = re.compile(r"(?<![A-Z])(?<!et al)\.(?:\s|$)|;|, (?:who|which|on soft|by what)\b")
 _VENUE = re.compile(r", (?=[A-Z]{3,}|arXiv|[A-Z]\w+ (?:19|20)\d\d)")
 _ARXIV = re.compile(r"arXiv[ :](\d{2})(\d{2}\.\d+)")
+_LINK = re.compile(r"`(?P<title>[^`<]+?)\s*<(?P<place>https?://[^>]+)>`_")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def references_of(records: Sequence[TrialRecord], facts: Mapping[str, DataFacts]
     for kind, (registry, names) in used.items():
         sources = {name: source_of(registry[name]) for name in dict.fromkeys(names) if name and name in registry}
         found += [_parse(text, f"{kind} {printed(name)}") for name, text in sources.items() if text]
+    found += filter(None, map(of_torchjd, dict.fromkeys(spec.weighting for spec in specs)))
     return [*_merged(found)]
 
 
@@ -101,6 +105,23 @@ def source_of(cls: type) -> str:
         if found := _BRACKETS.search(head) or re.search(r"(?P<inside>the [\w-]+ paper)", head):
             return found["inside"]
     return ""
+
+
+def of_torchjd(weighting: str) -> Reference | None:
+    """What TorchJD's docstring of one of its methods links first; None where there is none, as for a plain mean."""
+    if not weighting.startswith(PREFIX):
+        return None
+    from torchjd import aggregation
+
+    method = weighting.removeprefix(PREFIX)
+    described = getattr(aggregation, method, None), methods()[method][1]  # its text stands with the aggregator
+    links = (_LINK.search(inspect.cleandoc(vars(cls).get("__doc__") or "")) for cls in described if cls)
+    if (found := next(filter(None, links), None)) is None:
+        return None
+    place = re.sub(r"https?://arxiv\.org/(?:abs|pdf)/([\d.]+\d)(?:\.pdf)?$", r"arXiv:\1", found["place"])
+    arxiv, title = _ARXIV.match(place), " ".join(found["title"].split())
+    year = f"20{arxiv[1]}" if arxiv else ""
+    return Reference(f"torchjd-{_key(method)}", (), title, place, year, (f"weighting {printed(weighting)}",))
 
 
 def to_bibtex(references: Iterable[Reference]) -> str:

@@ -14,8 +14,9 @@ import pytest
 from dmf.losses import LOSSES
 from dmf.models import MODELS
 from dmf.weightings import WEIGHTINGS
+from dmf.weightings.torchjd import PREFIX, REFUSED, methods
 from pipelines.report.build import build_report
-from pipelines.report.document.references import references_of, source_of, to_bbl, to_bibtex
+from pipelines.report.document.references import Reference, of_torchjd, references_of, source_of, to_bbl, to_bibtex
 from pipelines.report.latex import PREAMBLE, breakable
 from pipelines.report.results import StudyFacts
 from pipelines.trials.finished import read_trials
@@ -140,3 +141,27 @@ class TestReferences:
 
     def test_what_has_no_source_has_none(self) -> None:
         assert source_of(WEIGHTINGS["equal"]) == ""
+
+    def test_torchjds_methods_are_of_the_papers_that_its_docstrings_link(self) -> None:
+        found = {name: of_torchjd(f"{PREFIX}{name}") for name in methods().keys() - REFUSED.keys()}
+        assert {name for name, one in found.items() if one is None} == {"Constant", "Mean", "Sum"}
+        titles = {name: one.title for name, one in found.items() if one}
+        assert titles["CAGrad"] == "Conflict-Averse Gradient Descent for Multi-task Learning"
+        assert titles["MoDo"].startswith("Three-Way Trade-Off in Multi-Objective Learning")
+        assert titles["STCH"] == "Smooth Tchebycheff Scalarization for Multi-Objective Optimization"
+        assert found["UPGrad"] == Reference(
+            "torchjd-upgrad",
+            (),
+            "Jacobian Descent For Multi-Objective Optimization",
+            "arXiv:2406.16232",
+            "2024",
+            ("weighting TorchJD UPGrad",),
+        )
+        assert of_torchjd("dwa") is None
+
+    def test_a_study_of_them_cites_them(self, planned: list[PlannedTrial]) -> None:
+        weightings = ["torchjd:UPGrad", "torchjd:Mean", "torchjd:STCH", "fixed"]
+        specs = [dataclasses.replace(trial.spec, weighting=one) for trial in planned[:1] for one in weightings]
+        records = [read_trials(planned[:1])[0].model_copy(update={"spec": spec}) for spec in specs]
+        keys = [one.key for one in references_of(records, {"phantom": FACTS})]
+        assert [key for key in keys if key.startswith("torchjd")] == ["torchjd-upgrad", "torchjd-stch"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib.util
 import subprocess
 import sys
 import tomllib
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,14 @@ def test_help_waits_for_none_of_the_platforms_packages() -> None:
     assert done.stdout.splitlines()[-1] == "loaded:"
     assert "usage: dmf status [-h] --study NAME" in done.stdout
     assert "usage: python -m pipelines.status [-h] --study NAME" in done.stdout
+
+
+def test_garbage_is_collected_again_once_its_modules_are_loaded() -> None:
+    """Also where one of them cannot be loaded."""
+    command = Command("none", "Nothing.", lambda parser: None, "pipelines.no_such.work")
+    with pytest.raises(ModuleNotFoundError, match=r"pipelines\.no_such"):
+        command.start(Namespace())
+    assert gc.isenabled()
 
 
 def test_a_mistake_is_told_as_any_is(tmp_path: Path) -> None:

@@ -39,11 +39,12 @@ test: setup  ## Run the tests
 test-fast: setup  ## Run the tests that take no seconds each and start no cluster: two minutes on two cores
 	@$(PYTEST) -m "not slow and not cluster"
 
-test-integrations: setup  ## Run the programs of examples/ in Lightning, MONAI, nnU-Net and others, in an environment of their own
+test-integrations: setup  ## Run examples/ in Lightning, MONAI, nnU-Net and others, and compare with them, in an environment of their own
 	@test -x $(OTHERS)/bin/python || $(PYTHON) -m venv --without-pip $(OTHERS)
 	@uv pip install --quiet --compile-bytecode --python $(OTHERS)/bin/python --require-hashes -r examples/requirements.lock
 	@uv pip install --quiet --python $(OTHERS)/bin/python --no-deps --no-build-isolation -e .
-	@$(OTHERS)/bin/python -m pytest tests/examples/test_examples.py
+	@$(OTHERS)/bin/python -m pytest -rs tests/examples tests/dmf/losses tests/dmf/metrics tests/dmf/test_fusion.py \
+	    -k "examples or monai or segmentation_models or scikit_learn"
 
 test-wheel: setup  ## Build the wheel and run the library's examples in bare environments (fetches gigabytes)
 	@.ci/wheel

@@ -30,9 +30,13 @@ EXPERIMENT_TAGS = {
 }
 
 
+TRAININGS = "workflowType=machine_learning"
+"""Without this a page may open on a view for language models, where no run of ours is to be seen."""
+
+
 def view_addresses(experiment: str) -> dict[str, str]:
     """Where a server of MLflow shows an experiment's views, from the server's own address on."""
-    page = f"/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey="
+    page = f"/#/experiments/{experiment}/runs?{TRAININGS}&viewStateShareKey="
     return {"scores": f"{page}scores", "weights": f"{page}weights&compareRunsMode=CHART"}
 
 

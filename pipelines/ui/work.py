@@ -8,11 +8,8 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
 from pipelines.core.console import say
-from pipelines.trials.mlflow_view import view_addresses
+from pipelines.trials.mlflow_view import TRAININGS, view_addresses
 from pipelines.trials.tracking import experiments, shown, tracking_uri
-
-TRAININGS = "workflowType=machine_learning"
-"""Without this a page may open on a view for language models, where no run of ours is to be seen."""
 
 
 def run(options: Namespace) -> None:

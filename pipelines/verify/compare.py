@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -61,9 +61,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A record and its rerun."""
+    """A record and its rerun; `plugins` says which components are of other packages."""
 
     record: TrialRecord
+    plugins: tuple[str, ...]
     surroundings: tuple[Difference, ...]
     differences: tuple[Difference, ...]
     steps: int
@@ -77,7 +78,7 @@ class Comparison:
         return Outcome.DIFFERENT if any(one.serious for one in self.differences) else Outcome.CLOSE
 
 
-def compare(record: TrialRecord, found: Rerun) -> Comparison:
+def compare(record: TrialRecord, found: Rerun, plugins: Iterable[str] = ()) -> Comparison:
     """All differences: of the record with itself, of what went in, of steps, epochs, predictions and scores."""
     alike = record.environment.digits(record.spec.precision) == found.environment.digits(record.spec.precision)
     differences = (
@@ -88,7 +89,7 @@ def compare(record: TrialRecord, found: Rerun) -> Comparison:
         *_result(record, found, alike=alike),
     )
     around = tuple(surroundings(record.environment, found.environment))
-    return Comparison(record, around, differences, len(found.history), found.result is not None)
+    return Comparison(record, tuple(plugins), around, differences, len(found.history), found.result is not None)
 
 
 def surroundings(recorded: Environment, found: Environment) -> Iterator[Difference]:

@@ -22,7 +22,7 @@ def verify(record: TrialRecord, data: Path, steps: int | None) -> Comparison:
         StageError: if its data, or a component of another package, are not here.
     """
     spec = record.spec
-    plugins(spec)
+    of_others = plugins(spec)
     torch.set_num_threads(record.environment.threads)
     device = torch.device("cuda" if record.environment.device != "CPU" and torch.cuda.is_available() else "cpu")
     images = load_inputs(data, spec, search=spec.seed == SEED).trial_data(spec.split)
@@ -34,7 +34,7 @@ def verify(record: TrialRecord, data: Path, steps: int | None) -> Comparison:
             if steps is None
             else rerun_steps(spec, images, device, steps)
         )
-    return compare(record, found)
+    return compare(record, found, of_others)
 
 
 def tell(comparison: Comparison) -> None:
@@ -42,7 +42,7 @@ def tell(comparison: Comparison) -> None:
     record = comparison.record
     extent = "whole training and test" if comparison.whole else f"first {comparison.steps} steps"
     say(f"{record.identifier}  {record.configuration} · {record.spec.dataset} · seed {record.spec.seed} ({extent})")
-    for line in plugins(record.spec):
+    for line in comparison.plugins:
         say(f"  {line}")
     for difference in comparison.surroundings:
         say(f"  {difference.sentence}")

@@ -39,7 +39,7 @@ from dmf.training.trial import Trial
 from dmf.weightings import RULES, weighting_class
 from pipelines.core.console import StageError
 from pipelines.trials.code import Code, Definition, sources_of
-from pipelines.trials.plugins import described, sources_behind
+from pipelines.trials.plugins import described, origins, sources_behind
 
 PACKAGE = Path(dmf.__file__).parent
 
@@ -140,6 +140,13 @@ def plugins(spec: TrialSpec) -> list[str]:
     except (UnknownName, UnusablePlugin) as error:
         raise StageError(str(error)) from error
     return [*described({name: cls for name, cls in named.items() if not _is_ours(cls.__module__)})]
+
+
+def behind_network(spec: TrialSpec) -> tuple[list[str], list[Path]]:
+    """What the trained network needs of other packages, elsewhere: see `pipelines.trials.plugins.origins`."""
+    named = named_components(spec).items()
+    network = [cls for name, cls in named if name.startswith(("model ", "activation "))]
+    return origins(cls for cls in network if not _is_ours(cls.__module__))
 
 
 def chosen_by_name(code: Code) -> frozenset[Definition]:

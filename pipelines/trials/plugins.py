@@ -36,11 +36,36 @@ def sources_behind(modules: Iterable[str]) -> dict[str, str]:
 
 def described(components: Mapping[str, type]) -> Iterator[str]:
     """A line for each of other packages: what it is called, where it is defined, by which distribution it came."""
-    packages = packages_distributions() if components else {}
+    distributions = _distributions(components.values())
     for called, cls in components.items():
-        names = dict.fromkeys(packages.get(cls.__module__.partition(".")[0], ()))
-        came = ", ".join(f"{name} {version(name)}" for name in names) or f"{_file(cls.__module__)}, of no distribution"
-        yield f"plugin: {called} is {cls.__module__}.{cls.__qualname__} ({came})"
+        came = ", ".join(f"{name} {version(name)}" for name in distributions[_top(cls)])
+        place = came or f"{_file(cls.__module__)}, of no distribution"
+        yield f"plugin: {called} is {cls.__module__}.{cls.__qualname__} ({place})"
+
+
+def origins(components: Iterable[type]) -> tuple[list[str], list[Path]]:
+    """What must be had elsewhere to use them: distributions as pip names them, and files or folders of none."""
+    distributions = _distributions(components)
+    required = dict.fromkeys(f"{name}=={version(name)}" for names in distributions.values() for name in names)
+    return [*required], [_place(top) for top, names in distributions.items() if not names]
+
+
+def _distributions(components: Iterable[type]) -> dict[str, list[str]]:
+    """Names of those that brought each top-level package; none where it was not installed."""
+    tops = dict.fromkeys(map(_top, components))
+    packages = packages_distributions() if tops else {}
+    return {top: [*dict.fromkeys(packages.get(top, ()))] for top in tops}
+
+
+def _top(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
+
+
+def _place(top: str) -> Path:
+    """The file of a module, or the folder of a package."""
+    found = find_spec(top)
+    assert found is not None, "It has been imported."
+    return Path(next(iter(found.submodule_search_locations or ()), found.origin or ""))
 
 
 def _imported(tree: ast.Module, package: str, path: Path) -> Iterator[str]:

@@ -20,6 +20,7 @@ from mlflow.types import Schema, TensorSpec
 
 from dmf.metrics import PROTOCOLS
 from pipelines.core.console import StageError
+from pipelines.trials.identity import behind_network
 from pipelines.trials.mirror import ORIGIN, origin_of
 from pipelines.trials.mlflow_view import view_addresses
 from pipelines.trials.record import DONE, WEIGHTS, TrialRecord, is_done, read_trial
@@ -27,6 +28,7 @@ from pipelines.trials.record import DONE, WEIGHTS, TrialRecord, is_done, read_tr
 ROOT = Path(__file__).resolve().parents[2]
 SERVED = Path(__file__).with_name("served.py")
 NAME, FIGURES = "model", "report"
+OWN = "dmf", "pipelines", "tune_spaces"
 PACKAGES = (
     "torch", "numpy", "pandas", "pyarrow", "scipy", "pydantic", "opencv-python-headless", "pillow", "simpleitk",
     "nibabel", "pyyaml", "jaxtyping", "rich", "timm", "segmentation-models-pytorch",
@@ -84,7 +86,10 @@ def _run_of(client: MlflowClient, results: Path, identifier: str) -> Run:
 
 
 def log_model(record: TrialRecord, run: Run, uri: str) -> None:
-    """A model that needs neither this checkout nor the trial: code, weights and record are in it."""
+    """A model that needs neither this checkout nor the trial: code, weights and record are in it.
+
+    What its network takes from other packages is among its requirements, or among its code if it was never installed.
+    """
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -92,6 +97,7 @@ def log_model(record: TrialRecord, run: Run, uri: str) -> None:
     segmented = record.preparation.task == "segmentation"
     answer = TensorSpec(np.dtype(np.uint8), spatial) if segmented else TensorSpec(np.dtype(np.float32), (-1, -1))
     signature = ModelSignature(Schema([TensorSpec(np.dtype(np.uint8), (*spatial, -1))]), Schema([answer]))
+    required, beside = behind_network(record.spec)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     try:
@@ -112,9 +118,9 @@ def log_model(record: TrialRecord, run: Run, uri: str) -> None:
                 model_id=begun.model_id,
                 python_model=str(SERVED),
                 artifacts={"trial": str(folder)},
-                code_paths=[str(ROOT / name) for name in ("dmf", "pipelines", "tune_spaces")],
+                code_paths=[str(path) for path in (*(ROOT / name for name in OWN), *beside)],
                 signature=signature,
-                pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
+                pip_requirements=[*(f"{name}=={version(name)}" for name in PACKAGES), *required],
             )
     finally:
         mlflow.set_tracking_uri(before)

@@ -43,6 +43,7 @@ from pipelines.trials.publishing import publish
 from pipelines.trials.record import read_trial, record_of, write_trial
 from tests.support import formats
 from tests.support.audited import audit_and_split
+from tests.support.packages import FILES, on_the_path
 from tests.support.records import NO_DIGESTS, begun
 
 BUSI = load_catalogue()["busi"]
@@ -307,10 +308,27 @@ def test_an_overlay_tints_inside_outlines_and_leaves_the_rest() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["segmentation", "classification"])
 def test_mlflow_loads_the_best_model_and_it_answers_as_the_command_does(
-    workplace: Path, task: str, monkeypatch: pytest.MonkeyPatch
+    workplace: Path, task: str, tmp_path: Path
 ) -> None:
-    segmented = task == "segmentation"
-    folder = run_trial(workplace, SEGMENTATION) if segmented else run_trial(workplace, CLASSIFICATION, LABELLED)
+    """Also of a network that lies beside the study, uninstalled, where MLflow has nothing else of it."""
+    segmented, site = task == "segmentation", tmp_path / "beside"
+    site.mkdir()
+    (site / "nearby.py").write_text(FILES["parts.py"])
+    own = dataclasses.replace(SEGMENTATION, model="nearby.Tiny", model_params={"side": 5})
+    with on_the_path(site):
+        folder = run_trial(workplace, own) if segmented else run_trial(workplace, CLASSIFICATION, LABELLED)
+        predictor = load_predictor(workplace / "trials", folder.name)
+        model = published(workplace, folder)
+    shutil.rmtree(site)
+    for name in ("benign (2)", "benign (3)"):
+        picture = load_image(workplace / RAW / f"{name}.png")
+        expected = predictor.mask(picture) if segmented else predictor.probabilities(picture)
+        grey = picture[None, ..., None] if picture.ndim == 2 else picture[None]
+        np.testing.assert_array_equal(mlflow.pyfunc.load_model(model).predict(grey)[0], expected)
+
+
+def published(workplace: Path, folder: Path) -> str:
+    """Where MLflow has the model of a trial, which is looked at on the way."""
     columns = (*HistoryColumns.of(read_trial(folder).spec.losses), *EpochColumns.digests, "train_total")
     for name in ("history", "epochs"):
         row = {"step": [0], "epoch": [0], **dict.fromkeys(columns, 1.0)}
@@ -329,10 +347,4 @@ def test_mlflow_loads_the_best_model_and_it_answers_as_the_command_does(
     assert run.info.status == "FINISHED"
     assert run.inputs.dataset_inputs[0].dataset.name == "busi"
     mlflow.set_tracking_uri(uri)
-    model = mlflow.pyfunc.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
-    predictor = load_predictor(workplace / "trials", folder.name)
-    for name in ("benign (2)", "benign (3)"):
-        picture = load_image(workplace / RAW / f"{name}.png")
-        expected = predictor.mask(picture) if segmented else predictor.probabilities(picture)
-        grey = picture[None, ..., None] if picture.ndim == 2 else picture[None]
-        np.testing.assert_array_equal(model.predict(grey)[0], expected)
+    return f"models:/{run.outputs.model_outputs[0].model_id}"

@@ -23,6 +23,7 @@ from pipelines.trials.columns import HistoryColumns
 from pipelines.trials.identity import (
     PACKAGE,
     OtherCode,
+    behind_network,
     chosen_by_name,
     code_fingerprint,
     components,
@@ -137,6 +138,22 @@ def test_they_are_named_with_their_distribution(package: Installed) -> None:
         f"plugin: weighting halves is {name}.parts.Halves {came}",
     ]
     assert plugins(toy_spec()) == []
+
+
+def test_elsewhere_a_network_needs_its_package_and_no_loss_or_weighting(package: Installed) -> None:
+    assert behind_network(package.spec) == ([f"{package.folder.name.replace('_', '-')}==1.2"], [])
+    assert behind_network(toy_spec(losses=("dice", "brier"), weighting="halves")) == ([], [])
+
+
+def test_what_was_never_installed_is_carried_along(tmp_path: Path) -> None:
+    """A file, or a whole package."""
+    module, folder = f"single_{next(NUMBERS)}", f"several_{next(NUMBERS)}"
+    (tmp_path / f"{module}.py").write_text(FILES["parts.py"])
+    (tmp_path / folder / "deeper").mkdir(parents=True)
+    (tmp_path / folder / "deeper" / "parts.py").write_text(FILES["parts.py"])
+    spec = toy_spec(model=f"{module}.Tiny", model_params={}, activation=f"{folder}.deeper.parts.Cube")
+    with on_the_path(tmp_path):
+        assert behind_network(spec) == ([], [tmp_path / f"{module}.py", tmp_path / folder])
 
 
 def test_a_file_beside_the_study_will_do(tmp_path: Path) -> None:

@@ -68,12 +68,17 @@ def origin_of(trials: Path) -> str:
 def _set_up(database: Path) -> None:
     """Make a new database, whole or not at all: MLflow cannot go on from one whose making was cut short."""
     partial = database.with_name(f".{database.name}.partial")
-    for left in database.parent.glob(f"{partial.name}*"):
-        left.unlink()
+    _remove(partial)
     MlflowClient(f"{SQLITE}{partial}").search_experiments(max_results=1)
     with closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     partial.replace(database)
+    _remove(partial)  # its empty journal, which MLflow holds open
+
+
+def _remove(database: Path) -> None:
+    for left in database.parent.glob(f"{database.name}*"):
+        left.unlink()
 
 
 @contextmanager

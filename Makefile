@@ -43,7 +43,7 @@ test-integrations: setup  ## Run examples/ in Lightning, MONAI, nnU-Net and othe
 	@test -x $(OTHERS)/bin/python || $(PYTHON) -m venv --without-pip $(OTHERS)
 	@uv pip install --quiet --compile-bytecode --python $(OTHERS)/bin/python --require-hashes -r examples/requirements.lock
 	@uv pip install --quiet --python $(OTHERS)/bin/python --no-deps --no-build-isolation -e .
-	@$(OTHERS)/bin/python -m pytest -rs tests/examples tests/dmf/losses tests/dmf/metrics tests/dmf/test_fusion.py \
+	@$(OTHERS)/bin/python -m pytest -rs tests/examples tests/dmf/losses tests/dmf/metrics tests/dmf/test_fusion_members.py \
 	    -k "examples or monai or segmentation_models or scikit_learn"
 
 test-wheel: setup  ## Build the wheel and run the library's examples in bare environments (fetches gigabytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -16,11 +17,11 @@ from pipelines.trials.record import read_trial
 from tests.support.grids import finished, mirrored
 
 CHANGES = {"seconds", "attempts"}
-"""What trial.json may differ in: times, and how often the trial was begun."""
+"""What trial.json may differ in: how long it took, and when, where and by which processes the trial was begun."""
 
 
 def differences(calm: Path, other: Path) -> list[str]:
-    """Files of a trial that are not the same in two folders, bit for bit but for times."""
+    """Files of a trial, and fields of trial.json, that are not the same in two folders, bit for bit but for times."""
     differing = []
     for name in ("history", "epochs", "images"):
         frames = [pd.read_parquet(folder / f"{name}.parquet") for folder in (calm, other)]
@@ -33,9 +34,9 @@ def differences(calm: Path, other: Path) -> list[str]:
     weights = [torch.load(folder / "model.pt") for folder in (calm, other)]
     if not all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0] | weights[1]):
         differing.append("model.pt")
-    if len({read_trial(folder).model_dump_json(exclude=CHANGES) for folder in (calm, other)}) > 1:
-        differing.append("trial.json")
-    return differing
+    records = [json.loads(read_trial(folder).model_dump_json(exclude=CHANGES)) for folder in (calm, other)]
+    fields = [key for key in records[0] | records[1] if records[0].get(key) != records[1].get(key)]
+    return [*differing, *(f"trial.json: {key}" for key in fields)]
 
 
 def find(folder: Path, calm: Path, rewritten: Collection[str], uri: str) -> dict[str, Any]:

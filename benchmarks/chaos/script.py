@@ -118,17 +118,12 @@ def measure(setting: Setting) -> Results:
 
 def tables(results: Results) -> dict[str, Table]:
     """Faults by kind, and what was found."""
-    happened = results.get("faults") or [  # as it was called when there was only SIGKILL
-        {**kill, "kind": f"kill-{kill['victim']}"} for kill in results.get("kills", [])
-    ]
     faults = [
         {"fault": WORDS[kind], "times": len(seconds), "seconds": ", ".join(f"{second:.0f}" for second in seconds)}
         for kind in WORDS
-        if (seconds := [one["second"] for one in happened if one["kind"] == kind])
+        if (seconds := [one["second"] for one in results["faults"] if one["kind"] == kind])
     ]
-    left_out = [
-        {"fault": WORDS[kind], "times": "left out: mounting is not allowed"} for kind in results.get("left_out", [])
-    ]
+    left_out = [{"fault": WORDS[kind], "times": "left out: mounting is not allowed"} for kind in results["left_out"]]
     found = [{"name": name, "count": count} for name, count in results["found"].items()]
     return {
         "chaos-faults": Table.of([*faults, *left_out], "fault: {fault} | times: {times} | after, s: {seconds}"),

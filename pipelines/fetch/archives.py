@@ -17,7 +17,10 @@ SIGNATURES = {
     b"Rar!": "a RAR archive",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"(\xb5\x2f\xfd": "packed by Zstandard",
-    b"\x1f\x8b": "packed by gzip, but no tar archive, or damaged",
+    **{
+        signature: f"packed by {name}, but no tar archive, or damaged"
+        for signature, name in {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}.items()
+    },
 }
 """What other archives begin with."""
 
@@ -57,14 +60,16 @@ def entries_of(archive: Path) -> Iterator[list[Entry]]:
 
     Raises:
         StageError: if it is neither zip nor tar, saying what it is instead.
-        zipfile.BadZipFile, tarfile.TarError, EOFError: if it is damaged.
+        zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError: if it is damaged.
     """
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             yield [_of_zip(packed, info) for info in packed.infolist()]
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as tar:
-            yield [_of_tar(tar, info) for info in tar]
+            entries = [_of_tar(tar, info) for info in tar]
+            _read_to_the_end(tar)
+            yield entries
     else:
         raise StageError(f"{archive}: {_kind(archive)}. {ACCEPTED}")
 
@@ -94,6 +99,13 @@ def _of_tar(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Entry:
     known = info.isreg() or info.isdir()
     name = info.name.replace("\\", "/") + ("/" if info.isdir() else "")
     return Entry(name, info.size, content, "" if known else "is a link or a device. The archive is refused.")
+
+
+def _read_to_the_end(tar: tarfile.TarFile) -> None:
+    """What packed it wrote a checksum of all after the last entry; it is compared when it is read."""
+    if tar.fileobj is not None:
+        while tar.fileobj.read(1 << 20):
+            pass
 
 
 def _kind(archive: Path) -> str:

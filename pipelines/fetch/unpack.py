@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import shutil
@@ -23,7 +24,8 @@ LONGEST_NAME = 255
 """Bytes of a file's name, on every common file system."""
 
 REMEDY = "Put a whole copy in its place; what can be downloaded is, when the file is not there."
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError)
+"""What Python's readers raise; a ValueError for names that are no UTF-8 and numbers that are none."""
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -31,8 +33,8 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Everything is checked before the first file is written: entries that lead out of the folder (`..`, absolute paths,
     drives; a backslash counts as a slash, as Windows writes it), links and devices, encrypted entries, two entries of
-    one name, and more bytes than the archive's size or the disk makes plausible. The checksum of each entry is verified
-    while it is written.
+    one name, more bytes than the archive's size or the disk makes plausible, and the checksum of a packed tar archive.
+    That of each entry of a zip file is verified while it is written; a bare tar archive has none.
 
     Raises:
         StageError: if the archive is truncated, damaged, or refused, one of its files is there already, or the disk
@@ -54,7 +56,7 @@ def unpack(archive: Path, folder: Path) -> None:
             f"{archive}: holds {str(name)!r}, as an archive before it does. Give its source another `into`."
         ) from None
     except OSError as error:
-        if error.errno is None:  # what Python's decompressors say of a damaged stream
+        if error.filename is None and error.errno in (None, errno.EINVAL):  # a damaged stream, or a place that is none
             raise StageError(f"{archive}: truncated or damaged ({error}). {REMEDY}") from None
         raise StageError(f"{error.filename or archive}: cannot be unpacked ({error.strerror}). Mend that.") from None
 

@@ -25,8 +25,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "inner" / "out"
 
 
-def pack(path: Path, **files: bytes) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def pack(path: Path, method: int = zipfile.ZIP_DEFLATED, **files: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return path
@@ -102,6 +102,59 @@ def test_a_flipped_byte_is_found(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "a.zip").write_bytes(content.replace(b"picture", b"pictvre"))
     with pytest.raises(StageError, match="Bad CRC-32"):
         unpack(tmp_path / "a.zip", folder)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_a_damaged_stream_is_named_however_it_was_packed(tmp_path: Path, folder: Path, method: int) -> None:
+    archive = pack(tmp_path / "a.zip", method, a=random.Random(0).randbytes(3000))
+    content = bytearray(archive.read_bytes())
+    content[60:200] = bytes(140)
+    archive.write_bytes(content)
+    with pytest.raises(StageError, match=r"a\.zip: truncated or damaged \((Corrupt|Invalid data|Error -3|Bad CRC)"):
+        unpack(archive, folder)
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+def test_a_flipped_bit_in_a_packed_tar_is_found_before_anything_is_written(
+    tmp_path: Path, folder: Path, mode: str
+) -> None:
+    """Noise is stored as it is, so that nothing but the checksum at the end tells."""
+    archive = tar(tmp_path / "a.tar.x", mode, **{"a.png": random.Random(0).randbytes(5000)})
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(StageError, match=r"a\.tar\.x: (truncated or damaged|it is packed by .*, or damaged)"):
+        unpack(archive, folder)
+    assert not any(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "deep/" + "ü" * 128 + "/a.png"])
+def test_a_name_that_no_file_can_have_is_named(tmp_path: Path, folder: Path, name: str) -> None:
+    for archive in (pack(tmp_path / "a.zip", **{name: b"1"}), tar(tmp_path / "a.tar.gz", **{name: b"1"})):
+        with pytest.raises(StageError, match=rf"{archive.name}: '.* cannot be the name of a file here. Pack it with"):
+            unpack(archive, folder)
+    assert not any(folder.iterdir())
+
+
+def test_a_zero_in_a_name_is_no_end_of_it(tmp_path: Path, folder: Path) -> None:
+    entry = tarfile.TarInfo("a.png")
+    entry.pax_headers = {"path": "a.png\0.exe"}
+    with pytest.raises(StageError, match=r"'a\.png\\x00\.exe' cannot be the name of a file here"):
+        unpack(tar(tmp_path / "a.tar", "w", a=entry), folder)
+
+
+def test_a_name_that_is_no_utf8_though_the_archive_says_so_is_damage(tmp_path: Path, folder: Path) -> None:
+    archive = pack(tmp_path / "a.zip", **{"ü.png": b"1"})
+    archive.write_bytes(archive.read_bytes().replace("ü".encode(), b"\xff\xfe"))
+    with pytest.raises(StageError, match=r"a\.zip: truncated or damaged \(.*can't decode byte 0xff"):
+        unpack(archive, folder)
+
+
+def test_a_number_that_is_none_is_damage(tmp_path: Path, folder: Path) -> None:
+    entry = tarfile.TarInfo("a.png")
+    entry.pax_headers = {"GNU.sparse.map": "0,many", "GNU.sparse.size": "9"}
+    with pytest.raises(StageError, match=r"a\.tar: truncated or damaged \(invalid literal"):
+        unpack(tar(tmp_path / "a.tar", "w", a=entry), folder)
 
 
 def test_an_encrypted_entry_is_refused(tmp_path: Path, folder: Path) -> None:
@@ -200,4 +253,4 @@ def test_five_hundred_damaged_archives_are_unpacked_or_answered_in_one_sentence(
     inside = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
     assert inside == {"inner", *(path.name for path in whole)}
     assert all("\n" not in answer and "inner" in answer for answer in answers)
-    assert min(read, len(answers)) > 50
+    assert min(read, len(answers)) > 30

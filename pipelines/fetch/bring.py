@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.core.checksums import digest
 from pipelines.core.console import StageError, say
+from pipelines.core.files import write_atomically
 from pipelines.core.locks import alone
 from pipelines.datasets.entry import DatasetEntry
 from pipelines.datasets.sources import Archive, Download, Kaggle, Manual, Zenodo
@@ -30,7 +31,7 @@ def bring(source: Download, entry: DatasetEntry, downloads: Path) -> Path:
 def remember(source: Download, target: Path, sha256: str) -> None:
     """Keep the checksum of a file that could be unpacked, if the catalogue knows none, to verify it ever after."""
     if source.checksum is None and not _record(target).exists():
-        _record(target).write_text(f"sha256:{sha256}\n")
+        write_atomically(_record(target), lambda partial: partial.write_text(f"sha256:{sha256}\n"))
         say(
             f"  {target.name}: the catalogue knows no checksum of it. sha256:{sha256} is on record in "
             f"{_record(target)}: from now on another file is refused."
@@ -47,19 +48,26 @@ def verify(path: Path, checksum: str, origin: str) -> None:
 
 
 def _bring(source: Download, entry: DatasetEntry, target: Path) -> Path:
-    record = _record(target)
-    checksum = source.checksum or (record.read_text().strip() if record.exists() else None)
+    checksum, witness = _expected(source, target)
     if isinstance(source, Manual):
         target = next((path for path in (target, Path(f"{target}.zip")) if path.exists()), target)
     if not target.exists():
         try:
             SERVICES[type(source)](source, target, checksum)
         except StageError as error:
-            raise StageError(f"{error}\n{_by_hand(source, entry, target)}") from None
+            raise StageError(f"{error}\n{_by_hand(source, entry, target, checksum, witness)}") from None
     if target.is_file() and checksum:
         remedy = f"Remove it, and it is fetched from {source.address} again"
-        verify(target, checksum, f"as the catalogue says. {remedy}; a reduced copy belongs in a mirror ({VARIABLE})")
+        verify(target, checksum, f"{witness}. {remedy}; a reduced copy belongs in a mirror ({VARIABLE})")
     return target
+
+
+def _expected(source: Download, target: Path) -> tuple[str | None, str]:
+    """The checksum that a file must have, if one is known, and who says so."""
+    record = _record(target)
+    if source.checksum is None and record.exists():
+        return record.read_text().strip(), f"as when it was first fetched; to take another version, remove {record}"
+    return source.checksum, "as the catalogue says"
 
 
 def _from_address(source: Archive, target: Path, checksum: str | None) -> None:
@@ -83,12 +91,12 @@ def _record(target: Path) -> Path:
     return target.with_name(f"{target.name}.checksum")
 
 
-def _by_hand(source: Download, entry: DatasetEntry, target: Path) -> str:
+def _by_hand(source: Download, entry: DatasetEntry, target: Path, checksum: str | None, witness: str) -> str:
     name = entry.sources_of or entry.name
     size = f", {source.bytes:,} bytes" if source.bytes else ""
-    checksum = f", {source.checksum}" if source.checksum else ""
+    wanted = f", {checksum} ({witness})" if checksum else ""
     return (
-        f"To go on by hand, get {source.address}{size}{checksum}\n"
+        f"To go on by hand, get {source.address}{size}{wanted}\n"
         f"  and place it at {target}; or set {VARIABLE} to a folder whose mirror.yaml has `{name}`.\n"
         f"  Terms: {entry.terms}\n"
         f"  Please cite: {entry.citation}"

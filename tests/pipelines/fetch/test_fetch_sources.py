@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -110,6 +111,38 @@ def test_the_catalogues_checksum_is_worth_more_than_the_records(site: Site, tmp_
     record(site)
     with pytest.raises(StageError, match=r"another checksum\. Expected sha256:0000"):
         fetch(entry({**ZENODO, "checksum": "sha256:" + "0" * 64}), tmp_path)
+
+
+def test_a_branch_that_moves_is_held_to_what_came_first_and_that_is_said(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an archive without checksum, as `main.zip` of a repository."""
+    branch = entry({"kind": "archive", "url": site.url})
+    site.content = packed("a.png")
+    first = fetch(branch, tmp_path).sources[0].sha256
+    record = tmp_path / "downloads/pictures.zip.checksum"
+    said = (
+        f"the catalogue knows no checksum of it. sha256:{first} is on record in {record}: from now on another file is"
+    )
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert record.read_text() == f"sha256:{first}\n"
+
+    shutil.rmtree(tmp_path / "raw")
+    (tmp_path / "downloads/pictures.zip").unlink()
+    site.content = packed("b.png")
+    with pytest.raises(StageError) as refused:
+        fetch(branch, tmp_path)
+    assert f"another checksum. Expected sha256:{first}" in str(refused.value)
+    assert f"as when it was first fetched; to take another version, remove {record}" in str(refused.value)
+    assert found(tmp_path) == set()
+
+    site.content = packed("a.png")
+    assert fetch(branch, tmp_path).sources[0].sha256 == first
+    record.unlink()
+    shutil.rmtree(tmp_path / "raw")
+    (tmp_path / "downloads/pictures.zip").write_bytes(packed("b.png"))
+    fetch(branch, tmp_path)
+    assert found(tmp_path) == {"b.png"}
 
 
 def test_several_archives_side_by_side(site: Site, tmp_path: Path) -> None:

@@ -82,13 +82,12 @@ def rows_of(report: EpochReport, first: int, number: int) -> tuple[pd.DataFrame,
 
 
 def seconds_on_disk(trial: Trial, report: EpochReport, folder: Path, turns: int) -> float:
-    """One save: rows of an epoch, state and progress."""
+    """One save: rows of an epoch, state and progress, and the wait until they are on the disk."""
     unfinished, epochs = Unfinished(folder), iter(range(turns + 1))
 
     def save() -> None:
         epoch = next(epochs)
-        unfinished.save(trial.state_dict(), *rows_of(report, epoch, 1))
-        unfinished.write_progress(Progress(epochs_done=epoch + 1))
+        unfinished.save(trial.state_dict(), *rows_of(report, epoch, 1), Progress(epochs_done=epoch + 1))
 
     return take_turns({"": save}, turns)[""].median
 
@@ -105,9 +104,8 @@ def seconds_in_mlflow(
     together = -(-BATCH // (steps * len(report.steps)))
     taken = []
     for turn in range(turns + 1):
-        unfinished.save({}, *rows_of(report, turn * together, together))
         progress.epochs_done = (turn + 1) * together
-        unfinished.write_progress(progress)
+        unfinished.save({}, *rows_of(report, turn * together, together), progress)
         with Stopwatch() as watch:
             mirror.level(results)
         taken.append(watch.seconds)

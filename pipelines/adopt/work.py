@@ -141,5 +141,5 @@ def take_over(candidate: Candidate, adoption: Adoption) -> None:
                 if file.name != DONE:
                     link_or_copy(file, partial / file.name)
             (partial / DONE).write_text(adopted.to_json())
-            flush_to_disk(partial)
+            flush_to_disk(*partial.iterdir(), partial)
         unfinished.remove()

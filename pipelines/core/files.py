@@ -1,4 +1,8 @@
-"""Files and folders that are there whole or not at all, whatever is killed while they are written."""
+"""Files and folders that are there whole or not at all, whatever is killed while they are written.
+
+A power cut may take what no `flush_to_disk` has waited for. Results and saved states are waited for, as they are what
+nobody has twice; pages, tables and prepared images can be made again, and the next stage says if one is damaged.
+"""
 
 from __future__ import annotations
 
@@ -46,15 +50,15 @@ def replaced(target: Path, beside: Path) -> Iterator[Path]:
         if target.exists():
             target.rename(old)
         partial.rename(target)
-        _flush(target.parent)
+        flush_to_disk(target.parent, beside)
     finally:
         tidy()
 
 
-def flush_to_disk(folder: Path) -> None:
-    """Wait until a folder's files and names would survive a power cut; all at once, as disks gather what comes so."""
+def flush_to_disk(*paths: Path) -> None:
+    """Wait until files, and the names in folders, survive a power cut; all at once, as disks gather what comes so."""
     with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(_flush, [*folder.iterdir(), folder]))
+        list(pool.map(_flush, paths))
 
 
 def _flush(path: Path) -> None:

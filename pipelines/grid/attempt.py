@@ -34,7 +34,8 @@ from pipelines.trials.tuning import metric_of
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
 
 SHARE = 0.005
-"""Part of a trial's time that saving its state may take: it is saved after every epoch that is long enough for that."""
+"""Part of a trial's time that saving its state may take, the wait for the disk with it: it is saved after every epoch
+that is long enough for that."""
 
 LONGEST = 300.0
 """Seconds of training after which an epoch is saved whatever that costs."""
@@ -256,13 +257,11 @@ class Attempt:
         begun = time.monotonic()
         first = self._progress.epochs_done
         history = pd.concat(self._history, ignore_index=True)
-        self._unfinished.save(
-            trial.state_dict(), history[history[HistoryColumns.epoch] >= first], pd.DataFrame(self._epochs[first:])
-        )
+        rows = history[history[HistoryColumns.epoch] >= first], pd.DataFrame(self._epochs[first:])
         self._history = [history]
         self._progress.epochs_done = trial.epochs_done
         self._progress.seconds += begun - self._saved_at
-        self._unfinished.write_progress(self._progress)
+        self._unfinished.save(trial.state_dict(), *rows, self._progress)
         self._ship(self._unfinished.folder)
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - begun

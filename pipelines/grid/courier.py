@@ -34,7 +34,7 @@ class Courier:
         """Put a folder at its place, whole or not at all, in the place of an older one."""
         with replaced(self._inside(place), beside=self._trials) as partial:
             unpack(parcel, partial)
-            flush_to_disk(partial)
+            flush_to_disk(*partial.iterdir(), partial)
 
     def collect(self, place: str) -> bytes | None:
         """What lies there; None if nothing does."""

@@ -242,7 +242,7 @@ def write_trial(
         np.savez_compressed(partial / PREDICTIONS, index=result.rows, masks=result.predictions, **probabilities)
         torch.save(result.weights, partial / WEIGHTS)
         (partial / DONE).write_text(record.to_json())
-        flush_to_disk(partial)
+        flush_to_disk(*partial.iterdir(), partial)
 
 
 def read_trial(folder: Path) -> TrialRecord:

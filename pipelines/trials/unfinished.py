@@ -35,7 +35,7 @@ from pydantic import ConfigDict, Field
 
 from dmf.training.checkpoint import DIGEST, read_checkpoint, write_checkpoint
 from pipelines.core.console import StageError
-from pipelines.core.files import write_atomically
+from pipelines.core.files import flush_to_disk, write_atomically
 from pipelines.core.locks import is_locked, locked
 from pipelines.trials.columns import HistoryColumns
 from pipelines.trials.record import Description, Start, now
@@ -116,35 +116,39 @@ class Unfinished:
         except StageError:
             return Progress()
 
-    def write_progress(self, progress: Progress) -> None:
+    def write_progress(self, progress: Progress) -> Path:
         progress.updated = time.time()
-        write_atomically(self.folder / "progress.json", lambda partial: partial.write_text(progress.to_json()))
+        path = self.folder / "progress.json"
+        write_atomically(path, lambda partial: partial.write_text(progress.to_json()))
+        return path
 
     def log(self, message: str) -> None:
         """One line of log.txt, with time, machine and process."""
         with self.log_file.open("a") as file:
             file.write(f"{now()} {platform.node()} [{os.getpid()}] {message}\n")
 
-    def save(self, state: Mapping[str, Any], history: pd.DataFrame, epochs: pd.DataFrame) -> None:
-        """Add the rows of the epochs since the last time, then the state after them.
+    def save(self, state: Mapping[str, Any], history: pd.DataFrame, epochs: pd.DataFrame, progress: Progress) -> None:
+        """Add the rows of the epochs since the last time, then the state after them and how far that is.
 
-        A kill in between costs those epochs and nothing else: rows after the last checkpoint count for nothing.
+        A kill in between costs those epochs and nothing else: rows after the last checkpoint count for nothing. On
+        return all of it would survive a power cut; one before that leaves the state before.
         """
         first = int(epochs[EPOCH].iloc[0])
-        self.write_rows("history", first, history)
-        self.write_rows("epochs", first, epochs)
+        rows = self.write_rows("history", first, history), self.write_rows("epochs", first, epochs)
         newest, previous = self._checkpoint_files()
         if newest.exists():
             newest.replace(previous)
         write_checkpoint(state, newest)
+        flush_to_disk(*rows, newest, self.write_progress(progress), self.folder)
 
-    def write_rows(self, kind: str, first: int, rows: pd.DataFrame) -> None:
+    def write_rows(self, kind: str, first: int, rows: pd.DataFrame) -> Path:
         """Add rows of "history" or "epochs", which begin with epoch `first`."""
         table = io.BytesIO()
         pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), table)
         sealed = table.getvalue() + hashlib.sha256(table.getvalue()).digest()
         path = self.folder / f"{kind}-{first:06}.parquet"
         write_atomically(path, lambda partial: partial.write_bytes(sealed))
+        return path
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """What can be gone on from, newest first. What is damaged is deleted, and the log says so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,29 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with serve(Site(b"")) as site:
         yield site
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the disk is asked for, in order: "flush NAME" of a file or folder, "rename NAME to NAME"."""
+    asked: list[str] = []
+    fsync, rename, replace = os.fsync, os.rename, os.replace
+
+    def flush(descriptor: int) -> None:
+        asked.append(f"flush {os.path.basename(os.readlink(f'/proc/self/fd/{descriptor}'))}")
+        fsync(descriptor)
+
+    def moving(move: Callable[..., None]) -> Callable[..., None]:
+        def moved(source: Path, target: Path) -> None:
+            asked.append(f"rename {Path(source).name} to {Path(target).name}")
+            move(source, target)
+
+        return moved
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "rename", moving(rename))
+    monkeypatch.setattr(os, "replace", moving(replace))
+    return asked
 
 
 @pytest.fixture

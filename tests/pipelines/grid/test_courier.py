@@ -109,6 +109,15 @@ def test_a_parcel_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "other/checkpoint.pt").read_text() == "checkpoint.pt"
 
 
+def test_what_is_delivered_survives_a_power_cut(tmp_path: Path, disk: list[str]) -> None:
+    (source := tmp_path / "source").mkdir()
+    (source / "checkpoint.pt").write_text("state")
+    Courier(tmp_path / "trials").deliver("study/a", pack(source))
+    moved = disk.index("rename .study-a.partial to a")
+    assert {"flush checkpoint.pt", "flush .study-a.partial"} <= {*disk[:moved]}
+    assert {"flush study", "flush trials"} <= {*disk[moved:]}
+
+
 @pytest.mark.parametrize("place", ["../elsewhere", "/tmp/elsewhere", "study/../..", "."])
 def test_nothing_is_written_beside_the_trials(tmp_path: Path, place: str) -> None:
     with pytest.raises(ValueError, match="not a folder of"):

@@ -27,11 +27,10 @@ from tests.support.records import begun
 from tests.support.toy import toy_data, toy_labels, toy_spec
 
 
-@pytest.fixture(scope="module")
-def planned(tmp_path_factory: pytest.TempPathFactory) -> PlannedTrial:
-    """A trial that was really trained, for one epoch, and written."""
+def written(study: Path) -> PlannedTrial:
+    """A trial that was really trained, for one epoch, and written to a study's folder."""
     spec = toy_spec(epochs=1, model_params={"base_filters": 2}, loss_params={"focal": {}}, auxiliary="focal")
-    planned = planned_trial("a1b2", "mine", spec, tmp_path_factory.mktemp("trials") / "study")
+    planned = planned_trial("a1b2", "mine", spec, study)
     trial = Trial(spec, toy_data(images=8))
     initial = weights_digest(trial.model.state_dict())
     report = trial.epoch()
@@ -42,6 +41,11 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> PlannedTrial:
     cases = pd.DataFrame({"image": [f"{number}.png" for number in range(8)], "label": "square"})
     write_trial(record, result, history, epochs, cases)
     return planned
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> PlannedTrial:
+    return written(tmp_path_factory.mktemp("trials") / "study")
 
 
 @pytest.fixture
@@ -66,6 +70,17 @@ def test_what_was_written_is_read(planned: PlannedTrial) -> None:
     assert record.epoch_table["train_total"].tolist() == [record.history["total"].mean()]
     assert record.images["image"].tolist() == ["6.png", "7.png"]
     assert sorted(record.predictions) == [6, 7]
+
+
+def test_a_result_is_on_the_disk_before_it_has_its_name_and_its_name_before_anybody_goes_on(
+    tmp_path: Path, disk: list[str]
+) -> None:
+    """So that a power cut leaves all of it or nothing, and all once `write_trial` has returned."""
+    files = [path.name for path in written(tmp_path / "trials" / "study").folder.iterdir()]
+    moved = disk.index("rename .study-a1b2.partial to a1b2")
+    assert sorted(disk[:moved]) == sorted(f"flush {name}" for name in [*files, ".study-a1b2.partial"])
+    assert len(files) == 6
+    assert sorted(disk[moved + 1 :]) == ["flush study", "flush trials"]
 
 
 def test_it_is_json_that_every_reader_understands(planned: PlannedTrial) -> None:

@@ -25,7 +25,7 @@ def unfinished(tmp_path: Path) -> Unfinished:
     trial = small_trial(epochs=EPOCHS)
     for epoch in range(3):
         trial.epoch()
-        left.save(trial.state_dict(), rows(epoch, 5), rows(epoch, 1))
+        left.save(trial.state_dict(), rows(epoch, 5), rows(epoch, 1), Progress(epochs_done=epoch + 1))
     return left
 
 
@@ -52,6 +52,18 @@ def test_the_last_two_states_are_kept_each_with_the_rows_up_to_it(unfinished: Un
         assert checkpoint.epochs["epoch"].tolist() == list(range(epochs))
         assert checkpoint.history["total"].tolist() == [e + s / 8 for e in range(epochs) for s in range(5)]
         small_trial(epochs=EPOCHS).load_state_dict(checkpoint.state)
+
+
+def test_a_saved_state_survives_a_power_cut_and_until_it_does_the_one_before_is_whole(
+    unfinished: Unfinished, disk: list[str]
+) -> None:
+    """The one before was waited for when it was saved, and a rename takes nothing from it."""
+    trial = small_trial(epochs=EPOCHS)
+    unfinished.save(trial.state_dict(), rows(3, 5), rows(3, 1), Progress(epochs_done=4))
+    renamed = [entry for entry in disk if entry.startswith("rename checkpoint")]
+    assert renamed == ["rename checkpoint.pt to checkpoint.previous.pt"]
+    written = ["checkpoint.pt", "epochs-000003.parquet", "history-000003.parquet", "progress.json"]
+    assert sorted(disk[-5:]) == sorted(f"flush {name}" for name in [*written, unfinished.folder.name])
 
 
 @pytest.mark.parametrize("name", ["checkpoint.pt", "history-000002.parquet", "epochs-000002.parquet"])

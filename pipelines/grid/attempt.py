@@ -209,8 +209,13 @@ class Attempt:
     @property
     def complete(self) -> bool:
         """Whether it has trained all that is wanted of it: its epochs, or as many as a search that stops it early."""
-        epochs = self.training.epochs_done
-        return self.training.done or (self.planned.proposal is not None and self._unfinished.stopped(epochs))
+        return self.training.done or (self.planned.proposal is not None and self._stopped)
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether the driver's search has said so, beside the trial's folder there."""
+        post, epochs = self._setting.post, self.training.epochs_done
+        return post.stopped(self._unfinished.folder, epochs) if post else self._unfinished.stopped(epochs)
 
     @property
     def score(self) -> float:

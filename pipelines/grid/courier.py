@@ -17,7 +17,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.core.files import flush_to_disk, replaced
-from pipelines.trials.unfinished import LOCK
+from pipelines.trials.unfinished import LOCK, Unfinished
 
 
 class Courier:
@@ -40,6 +40,10 @@ class Courier:
         """What lies there; None if nothing does."""
         folder = self._inside(place)
         return pack(folder) if folder.is_dir() else None
+
+    def stopped(self, place: str, epochs: int) -> bool:
+        """Whether the driver's search wants no more than so many epochs of the trial that trains there."""
+        return Unfinished(self._inside(place)).stopped(epochs)
 
     def _inside(self, place: str) -> Path:
         folder = (self._trials / place).resolve()
@@ -66,6 +70,10 @@ class Post:
         if parcel is not None:
             folder.mkdir(parents=True, exist_ok=True)
             unpack(parcel, folder)
+
+    def stopped(self, folder: Path, epochs: int) -> bool:
+        """Ask the driver whether the trial that trains in a folder is to end after so many epochs."""
+        return ray.get(self._courier.stopped.remote(self._place(folder), epochs))
 
     def _place(self, folder: Path) -> str:
         return folder.relative_to(self.trials).as_posix()

@@ -31,7 +31,8 @@ class EarlyStops(WorkerStarts):
     """Asks a scheduler of Tune's own for each search, and has the trials that it stops end after their epoch.
 
     Tune itself would kill a worker that it stops, and a pack with it. Here the worker finds the word beside the trial's
-    saved state, tests the trial and files it like any other; if that worker dies, the next one finds it.
+    saved state, or asks the driver for it where it does not see that disk, tests the trial and files it like any other;
+    if that worker dies, the next one finds it.
     """
 
     def __init__(self, search: GridSearch, proposals: Sequence[PlannedTrial]) -> None:

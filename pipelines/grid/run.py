@@ -86,7 +86,7 @@ def run_grid(
 def _clear(trial: PlannedTrial) -> None:
     """Remove the state of a trial that was killed between its result and its end; of no other, nor if it is held."""
     unfinished = Unfinished(unfinished_folder(trial.folder))
-    if trial.done and unfinished.folder.exists():
+    if trial.done and unfinished.left:
         with suppress(Locked), unfinished.lock(patience=0):
             unfinished.remove()
 

@@ -8,9 +8,10 @@ trials/.unfinished/<study>/<identifier>/
     epochs-<epoch>.parquet   the same for the rows of epochs
     checkpoint.pt            `Trial.state_dict()` after the last epoch of those files
     checkpoint.previous.pt   the one before
-    stop                     of a search that wants no more epochs of the trial: after how many it is to end
 
-The folder is removed when the trial's own folder, `trials/<study>/<identifier>`, is in its place.
+Beside it lies <identifier>.stop, of a search that wants no more epochs of the trial: after how many it is to end. The
+driver writes it, and what a worker on another machine sends takes the place of the folder alone. Both are removed when
+the trial's own folder, `trials/<study>/<identifier>`, is in its place.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class Unfinished:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log_file = folder / "log.txt"
+        self._stop = folder.with_name(f"{folder.name}.stop")
 
     def lock(self, patience: float | None = None) -> AbstractContextManager[None]:
         """Hold the trial. Raises Locked if another process still trains it after so many seconds (`PATIENCE`)."""
@@ -195,16 +197,21 @@ class Unfinished:
 
     def stop(self, epochs: int) -> None:
         """Have the trial end after so many epochs, early; whichever process trains it sees to that."""
-        write_atomically(self.folder / "stop", lambda partial: partial.write_text(str(epochs)))
+        write_atomically(self._stop, lambda partial: partial.write_text(str(epochs)))
 
     def stopped(self, epochs: int) -> bool:
         """Whether the trial is to end now that it has trained so many epochs."""
-        path = self.folder / "stop"
-        return path.is_file() and epochs >= int(path.read_text())
+        return self._stop.is_file() and epochs >= int(self._stop.read_text())
+
+    @property
+    def left(self) -> bool:
+        """Whether there is anything to remove."""
+        return self.folder.exists() or self._stop.exists()
 
     def remove(self) -> None:
         """The trial is done: nothing here is needed any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._stop.unlink(missing_ok=True)
 
     def _checkpoint_files(self) -> tuple[Path, Path]:
         return self.folder / "checkpoint.pt", self.folder / "checkpoint.previous.pt"

@@ -13,8 +13,10 @@ from benchmarks.chaos import differences
 from pipelines.grid import attempt as attempts
 from pipelines.grid.attempt import Attempt
 from pipelines.grid.courier import Courier, Post, pack, unpack
+from pipelines.grid.tuning import proposed
 from pipelines.trials.failure import read_failure
-from pipelines.trials.plan import PlannedTrial, plan
+from pipelines.trials.plan import PlannedTrial, outline, plan
+from pipelines.trials.record import read_trial
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tests.support.attempts import attempt_of, train_side_by_side
 from tests.support.grids import tiny
@@ -26,7 +28,7 @@ class Direct:
     """The courier's methods, called at once in the place of Ray's remote calls."""
 
     def __init__(self, courier: Courier) -> None:
-        self.deliver, self.collect = Call(courier.deliver), Call(courier.collect)
+        self.deliver, self.collect, self.stopped = map(Call, (courier.deliver, courier.collect, courier.stopped))
 
 
 @dataclasses.dataclass
@@ -60,7 +62,7 @@ def planned(prepared_phantom: Path, tmp_path: Path, home: Path) -> PlannedTrial:
 
 
 def begin(planned: PlannedTrial, data: Path, post: Post) -> Attempt:
-    placed = dataclasses.replace(planned, folder=post.trials / "tiny" / planned.identifier)
+    placed = dataclasses.replace(planned, folder=post.trials / planned.folder.parent.name / planned.identifier)
     return attempt_of(placed, data, post=post, home=planned.folder)
 
 
@@ -79,6 +81,29 @@ def test_a_trial_begun_on_one_machine_is_ended_on_another_and_lies_at_the_driver
     calm = dataclasses.replace(planned, folder=tmp_path / "calm/tiny" / planned.identifier)
     train_side_by_side([attempt_of(calm, prepared_phantom)])
     assert differences(calm.folder, planned.folder) == []
+
+
+def test_a_trial_that_asha_stops_ends_where_it_stands_on_a_machine_of_its_own_too(
+    prepared_phantom: Path, tmp_path: Path, home: Path, machine: Callable[[], Post]
+) -> None:
+    """What the machine sends meanwhile takes nothing from the driver's word, and another machine obeys it as well."""
+    tuned = {"learning_rate": {"choice": [0.01, 0.02]}, "budget": {"trials": 2}}
+    block = {"weighting": "fixed", "auxiliary": None, "tuned": tuned}
+    study = tiny(tmp_path, grid=[block], baseline={"tuned": True}, trial={"epochs": EPOCHS})
+    (search,) = outline(study, prepared_phantom, home).searches
+    trial, *_ = proposed(search)
+    first, second = machine(), machine()
+    train_side_by_side([lost := begin(trial, prepared_phantom, first)], epochs=1)
+    assert not lost.complete
+    Unfinished(unfinished_folder(trial.folder)).stop(2)
+    assert not lost.complete
+    train_side_by_side([lost], epochs=1)
+    assert lost.complete
+    lost.close()
+    resumed = begin(trial, prepared_phantom, second)
+    assert resumed.complete
+    resumed.finish()
+    assert read_trial(trial.folder).epochs == 2
 
 
 def test_why_a_trial_failed_is_told_at_the_driver(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -113,4 +112,6 @@ def test_the_word_to_stop_is_on_disk(prepared_phantom: Path, tmp_path: Path) -> 
     assert not unfinished.stopped(8)
     unfinished.stop(3)
     assert [unfinished.stopped(epochs) for epochs in (2, 3, 4)] == [False, True, True]
-    assert json.loads((unfinished.folder / "stop").read_text()) == 3
+    unfinished.remove()
+    assert not unfinished.stopped(3)
+    assert not unfinished.left

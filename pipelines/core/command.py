@@ -91,9 +91,20 @@ def add_folder(parser: ArgumentParser, name: str, help: str, default: str = "") 
     """`--NAME FOLDER`, by default the folder of that name."""
     where = Path(default or name)
     option = parser.add_argument(
-        f"--{name}", type=Path, default=where, metavar="FOLDER", help=f"{help} (default: {where})"
+        f"--{name}", type=folder, default=where, metavar="FOLDER", help=f"{help} (default: {where})"
     )
     complete(option, shtab.DIRECTORY)
+
+
+def folder(text: str) -> Path:
+    """A folder by its path; an address is refused, which would be a path, too, to somewhere nobody means."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text} is an address, expected a folder. Mount the store as a file system that can rename folders "
+            "(docs/cluster.md names some) and give the folder. `trials` need no shared disk: leave them on the "
+            "driver's own, and workers send there what they save and finish."
+        )
+    return Path(text)
 
 
 def add_data_sets(parser: ArgumentParser, *, pages: str = "", sized: bool = False) -> None:

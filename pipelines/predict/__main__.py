@@ -9,13 +9,13 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from pipelines.core.command import Command, add_folder
+from pipelines.core.command import Command, add_folder, folder
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--trial", metavar="ID", required=True, help="the trial's identifier, or its beginning")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="pictures, or folders of pictures")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: predictions/<identifier>")
+    parser.add_argument("--out", type=folder, metavar="FOLDER", help="default: predictions/<identifier>")
     add_folder(parser, "trials", "where results lie")
 
 

@@ -129,9 +129,24 @@ def test_the_slurm_script_is_sound() -> None:
         environment["SLURM_SUBMIT_DIR"] = str(ROOT)
 
 
-def test_tools_that_install_the_packages_have_one_version_everywhere() -> None:
-    used = {
-        re.search(r"uv(?:==| *:= *)([\d.]+)", (ROOT / name).read_text()) for name in ("Makefile", "cluster/Dockerfile")
-    }
-    assert len({found and found[1] for found in used} - {None}) == 1
-    assert "FROM python:3.11" in (CLUSTER / "Dockerfile").read_text()
+def test_what_installs_the_packages_has_one_version_everywhere_and_takes_nothing_without_its_hash() -> None:
+    makefile, image = ((ROOT / name).read_text() for name in ("Makefile", "cluster/Dockerfile"))
+    (pinned,) = re.findall(r"^UV +:= ([\d.]+)$", makefile, re.MULTILINE)
+    assert re.findall(r"pip install.* (uv\S*)", makefile) == ["uv==$(UV)"]
+    assert re.findall(r"pip install.* (uv\S*) &&", image) == [f"uv=={pinned}"]
+    for installed in re.findall(r"pip install.*-r .*", makefile + image):
+        assert "--require-hashes" in installed
+
+
+def test_the_image_is_named_by_its_digest() -> None:
+    """A tag is what its owner says it is today."""
+    (base,) = re.findall(r"^FROM (\S+)", (CLUSTER / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"python:3\.11\.\d+-slim@sha256:[0-9a-f]{64}", base)
+
+
+def test_what_a_person_puts_into_params_yaml_is_one_word_for_the_shell() -> None:
+    """Of `study: "x; rm -rf ~"`, too."""
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        bare = re.sub(r"'\$\{\w+\}'", "", stage["cmd"])
+        assert bare != stage["cmd"], f"{name} takes nothing from params.yaml?"
+        assert "$" not in bare, f"{name}: {stage['cmd']}"

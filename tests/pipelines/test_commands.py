@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import gc
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,21 @@ def test_a_mistake_is_told_as_any_is(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: ")
     assert "Did you mean `quickstart`?" in done.stderr
     assert run_module("pipelines", "stauts", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/trials", "gs://bucket", "https://host/trials"])
+@every
+def test_an_object_store_is_no_folder_and_what_to_do_is_said(
+    command: Command, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every option that takes a folder; as a path, `s3://bucket` would be the folder `s3:` here."""
+    parser = command.add_to(ArgumentParser())
+    for option in re.findall(r"^  (--\w+) FOLDER", parser.format_help(), re.MULTILINE):
+        with pytest.raises(SystemExit):
+            parser.parse_args([option, address])
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"argument {option}: {address} is an address, expected a folder. Mount the store as a file" in said
+        assert "leave them on the driver's own, and workers send there" in said
 
 
 def test_a_shell_completes_commands_options_and_studies() -> None:

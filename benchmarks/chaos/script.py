@@ -41,7 +41,7 @@ DISK = "64m"
 class Setting:
     data: Path = option(Path("data"), "folder with the prepared phantom")
     seeds: int = option(30, "trials of each of two configurations")
-    epochs: int = option(5 * LONG, "of each trial")
+    epochs: int = option(2 * LONG, "of each trial")
     faults: int = option(40, "spread over the grid")
     kinds: tuple[str, ...] = option(tuple(FAULTS), "of faults, drawn equally often", choices=tuple(FAULTS))
     hold: float = option(60.0, "seconds that a fault lasts which ends by itself")

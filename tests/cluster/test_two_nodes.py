@@ -6,7 +6,6 @@ There the node that trains does not see the driver's folder of trials either: a 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -14,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,13 @@ from tests.support.places import ROOT, free_port, params_of
 pytestmark = pytest.mark.cluster
 
 BIN = Path(sys.executable).parent
+ALIVE = """
+import json, os, sys, urllib.request
+url = f"http://{sys.argv[1]}/api/v0/nodes?filter_keys=state&filter_predicates==&filter_values=ALIVE"
+token = {"Authorization": "Bearer " + os.environ["RAY_AUTH_TOKEN"]}
+with urllib.request.urlopen(urllib.request.Request(url, headers=token)) as answer:
+    sys.exit(len(json.load(answer)["data"]["result"]["result"]) < int(sys.argv[2]))
+"""
 STUDY = "extends: smoke\ntrial: {epochs: 60, model_params: {base_filters: 4}}\n"
 
 
@@ -142,6 +149,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterato
         "RAY_USAGE_STATS_ENABLED": "0",
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
+        "RAY_health_check_period_ms": "200",  # five that fail tell of a lost node; a slow one has time
     }
     # Ray's sockets have names that must stay short.
     processes: list[subprocess.Popen[bytes]] = []
@@ -167,20 +175,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterato
             end(workers.pop(), signal.SIGKILL)
             workers.append(start(hosts[1], "--num-cpus", "2", "--address", f"{hosts[0].address}:{port}"))
 
-        def alive() -> int:
-            listed = [*hosts[0].prefix, "ray", "list", "nodes", "--format", "json", "--filter", "state=ALIVE"]
-            told = subprocess.run(
-                [*listed, "--address", f"http://{hosts[0].address}:{dashboard}"],
-                env=environment,
-                capture_output=True,
-                text=True,
-            )
-            return len(json.loads(told.stdout)) if told.stdout.startswith("[") else 0
-
         def wait_for_nodes(nodes: int) -> None:
-            while alive() < nodes:
+            """Ask the head's own interface, from where it can be reached; `ray list nodes` takes seconds to import."""
+            asked = [*hosts[0].prefix, sys.executable, "-S", "-c", ALIVE, f"{hosts[0].address}:{dashboard}", str(nodes)]
+            while subprocess.run(asked, env=environment, capture_output=True).returncode:
                 ended = any(process.poll() is not None for process in processes[-2:])
                 assert not ended, "\n".join(path.read_text() for path in logs.iterdir())
+                time.sleep(0.2)
 
         start(hosts[0], "--head", "--num-cpus", "0", "--port", str(port), "--dashboard-host", hosts[0].address,
               "--dashboard-port", str(dashboard))  # fmt: skip

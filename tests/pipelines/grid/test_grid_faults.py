@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import ray
 import torch
-from ray.cluster_utils import Cluster
 
 from benchmarks import chaos
 from benchmarks.chaos import differences
@@ -30,7 +28,7 @@ from pipelines.trials.identity import code_fingerprint
 from pipelines.trials.plan import PlannedTrial, plan
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tests.support.attempts import attempt_of
-from tests.support.grids import LONG, finished, run, start, store, tiny, wait_for
+from tests.support.grids import LONG, finished, run, store, tiny
 
 EPOCHS = 6
 
@@ -216,23 +214,6 @@ def test_a_configuration_that_cannot_work_costs_one_trial_and_the_other_rows_not
         assert skipped is not None
         assert skipped.error == f"skipped because seed 0 ({first.identifier}) failed: {failure.error}"
     assert len(finished(tmp_path)) == 3
-
-
-def test_a_lost_node_loses_nothing(prepared_phantom: Path, tmp_path: Path) -> None:
-    tiny(tmp_path, seeds=2, trial={"epochs": LONG})
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        second = cluster.add_node(num_cpus=1)
-        environment = {**os.environ, "RAY_ADDRESS": cluster.address}
-        driver = start(prepared_phantom, tmp_path, env=environment, workers=0)
-        room = tmp_path / "trials" / ".unfinished" / "tiny"
-        wait_for(lambda: len([*room.glob("*/checkpoint.pt")]) == 2, driver)
-        cluster.remove_node(second, allow_graceful=False)
-        assert driver.wait() == 0
-    finally:
-        cluster.shutdown()
-        ray.shutdown()
-    assert len(finished(tmp_path)) == 4
 
 
 def test_chaos_loses_nothing_doubles_nothing_and_changes_nothing(prepared_phantom: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ DISK = "64m"
 class Setting:
     data: Path = option(Path("data"), "folder with the prepared phantom")
     seeds: int = option(30, "trials of each of two configurations")
-    epochs: int = option(2 * LONG, "of each trial")
+    epochs: int = option(5 * LONG, "of each trial")
     faults: int = option(40, "spread over the grid")
     kinds: tuple[str, ...] = option(tuple(FAULTS), "of faults, drawn equally often", choices=tuple(FAULTS))
     hold: float = option(60.0, "seconds that a fault lasts which ends by itself")
@@ -124,7 +124,9 @@ def tables(results: Results) -> dict[str, Table]:
         if (seconds := [one["second"] for one in results["faults"] if one["kind"] == kind])
     ]
     left_out = [{"fault": WORDS[kind], "times": "left out: mounting is not allowed"} for kind in results["left_out"]]
-    found = [{"name": name, "count": count} for name, count in results["found"].items()]
+    drawn = f"faults that took place before the grid was done, of {results['setting']['faults']} drawn"
+    counts = {drawn: len(results["faults"]), **results["found"]}
+    found = [{"name": name, "count": count} for name, count in counts.items()]
     return {
         "chaos-faults": Table.of([*faults, *left_out], "fault: {fault} | times: {times} | after, s: {seconds}"),
         "chaos-found": Table.of(found, "found: {name} | count: {count}"),

@@ -149,7 +149,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterato
         "RAY_USAGE_STATS_ENABLED": "0",
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
-        "RAY_health_check_period_ms": "200",  # five that fail tell of a lost node; a slow one has time
+        "RAY_health_check_period_ms": "1000",  # five that fail tell of a lost node
     }
     # Ray's sockets have names that must stay short.
     processes: list[subprocess.Popen[bytes]] = []

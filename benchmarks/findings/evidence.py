@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,19 @@ import pandas as pd
 
 from benchmarks.harness.script import RESULTS, read
 from pipelines.core.console import StageError
+from pipelines.datasets.catalogue import load_catalogue
 from pipelines.trials.bundle import FOLDER, unpacked
 from pipelines.trials.record import DONE
 from tune_spaces import Study, load_study
 
-WEIGHTINGS, GRID, LEAKAGE = "weightings_busi", "dmf_busi", "leakage_small"
+WEIGHTINGS, LEAKAGE = "weightings_busi", "leakage_small"
+GRIDS = ("dmf_busi", "dmf_bus_bra")
+"""DMF's grid in three fidelities, on two data sets."""
+
+OTHERS = ("adaptive_focal_small", "loss_ngrams_small", "activations_small", "fusion_parameters_small")
+"""Small studies of the other papers' claims."""
+
+STUDIES = (WEIGHTINGS, *GRIDS, LEAKAGE, *OTHERS)
 SCORE = ("per_image", "dice")
 """What trainings are compared by: mean over test images of the lesion's Dice."""
 
@@ -49,6 +57,11 @@ class Report:
         wanted = (row for row in rows if (row["protocol"], row["metric"], row.get("split", "test")) == (*SCORE, "test"))
         return {row["configuration"]: row for row in wanted}
 
+    @property
+    def data(self) -> str:
+        """What its data set is called."""
+        return load_catalogue()[self.study.datasets[0]].title.partition(",")[0]
+
     @cached_property
     def records(self) -> list[dict[str, Any]]:
         with unpacked(self.folder) as carried:
@@ -58,12 +71,12 @@ class Report:
     def size(self) -> dict[str, Any]:
         """Of its trainings: what was scaled down."""
         spec, steps = self.records[0]["spec"], {record["steps_per_epoch"] for record in self.records}
+        filters = {record["spec"]["model_params"]["base_filters"] for record in self.records}
         return {
             "study": self.study.name,
-            "title": self.study.title,
             "seeds": self.study.seeds,
             "pixels": spec["image_size"],
-            "filters": spec["model_params"]["base_filters"],
+            "filters": " or ".join(map(str, sorted(filters))),
             "epochs": spec["epochs"],
             "steps": max(steps) * spec["epochs"],
             "trainings": len(self.records),
@@ -187,6 +200,8 @@ def zero_gradients(report: Report) -> dict[str, Any]:
         )
     against = against_baseline(report)
     return {
+        "data": report.data,
+        "picture": f"../reports/{report.study.name}/figures/{report.study.datasets[0]}_differences.png",
         "rows": rows,
         "trainings": sum(row["auxiliaries"] for row in rows),
         "outcomes": sum(row["outcomes"] for row in rows),
@@ -224,21 +239,26 @@ def printed(report: Report) -> dict[str, Any]:
     }
 
 
-def claims(reports: Sequence[Report]) -> dict[str, Any]:
-    rows = [row for report in reports for row in report.table("claims").to_dict("records")]
+def claims(report: Report) -> dict[str, Any]:
+    rows = report.table("claims").to_dict("records")
     kinds = ("supported", "contradicted", "undecided", "not tested")
-    return {"rows": rows, "count": {kind: sum(row["verdict"] == kind for row in rows) for kind in kinds}}
+    count = {kind: sum(row["verdict"] == kind for row in rows) for kind in kinds}
+    told = ", ".join(f"{number} {kind}" for kind, number in count.items() if number)
+    return {"data": report.data, "study": report.study.name, "rows": rows, "told": told}
 
 
 def evidence(reports: Path) -> dict[str, Any]:
     """All that docs/findings.md is written from."""
-    weightings, grid, split = (Report.of(name, reports) for name in (WEIGHTINGS, GRID, LEAKAGE))
+    made = {name: Report.of(name, reports) for name in STUDIES}
+    ours = [claims(made[name]) for name in GRIDS]
     return {
-        "weightings": versus_tuned(weightings),
-        "grid": zero_gradients(grid),
+        "weightings": versus_tuned(made[WEIGHTINGS]),
+        "grids": [zero_gradients(made[name]) for name in GRIDS],
         "leakage": leakage(read(RESULTS / f"{LEAKAGE}.json")),
-        "printed": printed(grid),
-        "claims": claims([grid]),
+        "printed": printed(made[GRIDS[0]]),
+        "claims": ours,
+        "by_claim": list(zip(*(one["rows"] for one in ours), strict=True)),
+        "others": [claims(made[name]) for name in OTHERS],
         "paper": load_study("dmf"),
-        "sizes": [report.size for report in (weightings, grid, split)],
+        "sizes": [report.size for report in made.values()],
     }

@@ -32,8 +32,8 @@ CARRIED = (DONE, HISTORY, EPOCHS, IMAGES, PREDICTIONS)
 IMAGE, ARRAYS = "image", ("images", "filtered", "targets")
 """Columns of the table of images: its name, and a digest for each of the arrays."""
 
-COMPRESSION = zstandard.ZstdCompressionParameters.from_level(3, window_log=27, enable_ldm=True, write_checksum=True)
-"""Quick, and it finds what two trials have in common up to 128 MiB apart, the most that a reader takes unasked."""
+COMPRESSION = zstandard.ZstdCompressionParameters.from_level(9, window_log=27, enable_ldm=True, write_checksum=True)
+"""It finds what two trials have in common up to 128 MiB apart, the most that a reader takes unasked."""
 
 
 def image_table(prepared: PreparedData) -> pd.DataFrame:

@@ -96,5 +96,5 @@ def on_the_path(site: Path) -> Iterator[None]:
         before = set(sys.modules)
         yield
         for name in set(sys.modules) - before:
-            if name.partition(".")[0] in {path.name for path in site.iterdir()}:
+            if name.partition(".")[0] in {path.stem for path in site.iterdir()}:
                 del sys.modules[name]

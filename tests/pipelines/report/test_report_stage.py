@@ -136,7 +136,7 @@ class TestDeterminism:
         (tmp_path / "reports" / "s" / "figures" / "stale.png").touch()
         assert build_three() == first
         readable = {".html", ".png", ".pdf", ".tex", ".md", ".csv", ".bib", ".bbl"}
-        assert {Path(name).suffix for name in first} == readable | {".json", ".parquet", ".npz"}
+        assert {Path(name).suffix for name in first} == readable | {".json", ".zst"}
         assert [path.name for path in (tmp_path / "reports").iterdir()] == ["s"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.artifacts import arrays
 from pipelines.core.console import StageError, say
-from pipelines.core.files import flush_to_disk, link_or_copy, replaced
+from pipelines.core.files import flush_folder, link_or_copy, replaced
 from pipelines.trials.plan import PlannedTrial, outline
 from pipelines.trials.record import DONE, Adoption, TrialRecord, now, read_trial
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
@@ -141,5 +141,5 @@ def take_over(candidate: Candidate, adoption: Adoption) -> None:
                 if file.name != DONE:
                     link_or_copy(file, partial / file.name)
             (partial / DONE).write_text(adopted.to_json())
-            flush_to_disk(*partial.iterdir(), partial)
+            flush_folder(partial)
         unfinished.remove()

@@ -61,6 +61,11 @@ def flush_to_disk(*paths: Path) -> None:
         list(pool.map(_flush, paths))
 
 
+def flush_folder(folder: Path) -> None:
+    """The same for a folder's files and their names."""
+    flush_to_disk(*folder.iterdir(), folder)
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipelines.core.files import flush_to_disk, replaced
+from pipelines.core.files import flush_folder, replaced
 from pipelines.trials.unfinished import LOCK, Unfinished
 
 
@@ -34,7 +34,7 @@ class Courier:
         """Put a folder at its place, whole or not at all, in the place of an older one."""
         with replaced(self._inside(place), beside=self._trials) as partial:
             unpack(parcel, partial)
-            flush_to_disk(*partial.iterdir(), partial)
+            flush_folder(partial)
 
     def collect(self, place: str) -> bytes | None:
         """What lies there; None if nothing does."""

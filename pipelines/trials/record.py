@@ -27,7 +27,7 @@ from dmf.training.diagnostics import RANDOM_START, Finding
 from dmf.training.results import EpochReport, TrialResult
 from dmf.training.spec import TrialSpec
 from pipelines.artifacts.arrays import Preparation
-from pipelines.core.files import flush_to_disk, replaced
+from pipelines.core.files import flush_folder, replaced
 from pipelines.trials.columns import EpochColumns, HistoryColumns, ImageColumns
 from pipelines.trials.digests import Digests
 from pipelines.trials.environment import Environment
@@ -242,7 +242,7 @@ def write_trial(
         np.savez_compressed(partial / PREDICTIONS, index=result.rows, masks=result.predictions, **probabilities)
         torch.save(result.weights, partial / WEIGHTS)
         (partial / DONE).write_text(record.to_json())
-        flush_to_disk(*partial.iterdir(), partial)
+        flush_folder(partial)
 
 
 def read_trial(folder: Path) -> TrialRecord:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from dmf.fusion import DynamicMemoryFusion, FusionOutput
 from dmf.losses import build_loss
 from tests.support.forms import CHANNELS, INDICES, example, hot, presence, soft
+from tests.support.fusions import BASE
 
-BASE = ["cross_entropy", "iou", "dice"]
 SHAPE = (4, 2, 8, 8)
 
 

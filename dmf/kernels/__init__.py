@@ -17,10 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+_PLAIN = torch._C._dispatch_keys(torch.empty(0))  # noqa: SLF001
+"""What torch says of a tensor in a processor's memory that nothing stands behind: no transform, no subclass."""
 
 
 @functools.cache
@@ -39,18 +43,23 @@ def installed() -> bool:
 def usable(*tensors: Tensor) -> bool:
     """Whether a kernel may look at the memory of these tensors: plain ones of a processor, outside of any transform."""
     return (
-        all(type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" for tensor in tensors)
-        and not torch.compiler.is_compiling()
-        and torch._C._functorch.peek_interpreter_stack() is None  # noqa: SLF001
+        not torch.compiler.is_compiling()
+        and all(_PLAIN | torch._C._dispatch_keys(tensor) == _PLAIN for tensor in tensors)  # noqa: SLF001
         and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
         and installed()
     )
 
 
+def shares(count: int) -> list[tuple[int, int]]:
+    """The first and the last but one of `count` things that each thread takes, for `spread`."""
+    threads = max(1, min(torch.get_num_threads(), count))
+    return [(count * at // threads, count * (at + 1) // threads) for at in range(threads)]
+
+
 def spread(work: Callable[[T], R], parts: Iterable[T]) -> list[R]:
     """`work` of each part, in order, on as many threads as torch uses; kernels let go of the interpreter's lock.
 
-    Parts must not depend on the number of threads, so that sums over them do not either.
+    What is summed must not depend on the number of threads, so that the sums do not either.
     """
     parts = list(parts)
     threads = min(torch.get_num_threads(), len(parts))

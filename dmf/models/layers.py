@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dmf.checks import require
+from dmf.models.norm_relu import NormReLU
 
 
 class Layers(NamedTuple):
@@ -44,6 +45,8 @@ def convolution(
     """Convolution that keeps the size, batch norm, activation. A bias would be subtracted again by the norm."""
     layers = layers_of(spatial_dims)
     parts = [layers.convolution(in_channels, out_channels, kernel, padding=kernel // 2, bias=not batch_norm)]
+    if batch_norm and activation is nn.ReLU:
+        return NormReLU(*parts, layers.norm(out_channels), nn.ReLU())
     if batch_norm:
         parts.append(layers.norm(out_channels))
     if activation is not None:

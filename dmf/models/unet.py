@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dmf.checks import require_at_least
+from dmf.models.norm_relu import NormReLU
 from dmf.models.registry import MODELS
 
 # Below this side the notebook stops halving.
@@ -21,8 +22,8 @@ def depth_for(image_size: int | tuple[int, int]) -> int:
     return next(level for level in itertools.count() if side >> level <= SMALLEST_SIDE)
 
 
-def _down(in_channels: int, filters: int, momentum: float) -> nn.Sequential:
-    return nn.Sequential(
+def _down(in_channels: int, filters: int, momentum: float) -> NormReLU:
+    return NormReLU(
         nn.Conv2d(in_channels, filters, 3, padding=1, bias=False),
         nn.BatchNorm2d(filters, eps=1e-3, momentum=momentum),
         nn.ReLU(inplace=True),
@@ -33,7 +34,7 @@ class _Up(nn.Module):
     def __init__(self, in_channels: int, filters: int, momentum: float) -> None:
         super().__init__()
         self.upsample = nn.ConvTranspose2d(in_channels, filters, 3, stride=2, padding=1, bias=False)
-        self.activate = nn.Sequential(nn.BatchNorm2d(filters, eps=1e-3, momentum=momentum), nn.ReLU(inplace=True))
+        self.activate = NormReLU(nn.BatchNorm2d(filters, eps=1e-3, momentum=momentum), nn.ReLU(inplace=True))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         upsampled = self.upsample(x, output_size=list(skip.shape[-2:]))
@@ -106,9 +107,11 @@ class UNet(nn.Module):
                 f"Found {height} x {width}; lower `depth` or enlarge the images."
             )
         x, skips = images, []
-        for down in self.down:
-            skips.append(down(x))
-            x = self.pool(skips[-1])
+        down: NormReLU
+        for down in self.down:  # type: ignore[assignment]
+            skip, x = down.branched(x)
+            skips.append(skip)
+            x = self.pool(x)
         for up, skip in zip(reversed(self.up), reversed(skips), strict=True):
             x = up(x, skip)
         return self.head(x)

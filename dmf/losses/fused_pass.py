@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.losses.families import Pixelwise
+from dmf.losses.compiled_view import CompiledView, told
+from dmf.losses.families import Pixelwise, Probability
 from dmf.losses.labels import Labels
-from dmf.losses.views import SoftmaxView, Sums, view_of
+from dmf.losses.views import BinaryView, SoftmaxView, Sums
 
 CHUNK = 2**17
 """Pixels that a processor takes at a time: half a megabyte a class in float32."""
@@ -27,7 +28,7 @@ Statistics = Callable[[Tensor, Labels, Sequence[Pixelwise]], tuple[Tensor, Tenso
 def plain_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
     """Counts and means with autograd's own gradient: of any order, and the oracle of the fused pass."""
     sums = SoftmaxView.of(z, labels).sums(losses)
-    pixels = labels.checked(sums.found)
+    pixels = sums.pixels.clamp_min(1)
     return sums.counts + pixels * 0, sums.values / pixels
 
 
@@ -36,20 +37,32 @@ def fused_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> 
     return _FusedPass.apply(z, labels, losses)
 
 
-def chunks(z: Float[Tensor, "B C S"]) -> Iterator[slice]:
-    """The batch in parts that fit the cache."""
+def views(
+    z: Float[Tensor, "B C S"], labels: Labels, losses: Sequence[Pixelwise]
+) -> Iterator[tuple[slice, SoftmaxView | BinaryView | CompiledView]]:
+    """The batch in parts that fit the cache, each in the cheapest view that shows the losses what they need."""
+    every = any(isinstance(loss, Probability) for loss in losses)
+    view: type[SoftmaxView | BinaryView | CompiledView] = SoftmaxView
+    if not every and CompiledView.sees(z, labels):
+        view = CompiledView
+        if not told(losses)[1]:
+            yield slice(None), view(z, labels)
+            return
+    elif not every and labels.num_classes == 2:
+        view = BinaryView
     whole = z.device.type != "cpu" or torch.compiler.is_compiling()
     step = max(1, len(z) if whole else CHUNK // max(1, z.shape[2]))
-    return (slice(start, start + step) for start in range(0, len(z), step))
+    for start in range(0, len(z), step):
+        chunk = slice(start, start + step)
+        yield chunk, view.of(z[chunk], labels[chunk])
 
 
 class _FusedPass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
-        view = view_of(losses, labels.num_classes)
-        parts = [view.of(z[chunk], labels[chunk]).sums(losses) for chunk in chunks(z)]
+        parts = [view.sums(losses) for _, view in views(z, labels, losses)]
         sums = Sums(*(torch.stack(part).sum(0) for part in zip(*parts, strict=True)))
-        pixels = labels.checked(sums.found)
+        pixels = sums.pixels.clamp_min(1)
         ctx.save_for_backward(z, pixels)
         ctx.labels = labels
         ctx.losses = losses
@@ -70,7 +83,6 @@ class _FusedPass(torch.autograd.Function):
             outputs = plain_statistics(z, labels, losses)
             return torch.autograd.grad(outputs, z, (per_count, per_mean), create_graph=True)[0]
         gradient = torch.empty_like(z)
-        view = view_of(losses, labels.num_classes)
-        for chunk in chunks(z):
-            view.of(z[chunk], labels[chunk]).gradient(losses, per_count, per_mean / pixels, out=gradient[chunk])
+        for chunk, view in views(z, labels, losses):
+            view.gradient(losses, per_count, per_mean / pixels, out=gradient[chunk])
         return gradient

@@ -29,13 +29,21 @@ class Labels:
     ) -> None:
         self.num_classes = num_classes
         self.dtype = dtype
-        self.map: Int[Tensor, " B *spatial"] = target if target.ndim > 1 else target.unsqueeze(0)
+        self.ignore_index = ignore_index
+        self.given: Int[Tensor, " B *spatial"] = target if target.ndim > 1 else target.unsqueeze(0)
         self.spatial = tuple(range(1, target.ndim))
-        self.valid: Float[Tensor, "B S"] | None = None
-        if ignore_index is not None:
-            kept = self.map != ignore_index
-            self.valid = kept.flatten(1).to(dtype)
-            self.map = torch.where(kept, self.map.long(), -1)
+
+    @cached_property
+    def map(self) -> Int[Tensor, " B *spatial"]:
+        """The labels, -1 at ignored pixels."""
+        if self.ignore_index is None:
+            return self.given
+        return torch.where(self.given != self.ignore_index, self.given.long(), -1)
+
+    @cached_property
+    def valid(self) -> Float[Tensor, "B S"] | None:
+        """1 at pixels that count; None if all do."""
+        return None if self.ignore_index is None else (self.given != self.ignore_index).flatten(1).to(self.dtype)
 
     @cached_property
     def one_hot(self) -> Float[Tensor, "B C S"]:
@@ -64,25 +72,24 @@ class Labels:
 
     def __getitem__(self, images: slice) -> Labels:
         """The labels of some of the images."""
-        part = object.__new__(Labels)
-        part.num_classes, part.dtype, part.map, part.spatial = (
-            self.num_classes,
-            self.dtype,
-            self.map[images],
-            self.spatial,
-        )
+        part = Labels(self.given[images], self.num_classes, self.ignore_index, self.dtype)
+        part.map, part.spatial = self.map[images], self.spatial
         part.valid = None if self.valid is None else self.valid[images]
         return part
 
     def checked(self, found: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """The number of pixels `found` in some class: at least 1, but NaN if other labels are about.
+        """The number of pixels `found` in some class, at least 1; NaN if `counted` is."""
+        return self.counted(found).clamp_min(1)
+
+    def counted(self, found: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """The number of pixels `found` in some class, but NaN if other labels are about.
 
         To raise would mean to wait for the device. A NaN loss is caught downstream, a plausible number would not be.
         """
         size = self.map.numel()
         expected = self.valid.sum() if self.valid is not None else float(size)
         wrong = (found - expected).abs() > 0.5 + size * torch.finfo(self.dtype).eps
-        return found.clamp_min(1).masked_fill(wrong, torch.nan)
+        return found.masked_fill(wrong, torch.nan)
 
     def select(self, table: Float[Tensor, "*B C"]) -> Float[Tensor, "B S"]:
         """The entry of each pixel's true class in a table `(C,)` or, image by image, `(B, C)`; 0 at ignored pixels."""
@@ -130,9 +137,9 @@ class SoftLabels(Labels):
         """What share of each pixel belongs to classes other than 0."""
         return self.one_hot[:, 1:].sum(1).view(-1, *self.size)
 
-    def checked(self, found: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """The number of pixels, at least 1; NaN if shares are."""
-        return found.clamp_min(1)
+    def counted(self, found: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """The number of pixels; NaN if shares are."""
+        return found
 
     def select(self, table: Float[Tensor, "*B C"]) -> Float[Tensor, "B S"]:
         """The entry of each class in a table `(C,)` or, image by image, `(B, C)`; 0 where it has no share."""

@@ -22,6 +22,11 @@ def emphasised(values: Float[Tensor, "B S"], pixels: Pixels, weight: float) -> F
     return values * (1 + weight * pixels.q) if weight else values
 
 
+def emphasised_power(degree: int, factor: float, weight: float) -> list[float]:
+    """Coefficients of `factor q^degree (1 + weight q)`."""
+    return [0.0] * degree + [factor] + ([factor * weight] if weight else [])
+
+
 def emphasised_slope(
     slope: Float[Tensor, "B S"], values: Callable[[], Float[Tensor, "B S"]], pixels: Pixels, weight: float
 ) -> Float[Tensor, "B S"]:
@@ -52,6 +57,9 @@ class CrossEntropyLoss(TrueClassLoss):
     def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         slope = torch.full_like(pixels.p, -1)
         return emphasised_slope(slope, lambda: -pixels.log_p, pixels, self.difficulty_weight)
+
+    def polynomial(self) -> Sequence[Sequence[float]]:
+        return [emphasised_power(0, 1.0, self.difficulty_weight)]
 
 
 @LOSSES.register("focal")
@@ -95,6 +103,12 @@ class FocalLoss(TrueClassLoss):
         hardness = torch.addcmul(q, pixels.p, pixels.log_p, value=-self.gamma)
         slope = self.weigh(hardness.mul_(q.pow(self.gamma - 1)), labels)
         return emphasised_slope(slope, lambda: self.plain_value(pixels, labels), pixels, self.difficulty_weight)
+
+    def polynomial(self) -> Sequence[Sequence[float]] | None:
+        if self.gamma not in range(5):
+            return None
+        alphas = [self.alpha] if isinstance(self.alpha, float) else self.alpha
+        return [emphasised_power(int(self.gamma), alpha, self.difficulty_weight) for alpha in alphas]
 
     def plain_value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         """The loss of each pixel before its difficulty counts."""

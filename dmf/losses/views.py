@@ -10,16 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.losses.families import Pixels, Pixelwise, Probability, TrueClass
+from dmf.losses.families import Pixels, Pixelwise, TrueClass
 from dmf.losses.labels import Labels
 
 
 class Sums(NamedTuple):
-    """`(TP, FP, FN)` of each class, the sum of each pixelwise loss, and how many pixels have a class as label."""
+    """`(TP, FP, FN)` of each class, the sum of each pixelwise loss, and the pixels by `Labels.counted`."""
 
     counts: Float[Tensor, "3 C"]
     values: Float[Tensor, " M"]
-    found: Float[Tensor, ""]
+    pixels: Float[Tensor, ""]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class SoftmaxView:
             for loss in losses
         ]
         counts = torch.stack([tp, self.p.sum(2).sum(0) - tp, present - tp])
-        return Sums(counts, total(values, self.labels, counts), present.sum())
+        return Sums(counts, total(values, self.labels, counts), self.labels.counted(present.sum()))
 
     def gradient(
         self, losses: Sequence[Pixelwise], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
@@ -136,7 +136,8 @@ class BinaryView:
         values = [loss.value(pixels, self.labels) for loss in losses if isinstance(loss, TrueClass)]
         least, most = self.y.aminmax()
         oddity = (most - 1).clamp_min(0) - least.clamp_max(0)  # at least 1 as soon as some label is neither 0 nor 1
-        return Sums(counts, total(values, self.labels, counts), counts[::2].sum().round() + oddity)
+        found = self.labels.counted(counts[::2].sum().round() + oddity)
+        return Sums(counts, total(values, self.labels, counts), found)
 
     def gradient(
         self, losses: Sequence[Pixelwise], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
@@ -151,16 +152,6 @@ class BinaryView:
                 slope.addcmul_(loss.slope(pixels, self.labels), weight)
         torch.mul(slope.mul_(self.q), self.sign, out=out[:, 1])
         torch.neg(out[:, 1], out=out[:, 0])
-
-
-View = SoftmaxView | BinaryView
-
-
-def view_of(losses: Sequence[Pixelwise], num_classes: int) -> type[View]:
-    """The cheapest view that shows these losses what they need."""
-    if num_classes == 2 and not any(isinstance(loss, Probability) for loss in losses):
-        return BinaryView
-    return SoftmaxView
 
 
 def total(values: Sequence[Tensor], labels: Labels, like: Tensor) -> Float[Tensor, " M"]:

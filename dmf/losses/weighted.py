@@ -69,6 +69,11 @@ def _table(loss: Member) -> Float[Tensor, " C"] | None:
     return loss.table if loss.task.activation == SOFTMAX else None
 
 
+def polynomial_of(loss: Pixelwise) -> Sequence[Sequence[float]] | None:
+    """That of a loss whose own class says so."""
+    return loss.polynomial() if isinstance(loss, TrueClass) and "polynomial" in vars(type(loss)) else None
+
+
 class WeightedTrueClass(TrueClass):
     """Every pixel times the weight of its class."""
 
@@ -81,6 +86,14 @@ class WeightedTrueClass(TrueClass):
 
     def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         return self.loss.slope(pixels, labels) * labels.select(self.table)
+
+    def polynomial(self) -> Sequence[Sequence[float]] | None:
+        rows = polynomial_of(self.loss)
+        if rows is None:
+            return None
+        weights = self.table.tolist()
+        rows = rows if len(rows) > 1 else [*rows] * len(weights)
+        return [[weight * a for a in row] for weight, row in zip(weights, rows, strict=True)]
 
 
 class WeightedProbability(Probability):

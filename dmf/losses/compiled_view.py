@@ -1,0 +1,125 @@
+"""The view by compiled loops: float32 logits in a processor's memory are read, and their gradient is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dmf.kernels import spread, usable
+from dmf.losses.families import Pixels, Pixelwise, TrueClass
+from dmf.losses.labels import Labels
+from dmf.losses.views import Sums
+from dmf.losses.weighted import polynomial_of
+
+_NONE = np.empty(0, np.float32)
+
+
+class CompiledView:
+    """Any number of classes, for losses that look at counts and at the true class; not to be differentiated.
+
+    A pixelwise loss that is a polynomial (`TrueClass.polynomial`) enters the loops as its coefficients. To others they
+    show `p` and `log p` of the true class, and take from them the derivatives by `log p`.
+    """
+
+    def __init__(self, z: Float[Tensor, "B C S"], labels: Labels) -> None:
+        from dmf.kernels import losses as kernels
+
+        self.kernels, self.labels = kernels, labels
+        images, self.classes, size = z.shape
+        self.shape = (images, size)
+        self.last = not z.is_contiguous()
+        if self.last:  # pixel by pixel, images are no more than stretches
+            images, size = 1, images * size
+        self.blocks = images * -(-size // kernels.BLOCK)
+        whole = labels.given.detach().reshape(-1)
+        given: Any = (whole.view(torch.uint8) if whole.dtype == torch.bool else whole).numpy()
+        kind = np.iinfo(given.dtype)
+        ignored = labels.ignore_index
+        ignoring = ignored is not None and kind.min <= ignored <= kind.max
+        typed = given.dtype.type
+        highest = typed(min(self.classes - 1, kind.max))
+        self.batch = (self._flat(z), self.last, given, highest, ignoring, typed(ignored if ignoring else 0), size)
+
+    @classmethod
+    def of(cls, z: Float[Tensor, "B C S"], labels: Labels) -> CompiledView:
+        """The view of these logits."""
+        return cls(z, labels)
+
+    @staticmethod
+    def sees(z: Float[Tensor, "B C S"], labels: Labels) -> bool:
+        """Whether loops may read these: float32, class by class or pixel by pixel."""
+        ordered = z.is_contiguous() or z.transpose(1, 2).is_contiguous()
+        return z.dtype == torch.float32 and ordered and usable(z, labels.given)
+
+    def sums(self, losses: Sequence[Pixelwise]) -> Sums:
+        """What the values of all losses follow from. Small sums are taken by themselves, not as differences."""
+        powers, others = told(losses)
+        pixels = self._pixels(bool(others))
+        sums = self._look(powers.shape[2], pixels)
+        moments = sums[self.kernels.MOMENTS :].T
+        terms = np.multiply(powers, moments, where=powers != 0, out=np.zeros((len(losses), *moments.shape)))
+        values = torch.from_numpy(terms.sum((1, 2))).float()
+        for i, loss in others:
+            values[i] = self.labels.total(loss.value(pixels, self.labels))
+        counts, found = torch.from_numpy(sums[: self.kernels.FOUND]), sums[self.kernels.FOUND].sum()
+        return Sums(counts.float(), values, torch.tensor(found, dtype=torch.float32))
+
+    def gradient(
+        self, losses: Sequence[Pixelwise], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
+    ) -> None:
+        """Writes the gradient of the logits, from the derivatives by counts and by summed pixelwise losses."""
+        powers, others = told(losses)
+        own = _NONE
+        if others:
+            pixels = self._pixels(True)
+            self._look(0, pixels)
+            slope = torch.zeros(self.shape)
+            for i, loss in others:
+                slope.addcmul_(loss.slope(pixels, self.labels), per_value[i])
+            own = slope.view(-1).numpy()
+        together = np.tensordot(per_value.numpy(), powers, 1).astype(np.float32)
+        arrays = (per_count.contiguous().numpy(), together, own, self._flat(out))
+        self._spread(self.kernels.gradient, *arrays)
+
+    def _pixels(self, shown: bool) -> Pixels:
+        """What `_look` is to fill in."""
+        p, log_p = torch.empty(2, *(self.shape if shown else (0,)))
+        return Pixels(p, lambda: log_p)
+
+    def _look(self, powers: int, pixels: Pixels) -> Any:
+        """Counts, pixels and as many moments of each class, in float64."""
+        arrays = (pixels.p.view(-1).numpy(), pixels.log_p.view(-1).numpy())
+        parts = -(-self.blocks // self.kernels.PART)
+        sums = np.zeros((parts, self.kernels.MOMENTS + powers, self.classes))
+        self._spread(self.kernels.look, sums, *arrays)
+        return sums.sum(0)
+
+    def _spread(self, kernel: Callable[..., None], *arrays: Any) -> None:
+        """Runs a kernel on the blocks, on as many threads as there are parts for."""
+        part = self.kernels.PART
+        step = part * -(-self.blocks // (part * torch.get_num_threads()))
+        spread(
+            lambda first: kernel(*self.batch, first, min(first + step, self.blocks), *arrays),
+            range(0, self.blocks, step),
+        )
+
+    def _flat(self, values: Float[Tensor, "B C S"]) -> Any:
+        """Values in the order of the logits, as they lie in memory."""
+        return (values.transpose(1, 2) if self.last else values).detach().view(-1).numpy()
+
+
+def told(losses: Sequence[Pixelwise]) -> tuple[Any, list[tuple[int, TrueClass]]]:
+    """Coefficients `(M, 1 or C, K)` of the losses that are polynomials, 0 for the others; and those, by their place."""
+    rows = [polynomial_of(loss) for loss in losses]
+    known = [each for each in rows if each is not None]
+    shape = (max(map(len, known), default=1), max((len(row) for each in known for row in each), default=0))
+    powers = np.zeros((len(losses), *shape))
+    for i, each in enumerate(rows):
+        for c, row in enumerate(each or ()):
+            powers[i, c if len(each or ()) > 1 else slice(None), : len(row)] = row
+    return powers, [(i, loss) for i, loss in enumerate(losses) if rows[i] is None and isinstance(loss, TrueClass)]

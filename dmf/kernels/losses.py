@@ -149,7 +149,9 @@ def _softmax(
             row[i] = e
             total[i] += e
     for i in range(n):
-        cost, one = _log(total[i]) - (nll[i] - top[i]), _1 / total[i]
+        sum_i = total[i]
+        log_sum = _log(sum_i) if sum_i < _MOST else sum_i  # NaN, whose digits would make a number
+        cost, one = log_sum - (nll[i] - top[i]), _1 / sum_i
         nll[i] = cost if y[i] >= 0 else _0
         scale[i] = one if y[i] >= 0 else _0
     _fill(p, n, _0)
@@ -244,7 +246,7 @@ def _write_softmax(
     y: Array, p: Array, q: Array, slope: Array, x: Array, scale: Array, a: Array, b: Array, pull: Array,
     last: Any, at: Any, size: Any, out: Array,
 ) -> None:  # fmt: skip
-    """The gradient `p_c (b_c − Σ_k b_k p_k)`, plus `e q` where c is true, else minus `e p_c`, with `e = slope + a p`."""
+    """The gradient `p_c (b_c − Σ_k b_k p_k)`, and `e q` where c is true, else `−e p_c`: `e = slope + a p`."""
     n, classes = len(y), np.int32(len(x))
     _fill(pull, n, _0)
     for c in range(classes):

@@ -1,4 +1,7 @@
-"""The view by compiled loops: float32 logits in a processor's memory are read, and their gradient is written."""
+"""The view by compiled loops: float32 logits in a processor's memory are read, and their gradient is written.
+
+It needs numba: `dmf.losses.fused_pass` imports it where `dmf.kernels.usable` says so.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.kernels import spread, usable
+from dmf.kernels import losses as kernels
+from dmf.kernels import spread
 from dmf.losses.families import Pixels, Pixelwise, TrueClass
 from dmf.losses.labels import Labels
 from dmf.losses.views import Sums
@@ -27,9 +31,7 @@ class CompiledView:
     """
 
     def __init__(self, z: Float[Tensor, "B C S"], labels: Labels) -> None:
-        from dmf.kernels import losses as kernels
-
-        self.kernels, self.labels = kernels, labels
+        self.labels = labels
         images, self.classes, size = z.shape
         self.shape = (images, size)
         self.last = not z.is_contiguous()
@@ -45,28 +47,17 @@ class CompiledView:
         highest = typed(min(self.classes - 1, kind.max))
         self.batch = (self._flat(z), self.last, given, highest, ignoring, typed(ignored if ignoring else 0), size)
 
-    @classmethod
-    def of(cls, z: Float[Tensor, "B C S"], labels: Labels) -> CompiledView:
-        """The view of these logits."""
-        return cls(z, labels)
-
-    @staticmethod
-    def sees(z: Float[Tensor, "B C S"], labels: Labels) -> bool:
-        """Whether loops may read these: float32, class by class or pixel by pixel."""
-        ordered = z.is_contiguous() or z.transpose(1, 2).is_contiguous()
-        return z.dtype == torch.float32 and ordered and usable(z, labels.given)
-
     def sums(self, losses: Sequence[Pixelwise]) -> Sums:
         """What the values of all losses follow from. Small sums are taken by themselves, not as differences."""
         powers, others = told(losses)
         pixels = self._pixels(bool(others))
         sums = self._look(powers.shape[2], pixels)
-        moments = sums[self.kernels.MOMENTS :].T
+        moments = sums[kernels.MOMENTS :].T
         terms = np.multiply(powers, moments, where=powers != 0, out=np.zeros((len(losses), *moments.shape)))
         values = torch.from_numpy(terms.sum((1, 2))).float()
         for i, loss in others:
             values[i] = self.labels.total(loss.value(pixels, self.labels))
-        counts, found = torch.from_numpy(sums[: self.kernels.FOUND]), sums[self.kernels.FOUND].sum()
+        counts, found = torch.from_numpy(sums[: kernels.FOUND]), sums[kernels.FOUND].sum()
         return Sums(counts.float(), values, torch.tensor(found, dtype=torch.float32))
 
     def gradient(
@@ -84,7 +75,7 @@ class CompiledView:
             own = slope.view(-1).numpy()
         together = np.tensordot(per_value.numpy(), powers, 1).astype(np.float32)
         arrays = (per_count.contiguous().numpy(), together, own, self._flat(out))
-        self._spread(self.kernels.gradient, *arrays)
+        self._spread(kernels.gradient, *arrays)
 
     def _pixels(self, shown: bool) -> Pixels:
         """What `_look` is to fill in."""
@@ -94,14 +85,14 @@ class CompiledView:
     def _look(self, powers: int, pixels: Pixels) -> Any:
         """Counts, pixels and as many moments of each class, in float64."""
         arrays = (pixels.p.view(-1).numpy(), pixels.log_p.view(-1).numpy())
-        parts = -(-self.blocks // self.kernels.PART)
-        sums = np.zeros((parts, self.kernels.MOMENTS + powers, self.classes))
-        self._spread(self.kernels.look, sums, *arrays)
+        parts = -(-self.blocks // kernels.PART)
+        sums = np.zeros((parts, kernels.MOMENTS + powers, self.classes))
+        self._spread(kernels.look, sums, *arrays)
         return sums.sum(0)
 
     def _spread(self, kernel: Callable[..., None], *arrays: Any) -> None:
         """Runs a kernel on the blocks, on as many threads as there are parts for."""
-        part = self.kernels.PART
+        part = kernels.PART
         step = part * -(-self.blocks // (part * torch.get_num_threads()))
         spread(
             lambda first: kernel(*self.batch, first, min(first + step, self.blocks), *arrays),

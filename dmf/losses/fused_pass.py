@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.losses.compiled_view import CompiledView, told
+from dmf.kernels import usable
 from dmf.losses.families import Pixelwise, Probability
 from dmf.losses.labels import Labels
-from dmf.losses.views import BinaryView, SoftmaxView, Sums
+from dmf.losses.views import BinaryView, SoftmaxView, Sums, View
 
 CHUNK = 2**17
 """Pixels that a processor takes at a time: half a megabyte a class in float32."""
@@ -37,24 +37,30 @@ def fused_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> 
     return _FusedPass.apply(z, labels, losses)
 
 
-def views(
-    z: Float[Tensor, "B C S"], labels: Labels, losses: Sequence[Pixelwise]
-) -> Iterator[tuple[slice, SoftmaxView | BinaryView | CompiledView]]:
+def views(z: Float[Tensor, "B C S"], labels: Labels, losses: Sequence[Pixelwise]) -> Iterator[tuple[slice, View]]:
     """The batch in parts that fit the cache, each in the cheapest view that shows the losses what they need."""
-    every = any(isinstance(loss, Probability) for loss in losses)
-    view: type[SoftmaxView | BinaryView | CompiledView] = SoftmaxView
-    if not every and CompiledView.sees(z, labels):
-        view = CompiledView
-        if not told(losses)[1]:
-            yield slice(None), view(z, labels)
-            return
-    elif not every and labels.num_classes == 2:
-        view = BinaryView
+    view: Callable[[Tensor, Labels], View] = SoftmaxView.of
+    if not any(isinstance(loss, Probability) for loss in losses):
+        if readable(z, labels):
+            from dmf.losses.compiled_view import CompiledView, told
+
+            view = CompiledView
+            if not told(losses)[1]:  # no array is made that would have to fit
+                yield slice(None), view(z, labels)
+                return
+        elif labels.num_classes == 2:
+            view = BinaryView.of
     whole = z.device.type != "cpu" or torch.compiler.is_compiling()
     step = max(1, len(z) if whole else CHUNK // max(1, z.shape[2]))
     for start in range(0, len(z), step):
         chunk = slice(start, start + step)
-        yield chunk, view.of(z[chunk], labels[chunk])
+        yield chunk, view(z[chunk], labels[chunk])
+
+
+def readable(z: Float[Tensor, "B C S"], labels: Labels) -> bool:
+    """Whether compiled loops may read these: float32, class by class or pixel by pixel."""
+    ordered = z.is_contiguous() or z.transpose(1, 2).is_contiguous()
+    return z.dtype == torch.float32 and ordered and usable(z, labels.given)
 
 
 class _FusedPass(torch.autograd.Function):

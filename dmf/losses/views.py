@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,18 @@ class Sums(NamedTuple):
     counts: Float[Tensor, "3 C"]
     values: Float[Tensor, " M"]
     pixels: Float[Tensor, ""]
+
+
+class View(Protocol):
+    """Some images as losses see them."""
+
+    def sums(self, losses: Sequence[Pixelwise]) -> Sums:
+        """What the values of all losses follow from."""
+
+    def gradient(
+        self, losses: Sequence[Pixelwise], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
+    ) -> None:
+        """Writes the gradient of the logits, from the derivatives by counts and by summed pixelwise losses."""
 
 
 @dataclass(frozen=True)

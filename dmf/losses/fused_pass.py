@@ -67,7 +67,7 @@ class _FusedPass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
         parts = [view.sums(losses) for _, view in views(z, labels, losses)]
-        sums = Sums(*(torch.stack(part).sum(0) for part in zip(*parts, strict=True)))
+        sums = parts[0] if len(parts) == 1 else Sums(*(torch.stack(each).sum(0) for each in zip(*parts, strict=True)))
         pixels = sums.pixels.clamp_min(1)
         ctx.save_for_backward(z, pixels)
         ctx.labels = labels

@@ -22,7 +22,8 @@ SMOOTH = 1e-6
 
 def tversky_index(counts: Counts, alpha: float, beta: float, smooth: float) -> Float[Tensor, " C"]:
     """`(TP + s) / (TP + α FP + β FN + s)` of each class: IoU for α = β = 1, Dice (with 2s) for α = β = ½."""
-    return (counts.tp + smooth) / (counts.tp + alpha * counts.fp + beta * counts.fn + smooth)
+    found = counts.tp + smooth
+    return found / found.add(counts.fp, alpha=alpha).add_(counts.fn, alpha=beta)
 
 
 class SmoothedRegionLoss(RegionLoss):

@@ -52,9 +52,8 @@ class CompiledView:
         powers, others = told(losses)
         pixels = self._pixels(bool(others))
         sums = self._look(powers.shape[2], pixels)
-        moments = sums[kernels.MOMENTS :].T
-        terms = np.multiply(powers, moments, where=powers != 0, out=np.zeros((len(losses), *moments.shape)))
-        values = torch.from_numpy(terms.sum((1, 2))).float()
+        moments = sums[kernels.MOMENTS :].T.tolist()
+        values = torch.tensor([_inner(rows, moments) for rows in powers.tolist()], dtype=torch.float32)
         for i, loss in others:
             values[i] = self.labels.total(loss.value(pixels, self.labels))
         counts, found = torch.from_numpy(sums[: kernels.FOUND]), sums[kernels.FOUND].sum()
@@ -114,3 +113,9 @@ def told(losses: Sequence[Pixelwise]) -> tuple[Any, list[tuple[int, TrueClass]]]
         for c, row in enumerate(each or ()):
             powers[i, c if len(each or ()) > 1 else slice(None), : len(row)] = row
     return powers, [(i, loss) for i, loss in enumerate(losses) if rows[i] is None and isinstance(loss, TrueClass)]
+
+
+def _inner(rows: list[list[float]], moments: list[list[float]]) -> float:
+    """The sum of a loss from the moments of each class; an infinite one counts nowhere but where it is asked for."""
+    rows = rows if len(rows) > 1 else rows * len(moments)
+    return sum(a * m for row, each in zip(rows, moments, strict=True) for a, m in zip(row, each, strict=True) if a)

@@ -1,8 +1,8 @@
 """The pass that losses share: statistics of the logits forward, gradients backward.
 
 Both directions go through the batch a chunk of images at a time, so that every intermediate stays in the processor's
-cache, and no memory is kept for the backward pass, which looks at the logits again. A GPU takes the batch as one chunk;
-a kernel of its own would take the place of `fused_statistics`, with `plain_statistics` as its oracle.
+cache, and no memory is kept for the backward pass, which looks at the logits again. On a processor compiled loops do so
+where they can; a GPU takes the batch as one chunk. `plain_statistics` is the oracle of all of them.
 """
 
 from __future__ import annotations

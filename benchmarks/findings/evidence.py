@@ -71,7 +71,8 @@ class Report:
     def size(self) -> dict[str, Any]:
         """Of its trainings: what was scaled down."""
         spec, steps = self.records[0]["spec"], {record["steps_per_epoch"] for record in self.records}
-        filters = {record["spec"]["model_params"]["base_filters"] for record in self.records}
+        networks = [record["spec"]["model_params"] for record in self.records]
+        filters = {params["base_filters"] for params in networks if "base_filters" in params}
         return {
             "study": self.study.name,
             "seeds": self.study.seeds,

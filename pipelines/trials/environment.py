@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from dmf import kernels
 from dmf.training.trial import Trial
 from pipelines.trials.stored import Strict
 
@@ -20,7 +21,8 @@ class Environment(Strict):
     Attributes:
         platform: Operating system and architecture, such as "Linux x86_64".
         torch: With its build, such as "2.15.0+cu132".
-        libraries: Versions of NumPy and of the libraries that network and losses are made of, such as timm.
+        libraries: Versions of NumPy, of the libraries that network and losses are made of, such as timm, and of numba
+            where it stands in for torch's operations.
         device: The GPU's name, or "CPU".
         instruction_set: The CPU's that torch uses, such as "AVX512".
         threads: Of the CPU, for one operation.
@@ -42,12 +44,14 @@ class Environment(Strict):
     def of(cls, trial: Trial) -> Environment:
         """That of a trial in this process."""
         on_gpu = trial.device.type == "cuda"
+        compiler = {} if on_gpu or not kernels.installed() else {"numba": version("numba")}
+        libraries = _libraries((*trial.model.modules(), *trial.fusion.modules()))
         return cls(
             node=platform.node(),
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",
             torch=torch.__version__,
-            libraries={"numpy": np.__version__, **_libraries((*trial.model.modules(), *trial.fusion.modules()))},
+            libraries={"numpy": np.__version__, **libraries, **compiler},
             device=torch.cuda.get_device_name(trial.device) if on_gpu else "CPU",
             instruction_set=torch.backends.cpu.get_cpu_capability(),
             threads=torch.get_num_threads(),

@@ -165,13 +165,13 @@ class TestEnvironment:
         assert found.device == "CPU"
         assert found.instruction_set == torch.backends.cpu.get_cpu_capability()
         assert found.threads == torch.get_num_threads()
-        assert found.libraries.keys() == {"numpy"}
+        assert found.libraries.keys() == {"numpy", "numba"}
 
     def test_libraries_are_those_that_the_network_is_made_of(self) -> None:
         pytest.importorskip("timm")
         spec = toy_spec(model="timm:test_vit", model_params={}, losses=("cross_entropy",), auxiliary=None)
         found = Environment.of(Trial(spec, toy_labels(images=8)))
-        assert found.libraries.keys() == {"numpy", "timm"}
+        assert found.libraries.keys() == {"numpy", "timm", "numba"}
         assert found.digits("fp32")["timm"] == f"timm {found.libraries['timm']}"
 
     @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -15,6 +15,7 @@ import pytest
 
 from pipelines.core.background import in_background
 from pipelines.core.console import StageError
+from tests.support.commands import wait_for
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the function runs in this process")
@@ -70,13 +71,6 @@ def begin() -> Iterator[Begin]:
     yield beginning
     for process in [process for stage in begun for process in there(stage.pid)]:
         process.kill()
-
-
-def wait_until(condition: Callable[[], bool], stage: subprocess.Popen[str]) -> None:
-    """Wait for something that a stage does."""
-    while not condition():
-        assert stage.poll() is None, stage.communicate()[1]
-        time.sleep(0.005)
 
 
 def there(group: int) -> list[psutil.Process]:
@@ -143,7 +137,7 @@ def test_it_ends_with_the_block_that_is_left_by_an_error(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_it_ends_with_a_stage_that_is_killed(begin: Begin, tmp_path: Path) -> None:
     stage = begin(WAITS.format(work=f"Path({str(tmp_path / 'begun')!r}).touch()"))
-    wait_until((tmp_path / "begun").exists, stage)
+    wait_for((tmp_path / "begun").exists, stage)
     assert len(there(stage.pid)) == 2
     stage.kill()
     stage.communicate()
@@ -155,7 +149,7 @@ def test_it_ends_with_a_stage_that_is_killed(begin: Begin, tmp_path: Path) -> No
 def test_ctrl_c_in_a_report_leaves_nothing_behind(begin: Begin, tmp_path: Path) -> None:
     reports = tmp_path / "reports"
     stage = begin(REPORTS, str(tmp_path))
-    wait_until(lambda: any(reports.glob(".*/figures/*.png")), stage)
+    wait_for(lambda: any(reports.glob(".*/figures/*.png")), stage)
     os.killpg(stage.pid, signal.SIGINT)
     said = stage.communicate()[1]
     assert stage.returncode == 130

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,6 +92,16 @@ def test_it_sees_what_is_in_memory_and_gives_its_result_back() -> None:
     with in_background(lambda: (os.getppid(), changed.pop())) as result:
         assert result() == (here, 2)
     assert changed == [1, 2], "what it changes, it changes for itself"
+
+
+def test_threads_beside_it_are_no_reason_to_warn() -> None:
+    done = threading.Event()
+    threading.Thread(target=done.wait).start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with in_background(os.getppid) as result:
+            assert result() == os.getpid()
+    done.set()
 
 
 def test_a_result_larger_than_a_pipe_comes_back_whole() -> None:

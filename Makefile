@@ -8,7 +8,7 @@ STUDY  ?= $(shell sed -n 's/^study: *\([a-z0-9_]*\).*/\1/p' params.yaml)
 OTHERS := $(VENV)-integrations
 STAMP  := $(VENV)/.installed
 DOCS   := .venv-docs
-PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true

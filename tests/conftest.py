@@ -14,7 +14,7 @@ from hypothesis import settings
 
 PLATFORM = find_spec("ray") is not None
 
-pytest_plugins = ["tests.support.secrecy"] if PLATFORM else []
+pytest_plugins = ["tests.support.secrecy", "tests.support.order"] if PLATFORM else []
 
 settings.register_profile("patient", deadline=None)  # timings never decide a test
 settings.load_profile("patient")
@@ -36,11 +36,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if PLATFORM or "dynamic-memory-fusion[" not in str(error):
             raise
         pytest.skip(str(error))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start clusters come first: the quick ones then fill what is left of the last workers' time."""
-    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -51,7 +51,7 @@ def test_it_offers_only_what_it_holds(metadata: Message) -> None:
     """The name `dmf` is a stranger's on PyPI, and the platform is no extra, as its code is not in the wheel."""
     assert metadata["Name"] == "dynamic-memory-fusion"
     assert metadata["Version"] == dmf.__version__
-    assert metadata.get_all("Provides-Extra") == ["models", "gradients", "cagrad"]
+    assert metadata.get_all("Provides-Extra") == ["fast", "models", "gradients", "cagrad"]
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert {re.split(r"[^\w-]", line)[0] for line in required} == {"torch", "numpy", "jaxtyping"}
 

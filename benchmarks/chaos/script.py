@@ -32,7 +32,8 @@ from benchmarks.harness.measure import Stopwatch
 from benchmarks.harness.script import Results, benchmark, option
 from benchmarks.harness.tables import Table
 from pipelines.trials.mirroring import bring_level
-from tests.support.grids import LONG, start, tiny, wait_for
+from tests.support.commands import wait_for
+from tests.support.grids import LONG, start, tiny
 
 DISK = "64m"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Literal
 
-from tests.support.grids import store, wait_for
+from tests.support.commands import wait_for
+from tests.support.grids import store
 from tests.support.places import free_port
 
 LAG = 2.0

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -50,7 +51,10 @@ def in_background(function: Callable[[], Result]) -> Iterator[Callable[[], Resul
         return value
 
     try:
-        process.start()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of every fork beside threads: those here are numpy's and torch's, which wait meanwhile.
+            warnings.filterwarnings("ignore", ".* is multi-threaded, use of fork", DeprecationWarning)
+            process.start()
         sender.close()
         yield result
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.grids import wait_for
+from tests.support.commands import wait_for
 from tests.support.places import ROOT
 
 BIN = Path(sys.executable).parent

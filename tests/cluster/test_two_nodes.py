@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.trials.record import read_trial
-from tests.support.grids import wait_for
+from tests.support.commands import wait_for
 from tests.support.places import ROOT, free_port, params_of
 
 pytestmark = pytest.mark.cluster

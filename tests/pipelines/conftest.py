@@ -13,6 +13,7 @@ from pipelines.datasets.catalogue import load_catalogue
 from pipelines.fetch import download
 from tests.support.audited import place_manifest
 from tests.support.commands import run_module
+from tests.support.once import made_once
 from tests.support.pictures import disc, save, texture
 from tests.support.places import ROOT
 from tests.support.site import Site, serve
@@ -82,15 +83,18 @@ def run_stage_cli(workplace: Path) -> RunStage:
 
 @pytest.fixture(scope="session")
 def prepared_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the phantom, prepared by the real stages at 16, 24 and 64 pixels."""
-    root, pages = tmp_path_factory.mktemp("data"), str(tmp_path_factory.mktemp("pages"))
-    for stage, options in {
-        "fetch": [],
-        "audit": ["--reports", pages],
-        "split": [],
-        "filter": ["--reports", pages, "--size", "16", "24", "64"],
-    }.items():
-        run_module(
-            f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root), *options, cwd=ROOT
-        ).check_returncode()
-    return root
+    """A data folder with the phantom, prepared by the real stages at 16, 24 and 64 pixels: one for all workers."""
+
+    def prepare(root: Path) -> None:
+        pages = str(tmp_path_factory.mktemp("pages"))
+        for stage, options in {
+            "fetch": [],
+            "audit": ["--reports", pages],
+            "split": [],
+            "filter": ["--reports", pages, "--size", "16", "24", "64"],
+        }.items():
+            run_module(
+                f"pipelines.{stage}", "--dataset", "phantom", "--root", str(root), *options, cwd=ROOT
+            ).check_returncode()
+
+    return made_once(tmp_path_factory, "phantom", prepare)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.support.places import ROOT
 
@@ -28,3 +30,11 @@ def run_module(
 def without_rights() -> list[str]:
     """What goes before a command so that root, too, may not write where nobody may."""
     return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[Any] | None = None) -> None:
+    """However long it takes on a busy machine, but no longer than the process lives that should bring it about."""
+    while not condition():
+        if process is not None and process.poll() is not None and not condition():
+            raise AssertionError(f"the process ended before it happened: {process.communicate()}")
+        time.sleep(0.02)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +117,3 @@ def mirrored(uri: str) -> Counter[tuple[str, str]]:
     return Counter(
         (run.data.tags["identifier"], run.info.status) for run in client.search_runs([experiment.experiment_id])
     )
-
-
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[bytes] | None = None) -> None:
-    """However long it takes on a busy machine, but no longer than the process lives that should bring it about."""
-    while not condition():
-        ended = process is not None and process.poll() is not None
-        assert not ended or condition(), "the process ended before it happened"
-        time.sleep(0.05)

@@ -36,7 +36,7 @@ THIN = 0.01
 
 
 def bright_half(
-    levels: Num[NDArray[np.generic], "H W"], dark: float, bright: float, blur: Blur
+    levels: Num[np.ndarray, "H W"], dark: float, bright: float, blur: Blur
 ) -> Bool[np.ndarray, "H W"] | None:
     """True where a level is at least half-way from `dark` to `bright`; None if the picture holds more than those two.
 

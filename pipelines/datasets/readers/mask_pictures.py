@@ -26,7 +26,7 @@ TINGE = {False: 2, True: 96}
 MODES = GREY | COLOUR | DEEP
 """Those in which masks are read."""
 
-Levels = Integer[NDArray[np.integer], "H W"]
+Levels = Integer[np.ndarray, "H W"]
 Colours = UInt8[np.ndarray, "H W 3"]
 
 

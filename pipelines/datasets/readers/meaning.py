@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Integer, UInt8
-from numpy.typing import NDArray
 
 from pipelines.core.console import StageError
 
@@ -23,7 +22,7 @@ VOID = 255
 NUMBER, COLOUR = re.compile(r"-?\d{1,5}"), re.compile(r"#[0-9a-f]{6}")
 LISTED = 8
 
-Values = Integer[NDArray[np.integer], "*spatial"]
+Values = Integer[np.ndarray, "*spatial"]
 
 
 @dataclass(frozen=True)

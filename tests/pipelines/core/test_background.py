@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 
 from pipelines.core.background import in_background
 from pipelines.core.console import StageError
+from tests.support.commands import wait_for
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the function runs in this process")
@@ -72,13 +75,6 @@ def begin() -> Iterator[Begin]:
         process.kill()
 
 
-def wait_until(condition: Callable[[], bool], stage: subprocess.Popen[str]) -> None:
-    """Wait for something that a stage does."""
-    while not condition():
-        assert stage.poll() is None, stage.communicate()[1]
-        time.sleep(0.005)
-
-
 def there(group: int) -> list[psutil.Process]:
     """The processes of a group that still run."""
     found = []
@@ -96,6 +92,16 @@ def test_it_sees_what_is_in_memory_and_gives_its_result_back() -> None:
     with in_background(lambda: (os.getppid(), changed.pop())) as result:
         assert result() == (here, 2)
     assert changed == [1, 2], "what it changes, it changes for itself"
+
+
+def test_threads_beside_it_are_no_reason_to_warn() -> None:
+    done = threading.Event()
+    threading.Thread(target=done.wait).start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with in_background(os.getppid) as result:
+            assert result() == os.getpid()
+    done.set()
 
 
 def test_a_result_larger_than_a_pipe_comes_back_whole() -> None:
@@ -143,7 +149,7 @@ def test_it_ends_with_the_block_that_is_left_by_an_error(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_it_ends_with_a_stage_that_is_killed(begin: Begin, tmp_path: Path) -> None:
     stage = begin(WAITS.format(work=f"Path({str(tmp_path / 'begun')!r}).touch()"))
-    wait_until((tmp_path / "begun").exists, stage)
+    wait_for((tmp_path / "begun").exists, stage)
     assert len(there(stage.pid)) == 2
     stage.kill()
     stage.communicate()
@@ -155,7 +161,7 @@ def test_it_ends_with_a_stage_that_is_killed(begin: Begin, tmp_path: Path) -> No
 def test_ctrl_c_in_a_report_leaves_nothing_behind(begin: Begin, tmp_path: Path) -> None:
     reports = tmp_path / "reports"
     stage = begin(REPORTS, str(tmp_path))
-    wait_until(lambda: any(reports.glob(".*/figures/*.png")), stage)
+    wait_for(lambda: any(reports.glob(".*/figures/*.png")), stage)
     os.killpg(stage.pid, signal.SIGINT)
     said = stage.communicate()[1]
     assert stage.returncode == 130

@@ -10,9 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -23,6 +21,7 @@ from pipelines.datasets.entry import DatasetEntry
 from pipelines.fetch import download as downloading
 from pipelines.fetch.download import CHUNK, download
 from pipelines.fetch.obtain import fetch
+from tests.support.commands import wait_for
 from tests.support.places import ROOT
 from tests.support.site import SIGNATURE, Site
 
@@ -246,13 +245,6 @@ def spawn(wanted: DatasetEntry, root: Path, before: str = "") -> subprocess.Pope
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_data_set_is_downloaded_verified_and_unpacked(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -298,7 +290,7 @@ def test_killed_while_downloading_it_resumes(site: Site, tmp_path: Path) -> None
     site.content, site.cuts, site.stall = archive(8), [600_000], threading.Event()
     wanted, part = entry(site.url, site.content), tmp_path / "downloads/pictures.zip.part"
     child = spawn(wanted, tmp_path)
-    wait_until(lambda: part.exists() and part.stat().st_size > 0)
+    wait_for(lambda: part.exists() and part.stat().st_size > 0, child)
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
     site.stall.set()
@@ -316,7 +308,7 @@ def test_killed_while_unpacking_nothing_looks_finished(site: Site, tmp_path: Pat
     place.parent.mkdir()
     place.write_bytes(content)
     child = spawn(wanted, tmp_path, SLOWLY)
-    wait_until(lambda: len(list((tmp_path / "raw").rglob("*.png"))) >= 2)
+    wait_for(lambda: len(list((tmp_path / "raw").rglob("*.png"))) >= 2, child)
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
     assert not (tmp_path / "raw/pictures").exists()

@@ -16,7 +16,8 @@ from pipelines.core.console import StageError
 from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import plan
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
-from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
+from tests.support.commands import wait_for
+from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, workers_of
 
 # Real clusters, killed and started again: minutes on a busy machine.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]

@@ -14,15 +14,15 @@ def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def step(): return [torch.ones(size << 20, dtype=torch.uint8) for size in (40, 32, 64, 8, 40, 32)]
 if sys.argv[1] == "keep":
     keep_freed_memory()
-for _ in range(10): step()
+for _ in range(3): step()
 before = faults()
-for _ in range(10): step()
+for _ in range(3): step()
 print(faults() - before)
 """
 
 
 def page_faults(mode: str) -> int:
-    """How many pages the system has to map in ten steps that allocate and free the same tensors."""
+    """How many pages the system has to map in three steps that allocate and free the same tensors."""
     command = [sys.executable, "-c", SCRIPT, mode]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

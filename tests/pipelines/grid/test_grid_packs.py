@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, wait_for, workers_of
+from tests.support.commands import wait_for
+from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, workers_of
 
 MEASURED = ["seconds"]
 

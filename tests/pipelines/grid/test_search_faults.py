@@ -17,7 +17,8 @@ from pipelines.trials.plan import PlannedTrial, outline, plan
 from pipelines.trials.record import read_trial
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
 from tests.support.attempts import record_trial
-from tests.support.grids import LONG, start, tiny, wait_for, workers_of
+from tests.support.commands import wait_for
+from tests.support.grids import LONG, start, tiny, workers_of
 from tune_spaces import Study
 from tune_spaces.study import Resources
 

@@ -24,7 +24,8 @@ from pipelines.trials.mirror import BATCH, TRACKING_ERRORS, Mirror, origin_of
 from pipelines.trials.mirroring import bring_level, following
 from pipelines.trials.tracking import tag_study
 from pipelines.trials.unfinished import Progress, Unfinished, unfinished_folder
-from tests.support.grids import planned_trial, syncs_of, wait_for
+from tests.support.commands import wait_for
+from tests.support.grids import planned_trial, syncs_of
 from tests.support.records import begun, record_of_planned
 
 STEPS_PER_EPOCH = 200

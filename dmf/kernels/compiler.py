@@ -8,17 +8,15 @@ from typing import TypeVar
 import numba
 
 F = TypeVar("F", bound=Callable[..., object])
-_REORDER = {
-    "contract",
-    "nsz",
-    "arcp",
-    "reassoc",
-}  # what a loop needs to be vectorised; NaN and infinity stay themselves
 
 
 def compiled(function: F) -> F:
-    """The function as machine code, kept on disk from process to process; it must call none of another file."""
-    options = {"fastmath": _REORDER, "error_model": "numpy", "nogil": True}
+    """The function as machine code, kept on disk from process to process; it must call none of another file.
+
+    Nothing is reordered or contracted (`fastmath`): what the compiler makes of that differs between processes that
+    find more or less of it on disk, and from one processor to the next. So sums have to be written as those of lanes.
+    """
+    options = {"error_model": "numpy", "nogil": True}
     try:
         return numba.njit(function, cache=True, **options)  # type: ignore[no-any-return]
     except RuntimeError:  # neither the folder of this file nor the user's own cache can be written

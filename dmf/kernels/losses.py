@@ -21,12 +21,15 @@ BLOCK = 1024
 """Pixels of a row."""
 PART = 32
 """Blocks that are added up by themselves."""
+LANES = 128
+"""Sums that run side by side: of every so manieth pixel of a row."""
 
 TP, FP, FN, FOUND, MOMENTS = range(5)
 """Rows of `sums`: counts of each class, its pixels, and from then on `Σ q^k (−log p)` over its pixels."""
 
 _0, _1, _2, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
 _LN2, _LOG2_E = np.float32(0.69314718), np.float32(1.44269504)
+_LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _E5, _E4, _E3 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.float32(8.3334519073e-3)
 _E2, _E1, _E0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.float32(5.0000001201e-1)
 _A13, _A11, _A9 = np.float32(2 / 13), np.float32(2 / 11), np.float32(2 / 9)
@@ -42,7 +45,7 @@ def _exp(x: Any) -> Any:
     """`e^x` of x <= 0 to 3e-7 of itself, 1e-7 above -20, that of -87 below; with the polynomial of Cephes' expf."""
     x = _LEAST if x < _LEAST else x
     n = np.floor(x * _LOG2_E + _HALF)
-    x = x - n * _LN2
+    x = (x - n * _LN2_HIGH) - n * _LN2_LOW
     y = ((((_E5 * x + _E4) * x + _E3) * x + _E2) * x + _E1) * x + _E0
     return (y * x * x + x + _1) * np.int32((np.int32(n) + _BIAS) << _DIGITS).view(np.float32)
 
@@ -166,33 +169,32 @@ def _softmax(
 
 @compiled
 def _count(y: Array, p: Array, q: Array, nll: Array, x: Array, scale: Array, sums: Array) -> None:
-    """Adds to the sums of each class; small ones are taken by themselves, not as differences. Leaves nll spoilt."""
-    n, classes = len(y), np.int32(sums.shape[1])
-    for c in range(classes):
-        tp, fp, fn, found = _0, _0, _0, np.int32(0)
-        for i in range(n):
-            tp += p[i] if y[i] == c else _0
-            fn += q[i] if y[i] == c else _0
-            found += np.int32(1) if y[i] == c else np.int32(0)
-        if classes == 2:
-            for i in range(n):
-                fp += q[i] if y[i] != c else _0
-        else:
-            row = x[c]
-            for i in range(n):
-                fp += row[i] * scale[i] if y[i] != c else _0
-        sums[TP, c] += tp
-        sums[FP, c] += fp
-        sums[FN, c] += fn
-        sums[FOUND, c] += found
-    for k in range(MOMENTS, len(sums)):
+    """Adds to the lanes of each class; small sums are taken by themselves, not as differences. Leaves nll spoilt."""
+    classes = np.int32(sums.shape[1])
+    for start in range(0, len(y), LANES):
+        here = slice(start, min(len(y), start + LANES))
+        y_s, p_s, q_s, cost, scale_s = y[here], p[here], q[here], nll[here], scale[here]
+        n = len(y_s)
         for c in range(classes):
-            moment = _0
+            tp, fp, fn, found = sums[TP, c], sums[FP, c], sums[FN, c], sums[FOUND, c]
             for i in range(n):
-                moment += nll[i] if y[i] == c else _0
-            sums[k, c] += moment
-        for i in range(n):
-            nll[i] *= q[i]
+                tp[i] += p_s[i] if y_s[i] == c else _0
+                fn[i] += q_s[i] if y_s[i] == c else _0
+                found[i] += _1 if y_s[i] == c else _0
+            if classes == 2:
+                for i in range(n):
+                    fp[i] += q_s[i] if y_s[i] != c else _0
+            else:
+                row = x[c][here]
+                for i in range(n):
+                    fp[i] += row[i] * scale_s[i] if y_s[i] != c else _0
+        for k in range(MOMENTS, len(sums)):
+            for c in range(classes):
+                moment = sums[k, c]
+                for i in range(n):
+                    moment[i] += cost[i] if y_s[i] == c else _0
+            for i in range(n):
+                cost[i] *= q_s[i]
 
 
 @compiled
@@ -279,8 +281,8 @@ def look(
 
     `z` are float32 logits of images of `size` pixels, class by class, or with `last` pixel by pixel; an image has
     `ceil(size / BLOCK)` blocks, of which `first` to `stop` are taken, whole parts. `labels` are of any integer type,
-    and with them `highest`, the last class, and `ignored`, which counts if `ignoring`. `sums`, float64 `(parts,
-    MOMENTS + k, classes)`, are added to; the pixels found become NaN where a label is none.
+    and with them `highest`, the last class, and `ignored`, which counts if `ignoring`. `sums`, float32 `(parts,
+    MOMENTS + k, classes, LANES)`, are added to; the pixels found become NaN where a label is none.
     """
     count = sums.shape[2]
     softmax = count > 2
@@ -295,7 +297,7 @@ def look(
         at = pixel if last else image * size * count + start
         y, p, q, nll, scale = kinds[:n], rows[0, :n], rows[1, :n], rows[2, :n], rows[3, :n]
         if _read_labels(labels[pixel : pixel + n], highest, ignoring, ignored, y):
-            sums[block // PART, FOUND, 0] = np.nan
+            sums[block // PART, FOUND, 0, 0] = np.nan
         if softmax:
             _softmax(z, last, at, size, y, p, q, nll, x, scale)
         else:

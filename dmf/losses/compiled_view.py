@@ -85,9 +85,9 @@ class CompiledView:
         """Counts, pixels and as many moments of each class, in float64."""
         arrays = (pixels.p.view(-1).numpy(), pixels.log_p.view(-1).numpy())
         parts = -(-self.blocks // kernels.PART)
-        sums = np.zeros((parts, kernels.MOMENTS + powers, self.classes))
+        sums = np.zeros((parts, kernels.MOMENTS + powers, self.classes, kernels.LANES), np.float32)
         self._spread(kernels.look, sums, *arrays)
-        return sums.sum(0)
+        return sums.sum((0, 3), dtype=np.float64)
 
     def _spread(self, kernel: Callable[..., None], *arrays: Any) -> None:
         """Runs a kernel on the blocks, on as many threads as there are parts for."""

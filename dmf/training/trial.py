@@ -48,7 +48,7 @@ class Trial:
         fusion: Losses and weighting.
         training_step: What is done with a batch.
         selector: Which epoch's weights are tested.
-        take_step: `step`; for a data set that lies on a GPU, its CUDA graph.
+        replayed: For a data set that lies on a GPU, `step` as a CUDA graph, which `take_step` then takes.
         batches: Row numbers of the batches of the epoch that was begun last, in order; of none before the first.
     """
 
@@ -76,11 +76,11 @@ class Trial:
         self.selector = ModelSelector(spec.selection)
         self._diagnostics = Diagnostics(self.fusion.loss_names)
         self._stream: torch.cuda.Stream | None = None
-        self.take_step: Step = self.step
+        self.replayed: Step | None = None
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             if isinstance(self.loader, Resident):
-                self.take_step = ReplayedStep(self.step, lambda: self.training_step.tensors)
+                self.replayed = ReplayedStep(self.step, lambda: self.training_step.tensors)
 
     @property
     def data(self) -> TrialData:
@@ -190,6 +190,10 @@ class Trial:
         """One optimiser step on the images of `rows`."""
         self.training_step(*self.batch(rows))
 
+    def take_step(self, rows: Int[Tensor, " b"]) -> None:
+        """`step`, as a CUDA graph where there is one."""
+        (self.replayed or self.step)(rows)
+
     def batch(self, rows: Int[Tensor, " b"]) -> tuple[Float[Tensor, "b C *spatial"], UInt8[Tensor, " b *spatial"]]:
         """Training images of `rows` as the network sees them, augmented, in [0, 1], and their targets."""
         return self.augment(*self.loader.batch(rows))
@@ -222,6 +226,7 @@ class Trial:
             return self._finish()
 
     def _finish(self) -> TrialResult:
+        self.replayed = None  # its graph holds this trial, which would hold its memory until Python looks for circles
         self.model.load_state_dict(self.selector.weights)
         with reproducible(trial_seed(self.spec, "test")):
             validation, tested = self.predict("val"), self.predict("test")

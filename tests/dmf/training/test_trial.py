@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -267,3 +269,20 @@ def test_a_trial_that_does_without_says_so_wherever_it_goes_on(data) -> None:
     assert Trial(plain, toy_data(size=32)).findings == Trial(toy_spec(), data).findings == []
     activated = dataclasses.replace(spec, activation="mittag_leffler", output_activation=True)
     assert [finding.kind for finding in Trial(activated, toy_data(size=32)).findings] == [RANDOM_START]
+
+
+def test_a_trial_that_is_let_go_leaves_no_memory_behind() -> None:
+    """A worker trains one after the other; what only the collector of circles frees would pile up."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        trial = Trial(toy_spec(), toy_data())
+        while not trial.done:
+            trial.epoch()
+        trial.finish()
+        parts = [weakref.ref(part) for part in (trial, trial.model, trial.fusion, trial.training_step.optimizer)]
+        del trial
+        assert [part() for part in parts] == [None] * len(parts)
+    finally:
+        if collecting:
+            gc.enable()

@@ -24,7 +24,8 @@ WEIGHTINGS, LEAKAGE = "weightings_busi", "leakage_small"
 GRIDS = ("dmf_busi", "dmf_bus_bra")
 """DMF's grid in three fidelities, on two data sets."""
 
-OTHERS = ("adaptive_focal_small", "loss_ngrams_small", "activations_small", "fusion_parameters_small")
+ADAPT_EXP = ("adapt_exp_small", "adapt_exp_ablation_small", "adapt_exp_noise_small", "adapt_exp_folds_small")
+OTHERS = ("adaptive_focal_small", *ADAPT_EXP, "loss_ngrams_small", "activations_small", "fusion_parameters_small")
 """Small studies of the other papers' claims."""
 
 STUDIES = (WEIGHTINGS, *GRIDS, LEAKAGE, *OTHERS)
@@ -77,7 +78,7 @@ class Report:
             "study": self.study.name,
             "seeds": self.study.seeds,
             "pixels": spec["image_size"],
-            "filters": " or ".join(map(str, sorted(filters))),
+            "filters": " or ".join(map(str, sorted(filters))) or "–",
             "epochs": spec["epochs"],
             "steps": max(steps) * spec["epochs"],
             "trainings": len(self.records),

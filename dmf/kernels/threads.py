@@ -34,7 +34,7 @@ def spread(work: Callable[[T], R], parts: Iterable[T]) -> list[R]:
     if threads < 2:
         return [work(part) for part in parts]
     team = _team()
-    return list(_pool(threads).map(work, parts)) if team is None else _by_team(team, work, parts)
+    return list(_pool(threads, os.getpid()).map(work, parts)) if team is None else _by_team(team, work, parts)
 
 
 def _by_team(team: ctypes.CDLL, work: Callable[[T], R], parts: list[T]) -> list[R]:
@@ -69,8 +69,6 @@ def _team() -> ctypes.CDLL | None:
 
 
 @functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """That of a process: a fork has none of its parent's threads."""
     return ThreadPoolExecutor(threads, thread_name_prefix="dmf-kernel")
-
-
-os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of its parent's threads

@@ -16,6 +16,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from pipelines.core.archives import extract
 from pipelines.core.files import flush_folder, replaced
 from pipelines.trials.unfinished import LOCK, Unfinished
 
@@ -98,4 +99,4 @@ def pack(folder: Path) -> bytes:
 def unpack(parcel: bytes, folder: Path) -> None:
     """What `pack` packed, into a folder that is there."""
     with tarfile.open(fileobj=io.BytesIO(parcel)) as tar:
-        tar.extractall(folder, filter="data")
+        extract(tar, folder)

@@ -23,6 +23,7 @@ import pandas as pd
 import zstandard
 
 from pipelines.artifacts.arrays import PreparedData
+from pipelines.core.archives import extract
 from pipelines.core.console import StageError
 from pipelines.trials.record import DONE, EPOCHS, HISTORY, IMAGES, PREDICTIONS, TrialRecord, read_trial
 
@@ -107,7 +108,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def _extract(content: IO[bytes], folder: Path) -> None:
     with tarfile.open(fileobj=content, mode="r|") as archive:
-        archive.extractall(folder, filter="data")
+        extract(archive, folder)
 
 
 def _digest(entry: np.ndarray) -> str:

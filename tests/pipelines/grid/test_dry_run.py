@@ -21,7 +21,7 @@ COMMAND = """
 import runpy, sys
 sys.argv = ["grid", "--study", "smoke", "--dry-run", "--workers", "2", "--data", sys.argv[1], "--trials", sys.argv[2]]
 runpy.run_module("pipelines.grid", run_name="__main__")
-print("loaded:", *sorted({"ray", "mlflow", "torch._dynamo", "scipy"} & set(sys.modules)))
+print("loaded:", *sorted({"ray", "mlflow", "torch._dynamo"} & set(sys.modules)))
 """
 
 

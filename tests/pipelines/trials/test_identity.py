@@ -225,7 +225,7 @@ def test_a_component_that_is_not_named_does_not_count() -> None:
     assert "dwa" in names(toy_spec(weighting="dwa", weighting_params={}), "dmf.weightings.") - fixed
     assert "fixed" in fixed
     assert {"rfe_unet", "layers", "pretrained"} <= names(toy_spec(model="rfe_unet"), "dmf.models.")
-    assert names(toy_spec(), "dmf.models.") == {"registry", "unet"}
+    assert names(toy_spec(), "dmf.models.") == {"norm_relu", "registry", "unet"}
     assert names(toy_spec(), "dmf.activations.") == {"registry"}
     assert {"jacobi", "series"} <= names(toy_spec(activation="jacobi"), "dmf.activations.")
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 def extract(archive: tarfile.TarFile, folder: Path) -> None:
     """Every file of an archive, into a folder that is there.
 
-    `TarFile.extractall` would do it with `filter="data"`, which Python 3.11 has only from 3.11.4 on: Debian 12's is older.
+    `TarFile.extractall` would do it with `filter="data"`, which came with Python 3.11.4: Debian 12's is older.
 
     Raises:
         tarfile.TarError: for anything but files and folders inside of `folder`.

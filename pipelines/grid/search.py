@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import ray
@@ -100,9 +100,9 @@ class GridSearch(Searcher):
         """Nothing: see `save`."""
 
     def _to_avoid(self, identifiers: Iterable[str]) -> list[str]:
-        """Machines that failed one of these trials, as long as another one is there."""
+        """Machines that failed one of these trials, as long as another one could take them."""
         avoided = set().union(*(self._failed_on[identifier] for identifier in identifiers))
-        return sorted(avoided) if {node["NodeID"] for node in ray.nodes() if node["Alive"]} - avoided else []
+        return sorted(avoided) if avoided and able(ray.nodes(), self._needs) - avoided else []
 
     def _failed(self, identifier: str, failure: Failure) -> None:
         if failure.error.startswith("the disk is full"):
@@ -111,6 +111,15 @@ class GridSearch(Searcher):
         for name in (identifier, *(trial.identifier for trial in skipped)):
             if name in self.queue.failures:
                 self._on_failure(name, self.queue.failures[name])
+
+
+def able(nodes: Iterable[Mapping[str, Any]], needs: Mapping[str, float]) -> set[str]:
+    """Which of `ray.nodes()` are large enough for a worker; the head of a cluster often has no cores to give."""
+    return {
+        node["NodeID"]
+        for node in nodes
+        if node["Alive"] and all(node["Resources"].get(name, 0) >= need for name, need in needs.items())
+    }
 
 
 class WorkerStarts(FIFOScheduler):

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.grid.early import EarlyStops
 from pipelines.grid.queue import TrialQueue
-from pipelines.grid.search import GridSearch
+from pipelines.grid.search import GridSearch, able
 from pipelines.grid.tuning import proposed
 from pipelines.grid.worker import StepReport
 from pipelines.trials.plan import PlannedTrial, outline, plan
@@ -116,3 +116,16 @@ def test_the_word_to_stop_is_on_disk(prepared_phantom: Path, tmp_path: Path) -> 
     unfinished.remove()
     assert not unfinished.stopped(3)
     assert not unfinished.left
+
+
+def test_a_machine_that_is_too_small_or_gone_is_none_to_go_to() -> None:
+    """A trial that its machine failed would wait there for ever."""
+    nodes = [
+        {"NodeID": "head", "Alive": True, "Resources": {"memory": 8e9}},
+        {"NodeID": "gone", "Alive": False, "Resources": {"CPU": 4.0, "GPU": 1.0}},
+        {"NodeID": "cores", "Alive": True, "Resources": {"CPU": 2.0}},
+        {"NodeID": "both", "Alive": True, "Resources": {"CPU": 1.0, "GPU": 1.0}},
+    ]
+    assert able(nodes, {"CPU": 1, "GPU": 0}) == {"cores", "both"}
+    assert able(nodes, {"CPU": 2, "GPU": 0}) == {"cores"}
+    assert able(nodes, {"CPU": 1, "GPU": 0.5}) == {"both"}

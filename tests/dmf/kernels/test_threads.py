@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
-import torch
 
 from dmf.kernels import spread, threads
 
 
 @pytest.fixture(params=[1, 2, 3])
-def number(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+def number(request: pytest.FixtureRequest, set_threads: Callable[[int], None]) -> int:
+    set_threads(request.param)
+    return request.param
 
 
 @pytest.fixture(params=["torch's own", "a pool"])
@@ -38,15 +35,11 @@ def test_every_part_once_and_answers_in_order(number: int) -> None:
 
 
 @pytest.mark.usefixtures("kind")
-def test_parts_are_taken_side_by_side() -> None:
+def test_parts_are_taken_side_by_side(set_threads: Callable[[int], None]) -> None:
     """Each waits for the other, so that one after the other would never end."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    set_threads(2)
     both = threading.Barrier(2, timeout=60)
-    try:
-        assert sorted(spread(lambda _: both.wait(), range(2))) == [0, 1]
-    finally:
-        torch.set_num_threads(before)
+    assert sorted(spread(lambda _: both.wait(), range(2))) == [0, 1]
 
 
 @pytest.mark.usefixtures("kind")

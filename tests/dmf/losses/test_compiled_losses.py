@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -41,13 +41,6 @@ SHAPES = [
 @pytest.fixture
 def without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dmf.kernels.installed", lambda: False)
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def example(shape: tuple[int, ...], scale: float = 2.0, last: bool = False) -> tuple[Tensor, Tensor]:
@@ -167,13 +160,12 @@ def test_more_classes_than_a_byte_has_labels() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-@pytest.mark.usefixtures("threads")
-def test_any_number_of_threads_gives_the_same_bits(classes: int) -> None:
+def test_any_number_of_threads_gives_the_same_bits(classes: int, set_threads: Callable[[int], None]) -> None:
     logits, target = example((5, classes, 150, 151))
     losses = [build_loss(name, classes) for name in SIX]
     answers = []
     for number in (1, 2, 3):
-        torch.set_num_threads(number)
+        set_threads(number)
         answers.append(both(losses, logits, target))
     assert all(torch.equal(one, other) for answer in answers for one, other in zip(answer, answers[0], strict=True))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -87,19 +88,16 @@ def test_a_constant_far_from_zero_costs_no_digits() -> None:
 
 @compiled
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype) -> None:
+def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype, set_threads: Callable[[int], None]) -> None:
     x = last(torch.randn(8, 16, 64, 64).to(dtype)).requires_grad_()
     gradient = last(torch.randn(8, 32, 64, 64).to(dtype))[:, 16:]
-    before, found = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            torch.manual_seed(0)
-            norm = norm_of(16, 4)
-            out = NormReLU(norm, nn.ReLU())(x)
-            found.append([out, *torch.autograd.grad(out, (x, norm.weight, norm.bias), gradient), norm.running_var])
-    finally:
-        torch.set_num_threads(before)
+    found = []
+    for threads in (1, 2, 3):
+        set_threads(threads)
+        torch.manual_seed(0)
+        norm = norm_of(16, 4)
+        out = NormReLU(norm, nn.ReLU())(x)
+        found.append([out, *torch.autograd.grad(out, (x, norm.weight, norm.bias), gradient), norm.running_var])
     for one, other in itertools.pairwise(found):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 

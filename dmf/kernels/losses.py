@@ -198,6 +198,18 @@ def _count(y: Array, p: Array, q: Array, nll: Array, x: Array, scale: Array, sum
 
 
 @compiled
+def _fold(lanes: Array, sums: Array) -> None:
+    """The sums of all lanes, which are 0 again."""
+    for k in range(len(sums)):
+        for c in range(sums.shape[1]):
+            total = 0.0
+            for i in range(lanes.shape[2]):
+                total += np.float64(lanes[k, c, i])
+                lanes[k, c, i] = _0
+            sums[k, c] = total
+
+
+@compiled
 def _slope(
     y: Array, p: Array, q: Array, nll: Array, own: Array, polynomials: Array, a: Array, d: Array, at: Array
 ) -> None:
@@ -281,10 +293,11 @@ def look(
 
     `z` are float32 logits of images of `size` pixels, class by class, or with `last` pixel by pixel; an image has
     `ceil(size / BLOCK)` blocks, of which `first` to `stop` are taken, whole parts. `labels` are of any integer type,
-    and with them `highest`, the last class, and `ignored`, which counts if `ignoring`. `sums`, float32 `(parts,
-    MOMENTS + k, classes, LANES)`, are added to; the pixels found become NaN where a label is none.
+    and with them `highest`, the last class, and `ignored`, which counts if `ignoring`. `sums`, float64 `(parts,
+    MOMENTS + k, classes)`, are written; the pixels found are NaN where a label is none.
     """
     count = sums.shape[2]
+    lanes = np.zeros((sums.shape[1], count, LANES), np.float32)
     softmax = count > 2
     rows = np.empty((4, BLOCK), np.float32)
     x = np.empty((count if softmax else 0, BLOCK), np.float32)
@@ -297,7 +310,7 @@ def look(
         at = pixel if last else image * size * count + start
         y, p, q, nll, scale = kinds[:n], rows[0, :n], rows[1, :n], rows[2, :n], rows[3, :n]
         if _read_labels(labels[pixel : pixel + n], highest, ignoring, ignored, y):
-            sums[block // PART, FOUND, 0, 0] = np.nan
+            lanes[FOUND, 0, 0] = np.nan
         if softmax:
             _softmax(z, last, at, size, y, p, q, nll, x, scale)
         else:
@@ -307,7 +320,9 @@ def look(
             log_p = true_l[pixel : pixel + n]
             for i in range(n):
                 log_p[i] = -nll[i]
-        _count(y, p, q, nll, x, scale, sums[block // PART])
+        _count(y, p, q, nll, x, scale, lanes)
+        if block + 1 == stop or (block + 1) % PART == 0:
+            _fold(lanes, sums[block // PART])
 
 
 @compiled

@@ -49,11 +49,11 @@ class CompiledView:
 
     def sums(self, losses: Sequence[Pixelwise]) -> Sums:
         """What the values of all losses follow from. Small sums are taken by themselves, not as differences."""
-        powers, others = told(losses)
+        polynomials, others = told(losses)
         pixels = self._pixels(bool(others))
-        sums = self._look(powers.shape[2], pixels)
+        sums = self.look(degree(polynomials), pixels)
         moments = sums[kernels.MOMENTS :].T.tolist()
-        values = torch.tensor([_inner(rows, moments) for rows in powers.tolist()], dtype=torch.float32)
+        values = torch.tensor([inner(rows, moments) for rows in polynomials], dtype=torch.float32)
         for i, loss in others:
             values[i] = self.labels.total(loss.value(pixels, self.labels))
         counts, found = torch.from_numpy(sums[: kernels.FOUND]), sums[kernels.FOUND].sum()
@@ -63,31 +63,34 @@ class CompiledView:
         self, losses: Sequence[Pixelwise], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
     ) -> None:
         """Writes the gradient of the logits, from the derivatives by counts and by summed pixelwise losses."""
-        powers, others = told(losses)
+        polynomials, others = told(losses)
         own = _NONE
         if others:
             pixels = self._pixels(True)
-            self._look(0, pixels)
+            self.look(0, pixels)
             slope = torch.zeros(self.shape)
             for i, loss in others:
                 slope.addcmul_(loss.slope(pixels, self.labels), per_value[i])
             own = slope.view(-1).numpy()
-        together = (per_value.numpy()[:, None, None] * powers).sum(0, dtype=np.float32)
-        arrays = (per_count.contiguous().numpy(), together, own, self._flat(out))
-        self._spread(kernels.gradient, *arrays)
+        powers = combined(polynomials, per_value.tolist())
+        self.write(per_count.contiguous().numpy(), powers, own, out=out)
+
+    def write(self, per_count: Any, powers: Any, own: Any = _NONE, *, out: Tensor) -> None:
+        """The gradient by `dmf.kernels.losses.gradient`, whose arrays these are."""
+        self._spread(kernels.gradient, per_count, powers, own, self._flat(out))
 
     def _pixels(self, shown: bool) -> Pixels:
-        """What `_look` is to fill in."""
+        """What `look` is to fill in."""
         p, log_p = torch.empty(2, *(self.shape if shown else (0,)))
         return Pixels(p, lambda: log_p)
 
-    def _look(self, powers: int, pixels: Pixels) -> Any:
-        """Counts, pixels and as many moments of each class, in float64."""
+    def look(self, powers: int, pixels: Pixels | None = None) -> Any:
+        """Counts, pixels and as many moments of each class, in float64; fills in `_pixels` if they are given."""
+        pixels = pixels or self._pixels(False)
         arrays = (pixels.p.view(-1).numpy(), pixels.log_p.view(-1).numpy())
-        parts = -(-self.blocks // kernels.PART)
-        sums = np.zeros((parts, kernels.MOMENTS + powers, self.classes, kernels.LANES), np.float32)
+        sums = np.zeros((-(-self.blocks // kernels.PART), kernels.MOMENTS + powers, self.classes))
         self._spread(kernels.look, sums, *arrays)
-        return sums.sum((0, 3), dtype=np.float64)
+        return sums.sum(0)
 
     def _spread(self, kernel: Callable[..., None], *arrays: Any) -> None:
         """Runs a kernel on the blocks, on as many threads as there are parts for."""
@@ -103,19 +106,33 @@ class CompiledView:
         return (values.transpose(1, 2) if self.last else values).detach().view(-1).numpy()
 
 
-def told(losses: Sequence[Pixelwise]) -> tuple[Any, list[tuple[int, TrueClass]]]:
-    """Coefficients `(M, 1 or C, K)` of the losses that are polynomials, 0 for the others; and those, by their place."""
-    rows = [polynomial_of(loss) for loss in losses]
-    known = [each for each in rows if each is not None]
-    shape = (max(map(len, known), default=1), max((len(row) for each in known for row in each), default=0))
-    powers = np.zeros((len(losses), *shape))
-    for i, each in enumerate(rows):
-        for c, row in enumerate(each or ()):
-            powers[i, c if len(each or ()) > 1 else slice(None), : len(row)] = row
-    return powers, [(i, loss) for i, loss in enumerate(losses) if rows[i] is None and isinstance(loss, TrueClass)]
+Polynomial = Sequence[Sequence[float]]
+"""Coefficients, a row a class or one for all; none for a loss that is no polynomial."""
 
 
-def _inner(rows: list[list[float]], moments: list[list[float]]) -> float:
+def told(losses: Sequence[Pixelwise]) -> tuple[list[Polynomial], list[tuple[int, TrueClass]]]:
+    """What every loss is as a polynomial; and those that are none, by their place."""
+    polynomials = [polynomial_of(loss) for loss in losses]
+    none = [i for i, rows in enumerate(polynomials) if rows is None]
+    others = [(i, loss) for i in none if isinstance(loss := losses[i], TrueClass)]
+    return [rows or [[]] for rows in polynomials], others
+
+
+def degree(polynomials: Sequence[Polynomial]) -> int:
+    """Powers of `1 − p` that they need, the zeroth among them."""
+    return max((len(row) for rows in polynomials for row in rows), default=0)
+
+
+def inner(rows: Polynomial, moments: list[list[float]]) -> float:
     """The sum of a loss from the moments of each class; an infinite one counts nowhere but where it is asked for."""
-    rows = rows if len(rows) > 1 else rows * len(moments)
-    return sum(a * m for row, each in zip(rows, moments, strict=True) for a, m in zip(row, each, strict=True) if a)
+    rows = rows if len(rows) > 1 else [rows[0]] * len(moments)
+    return sum(a * m for row, each in zip(rows, moments, strict=True) for a, m in zip(row, each, strict=False) if a)
+
+
+def combined(polynomials: Sequence[Polynomial], weights: Sequence[float]) -> Any:
+    """Their sum by weights, float32 `(1 or C, K)`."""
+    found = np.zeros((max(map(len, polynomials), default=1), degree(polynomials)))
+    for rows, weight in zip(polynomials, weights, strict=True):
+        for c, row in enumerate(rows):
+            found[c if len(rows) > 1 else slice(None), : len(row)] += weight * np.asarray(row)
+    return found.astype(np.float32)

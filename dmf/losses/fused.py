@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dmf.checks import require, require_choice
+from dmf.kernels import usable
 from dmf.losses.families import Counts, Member, Pixelwise, Region, Whole
 from dmf.losses.fused_pass import Statistics, fused_statistics, plain_statistics
 from dmf.losses.labels import Labels, SoftLabels
@@ -111,12 +112,27 @@ def reduced(
     return torch.stack([value(logits[i : i + 1], target[i : i + 1]) for i in range(len(logits))])
 
 
+class Kinds(NamedTuple):
+    """Losses by what they follow from: soft counts, hard counts, or pixels."""
+
+    soft: list[Any]
+    hard: list[Any]
+    pixelwise: list[Any]
+
+    @classmethod
+    def of(cls, losses: Sequence[Member]) -> Kinds:
+        """These, in their order; those that are evaluated by themselves are in none."""
+        regions = [loss for loss in losses if isinstance(loss, Region)]
+        soft, hard = ([loss for loss in regions if bool(loss.hard) == kind] for kind in (False, True))
+        return cls(soft, hard, [loss for loss in losses if isinstance(loss, Pixelwise)])
+
+
 class Evidence(NamedTuple):
     """What losses follow from: counts, soft and hard, and the mean of each pixelwise loss."""
 
     soft: Counts | None
     hard: Counts | None
-    means: list[Tensor]
+    means: Sequence[Tensor]
 
 
 def evaluate(
@@ -126,21 +142,44 @@ def evaluate(
     statistics: Statistics = fused_statistics,
 ) -> Float[Tensor, " N"]:
     """Value of every loss for the batch; `statistics` may be `plain_statistics`, by which the fused pass is tested."""
-    task = losses[0].task
-    parts = [evidence(losses, *problem, statistics) for problem in prepare(logits, target, task)]
-    found = over_channels(losses, parts) if task.activation == SIGMOID else parts[0]
-    means = iter(found.means)
+    plan = direct_plan(losses, logits, target) if statistics is fused_statistics else None
+    task, kinds = losses[0].task, Kinds.of(losses)
+    problems = prepare(logits, target, task, values=plan is None)
+    if plan is not None:
+        direct: Tensor = plan.values(*problems[0])
+        if direct.isnan().any():  # maybe of a label that is none
+            check(logits, target, task, values=True)
+        return direct
+    parts = [evidence(kinds, *problem, statistics) for problem in problems]
+    found = over_channels(kinds, parts) if task.activation == SIGMOID else parts[0]
+    values: dict[Any, Tensor] = dict(zip(kinds.pixelwise, found.means, strict=True))
+    for regions, counts in ((kinds.soft, found.soft), (kinds.hard, found.hard)):
+        if counts is not None:
+            values |= {loss: loss.from_counts(counts) for loss in regions}
 
-    def value(loss: Member) -> Tensor:
-        if isinstance(loss, Region):
-            counts = found.hard if loss.hard else found.soft
-            assert counts is not None
-            return loss.from_counts(counts)
-        if isinstance(loss, Pixelwise):
-            return next(means)
+    def value(loss: Any) -> Tensor:
+        if loss in values:
+            return values[loss]
         return whole(loss, logits, target) if isinstance(loss, Whole) else loss(logits, target)
 
     return torch.stack([value(loss) for loss in losses])
+
+
+def direct_plan(losses: Sequence[Member], logits: Any, target: Any) -> Any:
+    """The `Plan` by which compiled loops take these losses of class indices from beginning to end; None if they cannot.
+
+    What is wrong with the arguments is said by others.
+    """
+    tensors = isinstance(logits, Tensor) and isinstance(target, Tensor)
+    if not tensors or losses[0].task.activation == SIGMOID or logits.dtype != torch.float32:
+        return None
+    indices = not target.is_floating_point() and not target.is_complex() and target.ndim == logits.ndim - 1
+    ordered = indices and (logits.is_contiguous() or logits.movedim(1, -1).is_contiguous())
+    if not ordered or not usable(logits, target):
+        return None
+    from dmf.losses.direct import Plan
+
+    return Plan.of(losses)
 
 
 def whole(loss: Any, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
@@ -149,25 +188,19 @@ def whole(loss: Any, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
     return loss.over_classes(torch.stack(values)) if loss.task.activation == SIGMOID else values[0]
 
 
-def evidence(losses: Sequence[Member], z: Float[Tensor, "B C S"], labels: Labels, statistics: Statistics) -> Evidence:
+def evidence(kinds: Kinds, z: Float[Tensor, "B C S"], labels: Labels, statistics: Statistics) -> Evidence:
     """What the losses follow from in one problem."""
-    pixelwise: list[Pixelwise] = [weighted(loss) for loss in losses if isinstance(loss, Pixelwise)]
     soft: Counts | None = None
-    hard: Counts | None = None
-    means: Iterator[Tensor] = iter(())
-    if pixelwise or any(isinstance(loss, Region) and not loss.hard for loss in losses):
+    means: Sequence[Tensor] = ()
+    if kinds.pixelwise or kinds.soft:
         statistics = plain_statistics if isinstance(labels, SoftLabels) else statistics
-        (tp, fp, fn), values = statistics(z, labels, pixelwise)
-        soft = Counts(tp, fp, fn, images=len(z))
-        means = iter(values)
-    if any(isinstance(loss, Region) and loss.hard for loss in losses):
-        hard = hard_counts(z, labels)
-
-    found = (loss for loss in losses if isinstance(loss, Pixelwise))
-    return Evidence(soft, hard, [over_weights(loss, next(means), labels) for loss in found])
+        counts, values = statistics(z, labels, [weighted(loss) for loss in kinds.pixelwise])
+        soft = Counts(*counts, images=len(z))
+        means = [over_weights(*each, labels) for each in zip(kinds.pixelwise, values, strict=True)]
+    return Evidence(soft, hard_counts(z, labels) if kinds.hard else None, means)
 
 
-def over_channels(losses: Sequence[Member], parts: Sequence[Evidence]) -> Evidence:
+def over_channels(kinds: Kinds, parts: Sequence[Evidence]) -> Evidence:
     """Channels as classes: each counts what is present in it, and a mean over pixels is one over channels, too."""
 
     def present(found: Sequence[Counts | None]) -> Counts | None:
@@ -177,9 +210,8 @@ def over_channels(losses: Sequence[Member], parts: Sequence[Evidence]) -> Eviden
         tp, fp, fn = (torch.stack([getattr(one, name)[1] for one in counts]) for name in ("tp", "fp", "fn"))
         return Counts(tp, fp, fn, counts[0].images)
 
-    pixelwise = [loss for loss in losses if isinstance(loss, Pixelwise)]
     means = zip(*(part.means for part in parts), strict=True)
-    values = [loss.over_classes(torch.stack(each)) for loss, each in zip(pixelwise, means, strict=True)]
+    values = [loss.over_classes(torch.stack(each)) for loss, each in zip(kinds.pixelwise, means, strict=True)]
     return Evidence(present([part.soft for part in parts]), present([part.hard for part in parts]), values)
 
 

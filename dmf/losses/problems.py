@@ -20,14 +20,17 @@ class Problem(NamedTuple):
     labels: Labels
 
 
-def prepare(logits: Float[Tensor, "B C *spatial"], target: Tensor, task: Task) -> list[Problem]:
-    """The problems of a batch.
+def prepare(
+    logits: Float[Tensor, "B C *spatial"], target: Tensor, task: Task, *, values: bool = True
+) -> list[Problem]:
+    """The problems of a batch; `values` says whether to look at the labels.
 
     Raises:
         ValueError: if one is no tensor, the shapes do not belong together, there is no pixel, or, on the CPU, where to
             look costs no waiting for a device, values of the target are no labels.
     """
-    form = check(logits, target, task, values=isinstance(target, Tensor) and target.device.type == "cpu")
+    values = values and isinstance(target, Tensor) and target.device.type == "cpu"
+    form = check(logits, target, task, values=values)
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
     z = logits.to(dtype)
     if task.activation == SIGMOID:

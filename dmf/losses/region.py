@@ -10,20 +10,16 @@ from __future__ import annotations
 
 from typing import Unpack
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from dmf.checks import require, require_at_least
 from dmf.losses.base import LOSSES, STABLE, Common, RegionLoss
 from dmf.losses.families import Counts
+from dmf.losses.overlap import Overlap, tversky_index
 
 SMOOTH = 1e-6
-
-
-def tversky_index(counts: Counts, alpha: float, beta: float, smooth: float) -> Float[Tensor, " C"]:
-    """`(TP + s) / (TP + α FP + β FN + s)` of each class: IoU for α = β = 1, Dice (with 2s) for α = β = ½."""
-    found = counts.tp + smooth
-    return found / found.add(counts.fp, alpha=alpha).add_(counts.fn, alpha=beta)
 
 
 class SmoothedRegionLoss(RegionLoss):
@@ -39,8 +35,20 @@ class SmoothedRegionLoss(RegionLoss):
         return tversky_index(counts, 0.5, 0.5, self.smooth / 2)
 
 
+class OverlapLoss(SmoothedRegionLoss, Overlap):
+    """Such a loss of one ratio a class, of which the classes that count have equal shares, or those they were given."""
+
+    def ratio(self) -> tuple[float, float, float]:
+        return 0.5, 0.5, self.smooth / 2
+
+    def shares(self, counts: Counts) -> Float[Tensor, " C"]:
+        if self.table is None:
+            return torch.full_like(counts.tp, 1 / len(counts.tp))
+        return (self.table / self.table.sum()).to(counts.tp.dtype)
+
+
 @LOSSES.register("iou")
-class IoULoss(SmoothedRegionLoss):
+class IoULoss(OverlapLoss):
     """Mean intersection over union: `1 − 1/C Σ_c (TP_c + s) / (TP_c + FP_c + FN_c + s)`.
 
     Source: DMF (BSPC 111:108388, 2026), equation (17), on soft counts; the smoothing `s` is ours (`smooth`, 1e-6).
@@ -50,12 +58,12 @@ class IoULoss(SmoothedRegionLoss):
     0.55
     """
 
-    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - self.over_classes(tversky_index(counts, 1, 1, self.smooth))
+    def ratio(self) -> tuple[float, float, float]:
+        return 1, 1, self.smooth
 
 
 @LOSSES.register("dice")
-class DiceLoss(SmoothedRegionLoss):
+class DiceLoss(OverlapLoss):
     """Mean Dice: `1 − 1/C Σ_c (2 TP_c + s) / (2 TP_c + FP_c + FN_c + s)`.
 
     Source: DMF (BSPC 111:108388, 2026), equation (18), on soft counts; the smoothing `s` is ours (`smooth`, 1e-6).
@@ -65,12 +73,9 @@ class DiceLoss(SmoothedRegionLoss):
     0.381
     """
 
-    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - self.over_classes(self.dice(counts))
-
 
 @LOSSES.register("tversky")
-class TverskyLoss(SmoothedRegionLoss):
+class TverskyLoss(OverlapLoss):
     """Tversky: `1 − 1/C Σ_c (TP_c + s) / (TP_c + α FP_c + β FN_c + s)`.
 
     `alpha` weighs false positives (0.7) and `beta` false negatives (0.3), as in the authors' code: the paper gives no
@@ -97,8 +102,8 @@ class TverskyLoss(SmoothedRegionLoss):
         self.alpha = alpha
         self.beta = beta
 
-    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
-        return 1 - self.over_classes(tversky_index(counts, self.alpha, self.beta, self.smooth))
+    def ratio(self) -> tuple[float, float, float]:
+        return self.alpha, self.beta, self.smooth
 
 
 def rarity(counts: Counts) -> Float[Tensor, " C"]:
@@ -108,7 +113,7 @@ def rarity(counts: Counts) -> Float[Tensor, " C"]:
 
 
 @LOSSES.register("cb_dice")
-class ClassBalancedDiceLoss(SmoothedRegionLoss):
+class ClassBalancedDiceLoss(OverlapLoss):
     """Class-balanced Dice: `1 − Σ_c w_c Dice_c` with `w_c = (r_c + 1e-6)⁻¹ / Σ_k (r_k + 1e-6)⁻¹`.
 
     `r_c` is the share of class c among the pixels of the batch, so rare classes weigh more. Source: DMF (BSPC
@@ -125,13 +130,13 @@ class ClassBalancedDiceLoss(SmoothedRegionLoss):
 
     balances = True
 
-    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
+    def shares(self, counts: Counts) -> Float[Tensor, " C"]:
         weights = self.reweighed(rarity(counts))
-        return 1 - (weights * self.dice(counts)).sum() / weights.sum()
+        return weights / weights.sum()
 
 
 @STABLE.register("cb_dice")
-class PresentClassBalancedDiceLoss(SmoothedRegionLoss):
+class PresentClassBalancedDiceLoss(OverlapLoss):
     """Class-balanced Dice over the classes that are present: `w_c = 0` where `r_c = 0`, otherwise as in `cb_dice`.
 
     Source: DMF (BSPC 111:108388, 2026), equations (21) to (25), mended: a batch without lesions would otherwise hand
@@ -144,6 +149,6 @@ class PresentClassBalancedDiceLoss(SmoothedRegionLoss):
 
     balances = True
 
-    def from_counts(self, counts: Counts) -> Float[Tensor, ""]:
+    def shares(self, counts: Counts) -> Float[Tensor, " C"]:
         weights = self.reweighed(rarity(counts)) * ((counts.tp + counts.fn).detach() > 0.5)
-        return 1 - (weights * self.dice(counts)).sum() / weights.sum().clamp_min(1)
+        return weights / weights.sum().clamp_min(1)

@@ -1,7 +1,7 @@
 """From logits to the values of losses and back in one step of autograd, where compiled loops tell all that they need.
 
-That is so if every loss is an `Overlap` or a polynomial of the true class's probability. Otherwise torch takes dozens of
-operations on a few numbers, and as many backward: together about as long as the loops.
+That is so if every loss is an `Overlap` or a polynomial of the true class's probability. Otherwise torch takes dozens
+of operations on a few numbers, and as many backward: together about as long as the loops.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.kernels import in_memory
 from dmf.kernels.losses import FOUND, MOMENTS
 from dmf.losses.compiled_view import CompiledView, Polynomial, combined, degree, inner, told
 from dmf.losses.families import Counts, Member, TrueClass
-from dmf.losses.fused_pass import plain_statistics
+from dmf.losses.fused_pass import by_autograd, plain_statistics
 from dmf.losses.labels import Labels
 from dmf.losses.overlap import Overlap
-from dmf.losses.weighted import weighted
+from dmf.losses.weighted import over_weights, weighted
 
 Array = Any
 """Of numpy."""
@@ -66,6 +65,14 @@ class Plan:
         values: Tensor = _Direct.apply(z, labels, self)
         return values
 
+    def plain(self, z: Float[Tensor, "B C S"], labels: Labels) -> Float[Tensor, " N"]:
+        """The same by autograd's own steps."""
+        (tp, fp, fn), means = plain_statistics(z, labels, [weighted(self.losses[i]) for i in self.pixelwise])
+        soft = Counts(tp, fp, fn, images=len(z))
+        values = {i: self.losses[i].from_counts(soft) for i in self.overlaps}
+        values |= {i: over_weights(self.losses[i], mean, labels) for i, mean in zip(self.pixelwise, means, strict=True)}
+        return torch.stack([values[i] for i in range(len(values))])
+
     def evaluate(self, sums: Array, images: int) -> tuple[list[float], Slopes]:
         """Values and their derivatives; `sums` are those of `dmf.kernels.losses.look`."""
         found, moments = sums[FOUND].tolist(), sums[MOMENTS:].T.tolist()
@@ -76,7 +83,8 @@ class Plan:
             weights = found if table is None else [w * n for w, n in zip(table.tolist(), found, strict=True)]
             slopes.by_sums.append(1 / (sum(weights) or math.inf))
             values[i] = inner(rows, moments) * slopes.by_sums[-1]
-        tensors, lists = Counts(*torch.from_numpy(counts), images), counts.T.tolist()
+        (tp, fp, fn), lists = torch.from_numpy(counts), counts.T.tolist()
+        tensors = Counts(tp, fp, fn, images)
         for i in self.overlaps:
             shares = self.losses[i].shares(tensors).tolist()
             values[i], by_counts = _overlap(lists, shares, *self.losses[i].ratio())
@@ -113,8 +121,10 @@ class _Direct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, per_value: Tensor) -> tuple[Tensor, None, None]:
         (z,), plan = ctx.saved_tensors, ctx.plan
-        if torch.is_grad_enabled() or not in_memory(per_value):
-            return _Direct.differentiable(z, ctx.labels, plan, per_value), None, None
+        if by_autograd(z, per_value):
+            with torch.enable_grad():
+                values = plan.plain(z, ctx.labels)
+            return torch.autograd.grad(values, z, per_value, create_graph=torch.is_grad_enabled())[0], None, None
         weights, (by_counts, by_sums) = per_value.tolist(), ctx.slopes
         per_count = np.zeros((z.shape[1], 3))
         for i, slopes in zip(plan.overlaps, by_counts, strict=True):
@@ -123,12 +133,3 @@ class _Direct(torch.autograd.Function):
         gradient = torch.empty_like(z)
         CompiledView(z, ctx.labels).write(per_count.T.astype(np.float32, order="C"), powers, out=gradient)
         return gradient, None, None
-
-    @staticmethod
-    def differentiable(z: Tensor, labels: Labels, plan: Plan, per_value: Tensor) -> Tensor:
-        """The gradient by autograd's own steps, for those who derive it again or ask for many at once."""
-        from dmf.losses.fused import evaluate
-
-        with torch.enable_grad():
-            values = evaluate(plan.losses, z, labels.given.flatten(1), plain_statistics)
-        return torch.autograd.grad(values, z, per_value, create_graph=torch.is_grad_enabled())[0]

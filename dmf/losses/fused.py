@@ -194,8 +194,8 @@ def evidence(kinds: Kinds, z: Float[Tensor, "B C S"], labels: Labels, statistics
     means: Sequence[Tensor] = ()
     if kinds.pixelwise or kinds.soft:
         statistics = plain_statistics if isinstance(labels, SoftLabels) else statistics
-        counts, values = statistics(z, labels, [weighted(loss) for loss in kinds.pixelwise])
-        soft = Counts(*counts, images=len(z))
+        (tp, fp, fn), values = statistics(z, labels, [weighted(loss) for loss in kinds.pixelwise])
+        soft = Counts(tp, fp, fn, images=len(z))
         means = [over_weights(*each, labels) for each in zip(kinds.pixelwise, values, strict=True)]
     return Evidence(soft, hard_counts(z, labels) if kinds.hard else None, means)
 

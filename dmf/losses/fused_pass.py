@@ -34,6 +34,8 @@ def plain_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> 
 
 def fused_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
     """`(TP, FP, FN)` of each class and the mean of each pixelwise loss; their gradient is analytic."""
+    if torch._C._are_functorch_transforms_active():  # noqa: SLF001
+        return plain_statistics(z, labels, losses)
     return _FusedPass.apply(z, labels, losses)
 
 
@@ -63,6 +65,14 @@ def readable(z: Float[Tensor, "B C S"], labels: Labels) -> bool:
     return z.dtype == torch.float32 and ordered and usable(z, labels.given)
 
 
+def by_autograd(z: Tensor, *slopes: Tensor) -> bool:
+    """Whether a gradient of z is to be derived again, or several are asked for as one batch, which no loop can do."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return torch.is_grad_enabled()
+    keys = torch._C._dispatch_keys(z)  # noqa: SLF001
+    return any(keys | torch._C._dispatch_keys(slope) != keys for slope in slopes)  # noqa: SLF001
+
+
 class _FusedPass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
@@ -85,9 +95,10 @@ class _FusedPass(torch.autograd.Function):
         z: Tensor, pixels: Tensor, labels: Labels, losses: Sequence[Pixelwise], per_count: Tensor, per_mean: Tensor
     ) -> Tensor:
         """Of the logits."""
-        if torch.is_grad_enabled():
-            outputs = plain_statistics(z, labels, losses)
-            return torch.autograd.grad(outputs, z, (per_count, per_mean), create_graph=True)[0]
+        if by_autograd(z, per_count, per_mean):
+            with torch.enable_grad():
+                outputs = plain_statistics(z, labels, losses)
+            return torch.autograd.grad(outputs, z, (per_count, per_mean), create_graph=torch.is_grad_enabled())[0]
         gradient = torch.empty_like(z)
         for chunk, view in views(z, labels, losses):
             view.gradient(losses, per_count, per_mean / pixels, out=gradient[chunk])

@@ -20,9 +20,7 @@ class Problem(NamedTuple):
     labels: Labels
 
 
-def prepare(
-    logits: Float[Tensor, "B C *spatial"], target: Tensor, task: Task, *, values: bool = True
-) -> list[Problem]:
+def prepare(logits: Float[Tensor, "B C *spatial"], target: Tensor, task: Task, *, values: bool = True) -> list[Problem]:
     """The problems of a batch; `values` says whether to look at the labels.
 
     Raises:

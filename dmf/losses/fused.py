@@ -171,7 +171,7 @@ def direct_plan(losses: Sequence[Member], logits: Any, target: Any) -> Any:
     What is wrong with the arguments is said by others.
     """
     tensors = isinstance(logits, Tensor) and isinstance(target, Tensor)
-    if not tensors or losses[0].task.activation == SIGMOID or logits.dtype != torch.float32:
+    if not tensors or losses[0].task.activation == SIGMOID or logits.dtype == torch.float64:
         return None
     indices = not target.is_floating_point() and not target.is_complex() and target.ndim == logits.ndim - 1
     ordered = indices and (logits.is_contiguous() or logits.movedim(1, -1).is_contiguous())

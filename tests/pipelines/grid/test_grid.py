@@ -16,6 +16,7 @@ from pipelines.core.console import StageError
 from pipelines.trials.finished import read_trials
 from pipelines.trials.plan import plan
 from pipelines.trials.unfinished import Unfinished, unfinished_folder
+from tests.support.attempts import record_trial
 from tests.support.commands import wait_for
 from tests.support.grids import LONG, finished, mirrored, run, start, store, tiny, workers_of
 
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 def test_every_trial_is_recorded_and_mirrored_once_and_never_run_again(tmp_path: Path, prepared_phantom: Path) -> None:
     study = tiny(tmp_path)
-    assert run(study, prepared_phantom, tmp_path) == {}
+    assert run(study, prepared_phantom, tmp_path, workers=2) == {}
     planned = plan(study, prepared_phantom, tmp_path / "trials")
     before = finished(tmp_path)
     assert set(before) == {trial.identifier for trial in planned}
@@ -63,23 +64,31 @@ def test_all_workers_train_even_if_trials_are_shorter_than_the_start_of_a_worker
     tmp_path: Path, prepared_phantom: Path
 ) -> None:
     study = tiny(tmp_path, seeds=12, trial={"epochs": 40})
-    assert run(study, prepared_phantom, tmp_path) == {}
+    assert run(study, prepared_phantom, tmp_path, workers=2) == {}
     attempts = [json.loads(path.read_text())["attempts"] for path in tmp_path.glob("trials/tiny/*/trial.json")]
     assert len(attempts) == 24
     assert len({one["process"] for trial in attempts for one in trial}) == 2
 
 
-def test_trials_of_several_splits_share_the_arrays_and_test_on_their_own_rows(
-    tmp_path: Path, prepared_phantom: Path
-) -> None:
-    splits = ["default", "random", "random:3", "random:0:20-8-9", "fold:0", "fold:4"]
-    grid = [{"weighting": "fixed", "auxiliary": None, "split": splits}]
+def test_trials_of_several_splits_and_sizes_read_what_is_their_own(tmp_path: Path, prepared_phantom: Path) -> None:
+    """Splits share the arrays of a size, and test on their own rows."""
+    splits, sizes = ["default", "random", "random:3", "random:0:20-8-9", "fold:0", "fold:4"], [16, 24]
+    fixed = {"weighting": "fixed", "auxiliary": None}
+    grid = [{**fixed, "split": splits}, {**fixed, "split": "random", "image_size": sizes}]
     study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"split": "default"})
     planned = plan(study, prepared_phantom, tmp_path / "trials")
     assert run(study, prepared_phantom, tmp_path) == {}
-    prepared = arrays.load(prepared_phantom, "phantom", 16)
-    tested = {trial.spec.split: list(pd.read_parquet(trial.folder / "images.parquet")["image"]) for trial in planned}
-    assert tested == {split: list(prepared.cases["image"].iloc[prepared.rows(split)["test"]]) for split in splits}
+    assert {(trial.spec.split, trial.spec.image_size) for trial in planned} == {
+        *((split, 16) for split in splits),
+        *(("random", size) for size in sizes),
+    }
+    tested = {}
+    for trial in planned:
+        prepared, size = arrays.load(prepared_phantom, "phantom", trial.spec.image_size), trial.spec.image_size
+        tested[trial.spec.split] = list(pd.read_parquet(trial.folder / "images.parquet")["image"])
+        assert tested[trial.spec.split] == [*prepared.cases["image"].iloc[prepared.rows(trial.spec.split)["test"]]]
+        assert np.load(trial.folder / "predictions.npz")["masks"].shape[1:] == (size, size)
+        assert trial.preparation.spatial == (size, size)
     assert not set(tested["fold:0"]) & set(tested["fold:4"])
     assert len(tested["random:0:20-8-9"]) == 9
 
@@ -91,22 +100,12 @@ def test_a_trial_that_must_come_out_as_another_is_trained_once_and_read_twice(
     study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"weighting": "mad"})
     planned = plan(study, prepared_phantom, tmp_path / "trials")
     assert len(planned) == 1
-    assert run(study, prepared_phantom, tmp_path) == {}
+    record_trial(planned[0], prepared_phantom)
     mad, bayesian = read_trials(planned)
     assert (mad.configuration, bayesian.configuration) == ("mad", "bayesian")
     assert (mad.identifier, mad.test) == (bayesian.identifier, bayesian.test)
     assert "trained once" in bayesian.shared
     assert not mad.shared
-
-
-def test_trials_of_several_sizes_read_the_arrays_of_their_own(tmp_path: Path, prepared_phantom: Path) -> None:
-    grid = [{"weighting": "fixed", "auxiliary": None, "image_size": [16, 24]}]
-    study = tiny(tmp_path, seeds=1, trial={"epochs": 1}, grid=grid, baseline={"image_size": 16})
-    assert run(study, prepared_phantom, tmp_path) == {}
-    for trial in plan(study, prepared_phantom, tmp_path / "trials"):
-        size, stored = trial.spec.image_size, np.load(trial.folder / "predictions.npz")
-        assert stored["masks"].shape[1:] == (size, size)
-        assert trial.preparation.spatial == (size, size)
 
 
 @pytest.mark.parametrize("split", ["official", "gruoped", "fold:x"])

@@ -36,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, prepared_phantom: Path) ->
     """A copy of the repository's code whose study is trained."""
     place = tmp_path_factory.mktemp("adopted") / "place"
     for package in ("dmf", "pipelines", "tune_spaces", "tests"):
-        shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, place / package)
     (place / "tune_spaces/tiny.yaml").write_text(yaml.safe_dump(STUDY))
     run(place, "-c", TRAIN, str(prepared_phantom))
     return place

@@ -85,7 +85,7 @@ def on_two_sides(table: pd.DataFrame) -> int:
 def test_a_patient_that_is_added_to_an_entry_splits_anew_and_fetches_nothing(tmp_path: Path, ray_folder: Path) -> None:
     place = tmp_path / "place"
     for package in ("dmf", "pipelines", "tune_spaces"):
-        shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, place / package)
     shutil.copy(ROOT / "dvc.yaml", place)
     (place / "params.yaml").write_text(params_of("mine"))
     (place / "tune_spaces/mine.yaml").write_text(STUDY)

@@ -66,7 +66,7 @@ def test_a_trial_that_one_machine_fails_is_trained_by_another(prepared_phantom: 
     """A machine that fails at once is always free, so that it would take, and fail, trial after trial."""
     tiny(tmp_path, seeds=3, trial={"epochs": 40})
     stale = tmp_path / "stale"
-    shutil.copytree(identity.PACKAGE, stale / "dmf", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(identity.PACKAGE, stale / "dmf")
     schedule = stale / "dmf/schedule.py"
     schedule.write_text(schedule.read_text().replace("exp(", "exp(1 * "))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

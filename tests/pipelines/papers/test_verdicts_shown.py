@@ -21,7 +21,7 @@ from pipelines.report.claims import to_latex, to_markdown, write_claims
 from pipelines.trials.mirror import Mirror
 from pipelines.trials.plan import plan
 from pipelines.trials.tracking import tag_study
-from tests.support.grids import store, tiny
+from tests.support.grids import tiny
 from tests.support.hand_records import scored
 from tests.support.report_trials import make_facts, write_trials
 from tune_spaces import Study
@@ -98,7 +98,7 @@ class TestCommand:
 
 class TestMlflow:
     def test_verdicts_are_tags_of_the_experiment(self, found: list[Verdict], tmp_path: Path) -> None:
-        uri, verdicts = store(tmp_path), [found[0]]
+        uri, verdicts = f"sqlite:///{tmp_path / 'mlflow.db'}", [found[0]]
         assert not tag_study("tiny", uri, tags(verdicts))
         assert not list(tmp_path.iterdir())  # no store is made for a tag
         Mirror("tiny", uri, "here")

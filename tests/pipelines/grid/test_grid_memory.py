@@ -31,4 +31,4 @@ def page_faults(mode: str) -> int:
 def test_tensors_that_come_and_go_are_mapped_once() -> None:
     left = page_faults("leave")
     assert left > 100_000, "the test would show nothing: this C library keeps memory by itself"
-    assert page_faults("keep") < left / 10
+    assert page_faults("keep") < left / 4  # a block may still find its hole taken, and make another

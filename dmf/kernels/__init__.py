@@ -19,7 +19,7 @@ from dmf.kernels.threads import shares, spread
 
 __all__ = ["in_memory", "installed", "shares", "spread", "usable"]
 
-_PLAIN = torch._C._dispatch_keys(torch.empty(0))  # noqa: SLF001
+_PLAIN = torch._C._dispatch_keys(torch.empty(0, device="cpu"))  # noqa: SLF001
 """What torch says of a tensor in a processor's memory that nothing stands behind: no transform, no subclass."""
 
 

@@ -53,11 +53,11 @@ class CompiledView:
         pixels = self._pixels(bool(others))
         sums = self.look(degree(polynomials), pixels)
         moments = sums[kernels.MOMENTS :].T.tolist()
-        values = torch.tensor([inner(rows, moments) for rows in polynomials], dtype=torch.float32)
+        values = as_float32([inner(rows, moments) for rows in polynomials])
         for i, loss in others:
             values[i] = self.labels.total(loss.value(pixels, self.labels))
         counts, found = torch.from_numpy(sums[: kernels.FOUND]), sums[kernels.FOUND].sum()
-        return Sums(counts.float(), values, torch.tensor(found, dtype=torch.float32))
+        return Sums(counts.float(), values, as_float32(found))
 
     def gradient(
         self, losses: Sequence[Pixelwise], per_count: Float[Tensor, "3 C"], per_value: Float[Tensor, " M"], out: Tensor
@@ -68,7 +68,7 @@ class CompiledView:
         if others:
             pixels = self._pixels(True)
             self.look(0, pixels)
-            slope = torch.zeros(self.shape)
+            slope = as_float32(np.zeros(self.shape))
             for i, loss in others:
                 slope.addcmul_(loss.slope(pixels, self.labels), per_value[i])
             own = slope.view(-1).numpy()
@@ -81,7 +81,7 @@ class CompiledView:
 
     def _pixels(self, shown: bool) -> Pixels:
         """What `look` is to fill in."""
-        p, log_p = torch.empty(2, *(self.shape if shown else (0,)))
+        p, log_p = as_float32(np.empty((2, *(self.shape if shown else (0,))), np.float32))
         return Pixels(p, lambda: log_p)
 
     def look(self, powers: int, pixels: Pixels | None = None) -> Any:
@@ -104,6 +104,11 @@ class CompiledView:
     def _flat(self, values: Float[Tensor, "B C S"]) -> Any:
         """Values in the order of the logits, as they lie in memory."""
         return (values.transpose(1, 2) if self.last else values).detach().view(-1).numpy()
+
+
+def as_float32(values: Any) -> Tensor:
+    """A tensor in a processor's memory, whatever type and device people have made torch's default."""
+    return torch.from_numpy(np.asarray(values, np.float32))
 
 
 Polynomial = Sequence[Sequence[float]]

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dmf.kernels.losses import FOUND, MOMENTS
-from dmf.losses.compiled_view import CompiledView, Polynomial, combined, degree, inner, told
+from dmf.losses.compiled_view import CompiledView, Polynomial, as_float32, combined, degree, inner, told
 from dmf.losses.families import Counts, Member, TrueClass
 from dmf.losses.fused_pass import by_autograd, plain_statistics
 from dmf.losses.labels import Labels
@@ -116,7 +116,7 @@ class _Direct(torch.autograd.Function):
         values, ctx.slopes = plan.evaluate(CompiledView(z, labels).look(degree(plan.polynomials)), len(z))
         ctx.save_for_backward(z)
         ctx.labels, ctx.plan = labels, plan
-        return torch.tensor(values)
+        return as_float32(values)
 
     @staticmethod
     def backward(ctx: Any, per_value: Tensor) -> tuple[Tensor, None, None]:

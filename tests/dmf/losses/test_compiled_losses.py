@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -256,6 +258,44 @@ def test_all_gradients_at_once_are_those_one_by_one(
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
     found = torch.func.jacrev(lambda z: fused(z, target))(logits.detach())
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.fixture
+def other_defaults() -> Iterator[None]:
+    """As people set them who compute elsewhere and in float64."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("names", [SIX, ("cross_entropy", "exponential", "dice")], ids=["direct", "by counts"])
+def test_the_defaults_of_torch_do_not_matter(names: tuple[str, ...], request: pytest.FixtureRequest) -> None:
+    logits, target = example((2, 3, 20, 21))
+    losses = [build_loss(name, 3) for name in names]
+    weights = torch.linspace(0.5, 2, len(losses))
+
+    def found() -> tuple[Tensor, Tensor]:
+        values = evaluate(losses, logits, target)
+        return values, torch.autograd.grad(values @ weights, logits)[0]
+
+    expected = found()
+    request.getfixturevalue("other_defaults")
+    assert all(
+        torch.equal(one, other) and one.dtype == other.dtype for one, other in zip(found(), expected, strict=True)
+    )
+
+
+def test_loops_take_a_processors_tensors_and_no_others_whatever_the_default_device_was_at_import() -> None:
+    program = """if True:
+        import torch
+        torch.set_default_device("meta")
+        from dmf.kernels import usable
+        print(usable(torch.empty(0, device="cpu")), usable(torch.empty(0, device="meta")))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
 
 
 @pytest.mark.parametrize("fidelity", ["paper", "stable"])

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dmf.kernels.threads import shares, spread
 
-__all__ = ["in_memory", "installed", "shares", "spread", "usable"]
+__all__ = ["installed", "shares", "spread", "usable"]
 
 _PLAIN = torch._C._dispatch_keys(torch.empty(0, device="cpu"))  # noqa: SLF001
 """What torch says of a tensor in a processor's memory that nothing stands behind: no transform, no subclass."""
@@ -36,15 +36,11 @@ def installed() -> bool:
     return True
 
 
-def in_memory(*tensors: Tensor) -> bool:
-    """Whether these are plain tensors in a processor's memory, outside of any transform, which numpy may look at."""
+def usable(*tensors: Tensor) -> bool:
+    """Whether a kernel may look at the memory of these tensors: plain ones of a processor, outside of any transform."""
     return (
         not torch.compiler.is_compiling()
         and all(_PLAIN | torch._C._dispatch_keys(tensor) == _PLAIN for tensor in tensors)  # noqa: SLF001
         and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
+        and installed()
     )
-
-
-def usable(*tensors: Tensor) -> bool:
-    """Whether a kernel may look at the memory of these tensors."""
-    return in_memory(*tensors) and installed()

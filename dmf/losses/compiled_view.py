@@ -68,7 +68,7 @@ class CompiledView:
         if others:
             pixels = self._pixels(True)
             self.look(0, pixels)
-            slope = as_float32(np.zeros(self.shape))
+            slope = as_float32(np.zeros(self.shape, np.float32))
             for i, loss in others:
                 slope.addcmul_(loss.slope(pixels, self.labels), per_value[i])
             own = slope.view(-1).numpy()

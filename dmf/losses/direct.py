@@ -19,7 +19,7 @@ from torch import Tensor
 from dmf.kernels.losses import FOUND, MOMENTS
 from dmf.losses.compiled_view import CompiledView, Polynomial, as_float32, combined, degree, inner, told
 from dmf.losses.families import Counts, Member, TrueClass
-from dmf.losses.fused_pass import by_autograd, plain_statistics
+from dmf.losses.fused_pass import by_autograd, plain_statistics, taken_again
 from dmf.losses.labels import Labels
 from dmf.losses.overlap import Overlap
 from dmf.losses.weighted import over_weights, weighted
@@ -122,9 +122,7 @@ class _Direct(torch.autograd.Function):
     def backward(ctx: Any, per_value: Tensor) -> tuple[Tensor, None, None]:
         (z,), plan = ctx.saved_tensors, ctx.plan
         if by_autograd(z, per_value):
-            with torch.enable_grad():
-                values = plan.plain(z, ctx.labels)
-            return torch.autograd.grad(values, z, per_value, create_graph=torch.is_grad_enabled())[0], None, None
+            return taken_again(lambda: plan.plain(z, ctx.labels), z, per_value), None, None
         weights, (by_counts, by_sums) = per_value.tolist(), ctx.slopes
         per_count = np.zeros((z.shape[1], 3))
         for i, slopes in zip(plan.overlaps, by_counts, strict=True):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dmf.checks import require, require_choice
 from dmf.kernels import usable
 from dmf.losses.families import Counts, Member, Pixelwise, Region, Whole
-from dmf.losses.fused_pass import Statistics, fused_statistics, plain_statistics
+from dmf.losses.fused_pass import Statistics, fused_statistics, in_rows, plain_statistics
 from dmf.losses.labels import Labels, SoftLabels
 from dmf.losses.problems import check, prepare
 from dmf.losses.weighted import over_weights, weighted
@@ -143,13 +143,14 @@ def evaluate(
 ) -> Float[Tensor, " N"]:
     """Value of every loss for the batch; `statistics` may be `plain_statistics`, by which the fused pass is tested."""
     plan = direct_plan(losses, logits, target) if statistics is fused_statistics else None
-    task, kinds = losses[0].task, Kinds.of(losses)
+    task = losses[0].task
     problems = prepare(logits, target, task, values=plan is None)
     if plan is not None:
         direct: Tensor = plan.values(*problems[0])
         if direct.isnan().any():  # maybe of a label that is none
             check(logits, target, task, values=True)
         return direct
+    kinds = Kinds.of(losses)
     parts = [evidence(kinds, *problem, statistics) for problem in problems]
     found = over_channels(kinds, parts) if task.activation == SIGMOID else parts[0]
     values: dict[Any, Tensor] = dict(zip(kinds.pixelwise, found.means, strict=True))
@@ -174,8 +175,7 @@ def direct_plan(losses: Sequence[Member], logits: Any, target: Any) -> Any:
     if not tensors or losses[0].task.activation == SIGMOID or logits.dtype == torch.float64:
         return None
     indices = not target.is_floating_point() and not target.is_complex() and target.ndim == logits.ndim - 1
-    ordered = indices and (logits.is_contiguous() or logits.movedim(1, -1).is_contiguous())
-    if not ordered or not usable(logits, target):
+    if not (indices and in_rows(logits) and usable(logits, target)):
         return None
     from dmf.losses.direct import Plan
 

@@ -61,8 +61,12 @@ def views(z: Float[Tensor, "B C S"], labels: Labels, losses: Sequence[Pixelwise]
 
 def readable(z: Float[Tensor, "B C S"], labels: Labels) -> bool:
     """Whether compiled loops may read these: float32, class by class or pixel by pixel."""
-    ordered = z.is_contiguous() or z.transpose(1, 2).is_contiguous()
-    return z.dtype == torch.float32 and ordered and usable(z, labels.given)
+    return z.dtype == torch.float32 and in_rows(z) and usable(z, labels.given)
+
+
+def in_rows(z: Float[Tensor, "B C *spatial"]) -> bool:
+    """Whether logits lie class by class or pixel by pixel in memory."""
+    return z.is_contiguous() or z.movedim(1, -1).is_contiguous()
 
 
 def by_autograd(z: Tensor, *slopes: Tensor) -> bool:
@@ -71,6 +75,13 @@ def by_autograd(z: Tensor, *slopes: Tensor) -> bool:
         return torch.is_grad_enabled()
     keys = torch._C._dispatch_keys(z)  # noqa: SLF001
     return any(keys | torch._C._dispatch_keys(slope) != keys for slope in slopes)  # noqa: SLF001
+
+
+def taken_again(outputs: Callable[[], Any], z: Tensor, slopes: Any) -> Tensor:
+    """The gradient of z by autograd's own steps, from outputs that are computed anew and their slopes."""
+    with torch.enable_grad():
+        found = outputs()
+    return torch.autograd.grad(found, z, slopes, create_graph=torch.is_grad_enabled())[0]
 
 
 class _FusedPass(torch.autograd.Function):
@@ -96,9 +107,7 @@ class _FusedPass(torch.autograd.Function):
     ) -> Tensor:
         """Of the logits."""
         if by_autograd(z, per_count, per_mean):
-            with torch.enable_grad():
-                outputs = plain_statistics(z, labels, losses)
-            return torch.autograd.grad(outputs, z, (per_count, per_mean), create_graph=torch.is_grad_enabled())[0]
+            return taken_again(lambda: plain_statistics(z, labels, losses), z, (per_count, per_mean))
         gradient = torch.empty_like(z)
         for chunk, view in views(z, labels, losses):
             view.gradient(losses, per_count, per_mean / pixels, out=gradient[chunk])

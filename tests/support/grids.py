@@ -5,13 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from dmf.training.spec import TrialSpec
 from pipelines.artifacts.arrays import Preparation
 from pipelines.datasets.params import FilterParams, SplitParams
 from pipelines.grid.run import run_grid
+from pipelines.trials import mirror
 from pipelines.trials.failure import Failure
 from pipelines.trials.plan import PlannedTrial, plan
 from tests.support.places import ROOT
@@ -81,9 +80,7 @@ def store(folder: Path) -> str:
 def _empty_store() -> Path:
     database = Path(tempfile.mkdtemp(prefix="empty-store-")) / "mlflow.db"
     atexit.register(shutil.rmtree, database.parent, ignore_errors=True)
-    MlflowClient(f"sqlite:///{database}").search_experiments(max_results=1)
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    mirror._set_up(database)  # noqa: SLF001
     return database
 
 

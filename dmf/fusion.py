@@ -166,7 +166,7 @@ class DynamicMemoryFusion(nn.Module):
         total, weights = step(seen, [one for _, one, _ in scales] if len(scales) > 1 else scales[0][1])
         gamma = auxiliary = torch.zeros_like(total)
         if base.ndim > 1:  # to first order this is the total of each sample
-            total = total + (base - mean) @ weights.to(base.dtype)
+            total = total + ((base - mean) * weights.to(base.dtype)).sum(-1)  # a product `@` is autocast
         if self.schedule is not None:
             auxiliary = values[..., -1]
             gamma = self.schedule(advance=training and last).to(total.dtype)

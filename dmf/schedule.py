@@ -29,6 +29,7 @@ class AuxiliarySchedule(nn.Module):
 
     Raises:
         ValueError: for a parameter out of its range, or "stable" without `total_steps`.
+        UnknownName: for another fidelity.
 
     >>> schedule = AuxiliarySchedule(gamma0=5.0, tau=0.05, tick=1)
     >>> [round(schedule().item(), 4) for _ in range(3)]  # 5, 5 exp −0.05, 5 exp −0.1
@@ -60,8 +61,8 @@ class AuxiliarySchedule(nn.Module):
 
     def forward(self, *, advance: bool = True) -> Float[Tensor, ""]:
         """γ of this step, float32; the next call is the next step, unless in evaluation mode or without `advance`."""
-        t = self.step // self.tick if self.total_steps is None else HORIZON * self.step / self.total_steps
-        gamma = self.gamma0 * torch.exp(-self.tau * t)
+        at, unit = (self.step // self.tick, 1) if self.total_steps is None else (HORIZON * self.step, self.total_steps)
+        gamma = self.gamma0 * torch.exp(-self.tau * (at.float() / unit))  # whatever type is torch's default
         if self.training and advance:
             self.step.add_(1)
         return gamma

@@ -40,6 +40,23 @@ class Shares(NamedTuple):
     kept: Bool[Tensor, " B *spatial"] | None
 
 
+def holds(dtype: torch.dtype, label: int) -> bool:
+    """Whether a type can hold a label. Torch compares one that it cannot hold with what that wraps around to."""
+    if dtype.is_floating_point or dtype == torch.bool:
+        return True
+    return torch.iinfo(dtype).min <= label <= torch.iinfo(dtype).max
+
+
+def ignorable(ignore_index: int | None, target: Tensor) -> int | None:
+    """The ignored label if the target's type can hold it: 255 is nowhere in int8, and no other label is 255."""
+    return ignore_index if ignore_index is not None and holds(target.dtype, ignore_index) else None
+
+
+def plain_integers(target: Tensor) -> Tensor:
+    """As int64 what is unsigned and longer than a byte, for which torch has hardly an operation."""
+    return target.long() if target.dtype in (torch.uint16, torch.uint32, torch.uint64) else target
+
+
 def form_of(target: Tensor, shape: Sequence[int], num_classes: int) -> str:
     """PLAIN or SINGLE, a number a pixel, or DENSE, a channel a class; the shape asked for is `(B, *spatial)`.
 
@@ -149,10 +166,14 @@ def _broken_shares(values: Tensor) -> Bool[Tensor, " B *spatial"]:
 def require_values(target: Tensor, form: str, task: Task) -> None:
     """Raise a ValueError for values that are no labels in the target's form, with their number and one of them.
 
-    Waits for the device. What is being compiled or captured, or has no values, is not looked at.
+    Waits for the device. What is being compiled, captured or transformed, or has no values, is not looked at.
     """
     if capturing(target) or torch.compiler.is_compiling() or type(target) is not Tensor or target.is_meta:
         return
+    if torch._C._functorch.is_functorch_wrapped_tensor(target):  # type: ignore[attr-defined]  # noqa: SLF001
+        return
+    target = plain_integers(target)
+    task = task._replace(ignore_index=ignorable(task.ignore_index, target))
     classes, ignored, activation = task
     floats = target.is_floating_point()
     if activation == SIGMOID and (form == DENSE or classes == 1):

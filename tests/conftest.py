@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from importlib.util import find_spec
 
@@ -15,6 +16,9 @@ from hypothesis import settings
 PLATFORM = find_spec("ray") is not None
 
 pytest_plugins = ["tests.support.secrecy", "tests.support.order"] if PLATFORM else []
+
+# Ray's workers run at nice 15: beside other work tests would wait for them as long as that lasts.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 settings.register_profile("patient", deadline=None)  # timings never decide a test
 settings.load_profile("patient")

@@ -14,10 +14,11 @@ import warnings
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from dmf.kernels.threads import shares, spread
 
-__all__ = ["installed", "shares", "spread", "usable"]
+__all__ = ["installed", "shares", "spread", "transformed", "usable"]
 
 _PLAIN = torch._C._dispatch_keys(torch.empty(0, device="cpu"))  # noqa: SLF001
 """What torch says of a tensor in a processor's memory that nothing stands behind: no transform, no subclass."""
@@ -36,10 +37,20 @@ def installed() -> bool:
     return True
 
 
+def transformed() -> bool:
+    """Whether more than values is asked for, or other than backward: by a function transform, forward mode, a trace."""
+    return (
+        torch._C._are_functorch_transforms_active()  # noqa: SLF001
+        or forward_ad._current_level >= 0  # noqa: SLF001
+        or torch._C._get_tracing_state() is not None  # noqa: SLF001
+    )
+
+
 def usable(*tensors: Tensor) -> bool:
     """Whether a kernel may look at the memory of these tensors: plain ones of a processor, outside of any transform."""
     return (
         not torch.compiler.is_compiling()
+        and not transformed()
         and all(_PLAIN | torch._C._dispatch_keys(tensor) == _PLAIN for tensor in tensors)  # noqa: SLF001
         and torch._C._len_torch_dispatch_stack() == 0  # noqa: SLF001
         and installed()

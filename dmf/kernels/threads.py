@@ -19,7 +19,7 @@ _BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def shares(count: int) -> list[tuple[int, int]]:
-    """The first and the last but one of `count` things that each thread takes, for `spread`."""
+    """The first of `count` things that each thread takes, and the one behind its last, for `spread`."""
     threads = max(1, min(torch.get_num_threads(), count))
     return [(count * at // threads, count * (at + 1) // threads) for at in range(threads)]
 

@@ -41,7 +41,7 @@ class AdaptiveFocalLoss(TrueClassLoss):
     def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         q = pixels.small_q
         gamma = self.gamma(labels)
-        return self.alpha(labels) * q.pow(gamma) * (gamma * pixels.p * pixels.log_p / q - 1)
+        return self.alpha(labels) * q.pow(gamma) * (gamma * pixels.times_p(pixels.log_p) / q - 1)
 
     def alpha(self, labels: Labels) -> Float[Tensor, "B S"]:
         """Weight of each pixel."""

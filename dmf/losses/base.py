@@ -1,10 +1,11 @@
-"""What a loss is: a small module in one of the three families of `dmf.losses.families`.
+"""What a loss is: a small module in one of the four families of `dmf.losses.families`.
 
-A loss outside the families overrides `forward` and is evaluated by itself.
+A loss that overrides `forward` is evaluated by itself, in whatever family it is.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypedDict, Unpack
 
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.checks import require, require_choice, require_within
+from dmf.checks import invalid, require, require_choice, require_within
 from dmf.fidelity import FIDELITIES
 from dmf.losses.families import Probability, Region, TrueClass
 from dmf.losses.fused import MEAN, REDUCTIONS, evaluate, reduced
@@ -58,6 +59,7 @@ class Loss(Precise):
         name: The one under which its class is registered, in whatever fidelity; that of the class if it is not.
         over_pixels: Whether under softmax it is a mean over pixels, and not over classes.
         balances: Whether it weighs classes against each other.
+        by_itself: Whether it overrides `forward`.
 
     Raises:
         ValueError: if a parameter, a shape or a label does not fit.
@@ -66,11 +68,13 @@ class Loss(Precise):
     name: ClassVar[str]
     over_pixels: ClassVar[bool] = False
     balances: ClassVar[bool] = False
+    by_itself: ClassVar[bool] = False
     table: Float[Tensor, " C"] | None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.name = cls.__name__
+        cls.by_itself = cls.forward is not Loss.forward
 
     def __init__(
         self,
@@ -88,7 +92,7 @@ class Loss(Precise):
         one_logit = activation == SIGMOID and not self.balances
         require(num_classes >= 2 - one_logit, "num_classes", num_classes, self._least(activation))
         self.num_classes = num_classes
-        self.ignore_index = ignore_index
+        self.ignore_index = _label(ignore_index)
         self.activation = activation
         self.reduction = reduction
         self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
@@ -142,6 +146,15 @@ class Loss(Precise):
             name: value for name, value in vars(self).items() if not name.startswith("_") and name != "training"
         }
         return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def _label(ignore_index: int | None) -> int | None:
+    if ignore_index is None:
+        return None
+    try:
+        return operator.index(ignore_index)
+    except TypeError:
+        raise invalid("ignore_index", ignore_index, "a whole number or None") from None
 
 
 class RegionLoss(Loss, Region):

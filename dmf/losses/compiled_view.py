@@ -39,7 +39,7 @@ class CompiledView:
             images, size = 1, images * size
         self.blocks = images * -(-size // kernels.BLOCK)
         whole = labels.given.detach().reshape(-1)
-        given: Any = (whole.view(torch.uint8) if whole.dtype == torch.bool else whole).numpy()
+        given: Any = (whole.to(torch.uint8) if whole.dtype == torch.bool else whole).numpy()  # a view may hold a 255
         kind = np.iinfo(given.dtype)
         ignored = labels.ignore_index
         ignoring = ignored is not None and kind.min <= ignored <= kind.max

@@ -1,6 +1,7 @@
 """From logits to the values of losses and back in one step of autograd, where compiled loops tell all that they need.
 
-That is so if every loss is an `Overlap` or a polynomial of the true class's probability. Otherwise torch takes dozens
+That is so if every loss is an `Overlap` or `−log p` of the true class times a polynomial of `1 − p`.
+Otherwise torch takes dozens
 of operations on a few numbers, and as many backward: together about as long as the loops.
 """
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from dmf.kernels.losses import FOUND, MOMENTS
 from dmf.losses.compiled_view import CompiledView, Polynomial, as_float32, combined, degree, inner, told
 from dmf.losses.families import Counts, Member, TrueClass
-from dmf.losses.fused_pass import by_autograd, plain_statistics, taken_again
+from dmf.losses.fused_pass import by_autograd, plain_statistics, taken_again, watched
 from dmf.losses.labels import Labels
 from dmf.losses.overlap import Overlap
 from dmf.losses.weighted import over_weights, weighted
@@ -107,20 +108,20 @@ def _overlap(
 
 
 def _is_overlap(loss: Member) -> bool:
-    return isinstance(loss, Overlap) and type(loss).from_counts is Overlap.from_counts
+    return isinstance(loss, Overlap) and not loss.hard and type(loss).from_counts is Overlap.from_counts
 
 
 class _Direct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, labels: Labels, plan: Plan) -> Float[Tensor, " N"]:
         values, ctx.slopes = plan.evaluate(CompiledView(z, labels).look(degree(plan.polynomials)), len(z))
-        ctx.save_for_backward(z)
+        ctx.save_for_backward(z, *watched(labels))
         ctx.labels, ctx.plan = labels, plan
         return as_float32(values)
 
     @staticmethod
     def backward(ctx: Any, per_value: Tensor) -> tuple[Tensor, None, None]:
-        (z,), plan = ctx.saved_tensors, ctx.plan
+        (z, *_), plan = ctx.saved_tensors, ctx.plan
         if by_autograd(z, per_value):
             return taken_again(lambda: plan.plain(z, ctx.labels), z, per_value), None, None
         weights, (by_counts, by_sums) = per_value.tolist(), ctx.slopes

@@ -1,4 +1,4 @@
-"""What a loss may look at, in one of three families, and what it answers with.
+"""What a loss may look at, in one of four families, and what it answers with.
 
 * `Region`: counts per class, `TP = Σ y p`, `FP = Σ (1 − y) p`, `FN = Σ y (1 − p)`;
 * `TrueClass`: pixel by pixel, the probability of the true class;
@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from jaxtyping import Float
@@ -28,6 +28,8 @@ class Member(Protocol):
     """What the evaluation of several losses asks of each; what more it can use is said by the families."""
 
     table: Float[Tensor, " C"] | None
+    by_itself: ClassVar[bool]
+    """Whether it has a `forward` of its own, which no pass that is shared knows of."""
 
     @property
     def task(self) -> Task:
@@ -58,8 +60,12 @@ class Pixels:
 
     @cached_property
     def log_p(self) -> Float[Tensor, "B S"]:
-        """`log p`, finite however small p is."""
+        """`log p`, finite however small p is; that of a logit of minus infinity is that, too."""
         return self.logarithm()
+
+    def times_p(self, values: Float[Tensor, "B S"]) -> Float[Tensor, "B S"]:
+        """`p` times values that grow like `log p`: 0, its limit, where they are infinite."""
+        return torch.where(values.isinf(), 0, self.p * values)
 
     @cached_property
     def q(self) -> Float[Tensor, "B S"]:
@@ -109,7 +115,7 @@ class Probability(ABC):
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
     ) -> Float[Tensor, "B C S"]:
-        """The loss of each pixel and class; 0 where `p` and `y` are both 0."""
+        """The loss of each pixel and class; 0 where `p` and `y` are both 0, and `log p` maybe infinite."""
 
     @abstractmethod
     def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:

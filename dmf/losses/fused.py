@@ -56,7 +56,7 @@ class FusedLosses(nn.Module):
     """Several losses of the same logits from one softmax, one set of counts and one backward pass.
 
     Args:
-        losses: At least one.
+        losses: At least one. One that is none of ours is taken as `Single`.
         reduction: "mean", or "none", which evaluates sample by sample; that of our losses if it is None.
 
     Shape: as `Loss`; returns `(N,)`, in the order of `losses`, equal to evaluating each alone; `(B, N)` for "none".
@@ -74,6 +74,7 @@ class FusedLosses(nn.Module):
     def __init__(self, losses: Sequence[nn.Module], reduction: str | None = None) -> None:
         super().__init__()
         require(bool(losses), "losses", losses, "at least one loss")
+        losses = [loss if isinstance(loss, Single) or hasattr(loss, "task") else Single(loss) for loss in losses]
         for name in ("num_classes", "ignore_index", "activation", "reduction"):
             found = {getattr(loss, name) for loss in losses if not isinstance(loss, Single)}
             if name == "reduction":
@@ -95,10 +96,11 @@ class FusedLosses(nn.Module):
         return reduced(self.reduction, lambda z, y: self._values(ours, z, y), logits, target)
 
     def _values(self, ours: Any, logits: Tensor, target: Tensor) -> Float[Tensor, " N"]:
-        if len(ours) == len(self.losses):
-            return evaluate(ours, logits, target)
-        values = iter(evaluate(ours, logits, target) if ours else ())
-        every = [loss(logits, target) if isinstance(loss, Single) else next(values) for loss in self.losses]
+        together = [loss for loss in ours if not loss.by_itself]
+        if len(together) == len(self.losses):
+            return evaluate(together, logits, target)
+        values = iter(evaluate(together, logits, target) if together else ())
+        every = [next(values) if loss in together else loss(logits, target).mean() for loss in self.losses]
         return torch.stack([value.to(torch.promote_types(value.dtype, torch.float32)) for value in every])
 
 
@@ -106,7 +108,8 @@ def reduced(
     reduction: str, value: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor
 ) -> Float[Tensor, "*B ..."]:
     """The value of a batch, or of each sample as a batch of its own."""
-    if reduction == MEAN or not (isinstance(logits, Tensor) and isinstance(target, Tensor) and len(logits)):
+    tensors = isinstance(logits, Tensor) and isinstance(target, Tensor)
+    if reduction == MEAN or not (tensors and logits.ndim and target.ndim and len(logits)):
         return value(logits, target)
     require(len(target) == len(logits), "target", tuple(target.shape), f"of {len(logits)} samples, as the logits are")
     return torch.stack([value(logits[i : i + 1], target[i : i + 1]) for i in range(len(logits))])
@@ -161,7 +164,7 @@ def evaluate(
     def value(loss: Any) -> Tensor:
         if loss in values:
             return values[loss]
-        return whole(loss, logits, target) if isinstance(loss, Whole) else loss(logits, target)
+        return whole(loss, logits, target) if isinstance(loss, Whole) else loss(logits, target).mean()
 
     return torch.stack([value(loss) for loss in losses])
 
@@ -174,7 +177,7 @@ def direct_plan(losses: Sequence[Member], logits: Any, target: Any) -> Any:
     tensors = isinstance(logits, Tensor) and isinstance(target, Tensor)
     if not tensors or losses[0].task.activation == SIGMOID or logits.dtype == torch.float64:
         return None
-    indices = not target.is_floating_point() and not target.is_complex() and target.ndim == logits.ndim - 1
+    indices = not target.is_floating_point() and not target.is_complex() and target.ndim == logits.ndim - 1 > 0
     if not (indices and in_rows(logits) and usable(logits, target)):
         return None
     from dmf.losses.direct import Plan
@@ -184,7 +187,7 @@ def direct_plan(losses: Sequence[Member], logits: Any, target: Any) -> Any:
 
 def whole(loss: Any, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
     """Value of a loss of the family `Whole`, whose gradient reaches the logits by itself."""
-    values = [loss.from_labels(*problem) for problem in prepare(logits, target, loss.task)]
+    values = [loss.from_labels(labels.masked(z), labels) for z, labels in prepare(logits, target, loss.task)]
     return loss.over_classes(torch.stack(values)) if loss.task.activation == SIGMOID else values[0]
 
 

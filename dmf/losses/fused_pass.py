@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dmf.kernels import usable
+from dmf.kernels import transformed, usable
 from dmf.losses.families import Pixelwise, Probability
 from dmf.losses.labels import Labels
 from dmf.losses.views import BinaryView, SoftmaxView, Sums, View
@@ -34,7 +34,7 @@ def plain_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> 
 
 def fused_statistics(z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
     """`(TP, FP, FN)` of each class and the mean of each pixelwise loss; their gradient is analytic."""
-    if torch._C._are_functorch_transforms_active():  # noqa: SLF001
+    if transformed():
         return plain_statistics(z, labels, losses)
     return _FusedPass.apply(z, labels, losses)
 
@@ -84,20 +84,25 @@ def taken_again(outputs: Callable[[], Any], z: Tensor, slopes: Any) -> Tensor:
     return torch.autograd.grad(found, z, slopes, create_graph=torch.is_grad_enabled())[0]
 
 
+def watched(labels: Labels) -> list[Tensor]:
+    """The labels, for autograd to complain of changes in place; those of inference mode it does not take."""
+    return [] if labels.given.is_inference() else [labels.given]
+
+
 class _FusedPass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, labels: Labels, losses: Sequence[Pixelwise]) -> tuple[Tensor, Tensor]:
         parts = [view.sums(losses) for _, view in views(z, labels, losses)]
         sums = parts[0] if len(parts) == 1 else Sums(*(torch.stack(each).sum(0) for each in zip(*parts, strict=True)))
         pixels = sums.pixels.clamp_min(1)
-        ctx.save_for_backward(z, pixels)
+        ctx.save_for_backward(z, pixels, *watched(labels))
         ctx.labels = labels
         ctx.losses = losses
         return sums.counts + pixels * 0, sums.values / pixels
 
     @staticmethod
     def backward(ctx: Any, per_count: Tensor, per_mean: Tensor) -> tuple[Tensor, None, None]:
-        z, pixels = ctx.saved_tensors
+        z, pixels, *_ = ctx.saved_tensors
         with torch.autocast(z.device.type, enabled=False):  # that of the caller would take products in half precision
             return _FusedPass.gradient(z, pixels, ctx.labels, ctx.losses, per_count, per_mean), None, None
 

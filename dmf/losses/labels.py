@@ -48,10 +48,12 @@ class Labels:
     @cached_property
     def one_hot(self) -> Float[Tensor, "B C S"]:
         """1 at the true class, 0 elsewhere and at ignored pixels."""
-        labels = self.map.flatten(1).unsqueeze(1)
+        labels = self.map.flatten(1).unsqueeze(1).long()
         if self.num_classes < 255:  # bytes compare four times as fast; what is no class stays none
-            labels = labels.long().clamp(-1, self.num_classes).to(torch.uint8)
+            labels = labels.clamp(-1, self.num_classes).to(torch.uint8)
         classes = torch.arange(self.num_classes, device=labels.device, dtype=labels.dtype).unsqueeze(1)
+        if torch._C._are_functorch_transforms_active():  # type: ignore[attr-defined]  # noqa: SLF001
+            return (labels == classes).to(self.dtype)
         hot = torch.empty(len(labels), self.num_classes, labels.shape[2], dtype=self.dtype, device=labels.device)
         return torch.eq(labels, classes, out=hot)
 
@@ -98,6 +100,13 @@ class Labels:
     def at(self, values: Float[Tensor, "B C S"]) -> Float[Tensor, "B S"]:
         """The value of each pixel's true class; 0 at ignored pixels."""
         return self.kept(values.gather(1, self.index).squeeze(1))
+
+    def masked(self, z: Float[Tensor, "B *C S"]) -> Float[Tensor, "B *C S"]:
+        """Logits, with 0 at ignored pixels, where they may be infinite or NaN; no gradient reaches those."""
+        if self.valid is None:
+            return z
+        ignored = self.valid == 0
+        return z.masked_fill(ignored if z.ndim == 2 else ignored.unsqueeze(1), 0)
 
     def kept(self, values: Float[Tensor, "B *C S"]) -> Float[Tensor, "B *C S"]:
         """The values, with 0 at ignored pixels."""

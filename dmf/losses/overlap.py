@@ -13,8 +13,8 @@ from dmf.losses.families import Counts, Region
 class Overlap(Region):
     """`1 − Σ_c w_c T_c` with `T_c = (TP_c + s) / (TP_c + α FP_c + β FN_c + s)`, the Tversky index, and `Σ_c w_c = 1`.
 
-    Whoever is one is spared autograd's steps where loops are compiled (`dmf.losses.direct`), unless it has a
-    `from_counts` of its own.
+    Whoever is one is spared autograd's steps where loops are compiled (`dmf.losses.direct`), unless it is `hard` or has
+    a `from_counts` of its own.
     """
 
     @abstractmethod

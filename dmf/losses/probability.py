@@ -80,7 +80,8 @@ class BinaryCrossEntropyLoss(ProbabilityLoss):
     def value(
         self, log_p: Float[Tensor, "B C S"], p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]
     ) -> Float[Tensor, "B C S"]:
-        return self.emphasise(-(y * log_p + (1 - y) * (1 - p).clamp_min(self.floor).log()), p, y)
+        true = torch.where(y > 0, y * log_p, 0)
+        return self.emphasise(-(true + (1 - y) * (1 - p).clamp_min(self.floor).log()), p, y)
 
     def slope(self, p: Float[Tensor, "B C S"], y: Float[Tensor, "B C S"]) -> Float[Tensor, "B C S"]:
         q = 1 - p

@@ -10,7 +10,19 @@ from torch import Tensor
 
 from dmf.checks import invalid, require, require_tensor
 from dmf.losses.labels import Labels, SoftLabels
-from dmf.targets import DENSE, SIGMOID, Shares, Task, channels, class_map, class_shares, form_of, require_values
+from dmf.targets import (
+    DENSE,
+    SIGMOID,
+    Shares,
+    Task,
+    channels,
+    class_map,
+    class_shares,
+    form_of,
+    ignorable,
+    plain_integers,
+    require_values,
+)
 
 
 class Problem(NamedTuple):
@@ -29,6 +41,8 @@ def prepare(logits: Float[Tensor, "B C *spatial"], target: Tensor, task: Task, *
     """
     values = values and isinstance(target, Tensor) and target.device.type == "cpu"
     form = check(logits, target, task, values=values)
+    target = plain_integers(target)
+    task = task._replace(ignore_index=ignorable(task.ignore_index, target))
     dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
     z = logits.to(dtype)
     if task.activation == SIGMOID:
@@ -57,6 +71,7 @@ def check(logits: Tensor, target: Tensor, task: Task, *, values: bool) -> str:
     if logits.ndim < 2 or logits.shape[1] != classes:
         raise invalid("logits", tuple(logits.shape), f"(B, {classes}, *spatial){_hint(logits, task)}")
     shape = (logits.shape[0], *logits.shape[2:])
+    require(not logits.is_complex(), "logits", logits.dtype, "real")
     if target.is_complex():
         raise ValueError(f"Parameter `target` must hold labels. Found {target.dtype}.")
     form = form_of(target, shape, classes)

@@ -8,6 +8,7 @@ its false positives are already the missed pixels of the classes that are presen
 
 from __future__ import annotations
 
+import math
 from typing import Unpack
 
 import torch
@@ -20,6 +21,8 @@ from dmf.losses.families import Counts
 from dmf.losses.overlap import Overlap, tversky_index
 
 SMOOTH = 1e-6
+LEAST = torch.finfo(torch.float32).tiny
+"""What smooths at least: less is 0 where counts are."""
 
 
 class SmoothedRegionLoss(RegionLoss):
@@ -27,7 +30,8 @@ class SmoothedRegionLoss(RegionLoss):
 
     def __init__(self, num_classes: int, *, smooth: float = SMOOTH, **common: Unpack[Common]) -> None:
         super().__init__(num_classes, **common)
-        require(smooth > 0, "smooth", smooth, "more than 0, or an absent class gives 0/0")
+        fits = LEAST <= smooth < math.inf
+        require(fits, "smooth", smooth, f"at least {LEAST:.2g} and finite: without it an absent class gives 0/0")
         self.smooth = smooth
 
     def dice(self, counts: Counts) -> Float[Tensor, " C"]:
@@ -140,7 +144,7 @@ class PresentClassBalancedDiceLoss(OverlapLoss):
     """Class-balanced Dice over the classes that are present: `w_c = 0` where `r_c = 0`, otherwise as in `cb_dice`.
 
     Source: DMF (BSPC 111:108388, 2026), equations (21) to (25), mended: a batch without lesions would otherwise hand
-    nearly all the weight to the class that is not there.
+    nearly all the weight to the class that is not there. Where no class that counts is there, all count alike.
 
     >>> p, y = torch.tensor([[0.75, 0.25], [0.75, 0.25]]), torch.tensor([0, 0])
     >>> round(PresentClassBalancedDiceLoss(2)(p.log(), y).item(), 4)  # 1 − 3 / 3.5, of the one class that is there
@@ -151,4 +155,5 @@ class PresentClassBalancedDiceLoss(OverlapLoss):
 
     def shares(self, counts: Counts) -> Float[Tensor, " C"]:
         weights = self.reweighed(rarity(counts)) * ((counts.tp + counts.fn).detach() > 0.5)
-        return weights / weights.sum().clamp_min(1)
+        without = self.reweighed(torch.ones_like(weights))
+        return torch.where(weights.sum() > 0, weights / weights.sum(), without / without.sum())

@@ -31,7 +31,7 @@ def emphasised_slope(
     slope: Float[Tensor, "B S"], values: Callable[[], Float[Tensor, "B S"]], pixels: Pixels, weight: float
 ) -> Float[Tensor, "B S"]:
     """Derivative with respect to `log p` of `emphasised`, from that of the values."""
-    return slope * (1 + weight * pixels.q) - weight * pixels.p * values() if weight else slope
+    return slope * (1 + weight * pixels.q) - weight * pixels.times_p(values()) if weight else slope
 
 
 @LOSSES.register("cross_entropy")
@@ -100,14 +100,14 @@ class FocalLoss(TrueClassLoss):
 
     def slope(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
         q = self.q(pixels)
-        hardness = torch.addcmul(q, pixels.p, pixels.log_p, value=-self.gamma)
+        hardness = torch.sub(q, pixels.times_p(pixels.log_p), alpha=self.gamma)
         slope = self.weigh(hardness.mul_(q.pow(self.gamma - 1)), labels)
         return emphasised_slope(slope, lambda: self.plain_value(pixels, labels), pixels, self.difficulty_weight)
 
     def polynomial(self) -> Sequence[Sequence[float]] | None:
         if self.gamma not in range(5):
             return None
-        alphas = [self.alpha] if isinstance(self.alpha, float) else self.alpha
+        alphas = [self.alpha] if isinstance(self.alpha, float) else self.alphas.tolist()
         return [emphasised_power(int(self.gamma), alpha, self.difficulty_weight) for alpha in alphas]
 
     def plain_value(self, pixels: Pixels, labels: Labels) -> Float[Tensor, "B S"]:
@@ -121,7 +121,7 @@ class FocalLoss(TrueClassLoss):
     def weigh(self, values: Float[Tensor, "B S"], labels: Labels) -> Float[Tensor, "B S"]:
         """Values times minus the weight of each pixel's class."""
         if isinstance(self.alpha, float):
-            return values.mul(-self.alpha)
+            return values * -self.alpha
         return values * -labels.select(self.alphas)
 
 

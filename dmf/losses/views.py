@@ -51,7 +51,7 @@ class SoftmaxView:
     @classmethod
     def of(cls, z: Float[Tensor, "B C S"], labels: Labels) -> SoftmaxView:
         """The view of these logits, in operations that autograd can differentiate."""
-        log_p = z.log_softmax(1)
+        log_p = labels.masked(z).log_softmax(1)
         return cls(log_p, labels.kept(log_p.exp()), labels)
 
     def pixels(self) -> Pixels:
@@ -97,7 +97,7 @@ class SoftmaxView:
 class BinaryView:
     """Two classes, for losses that look at counts and at the true class: half the work.
 
-    Everything follows from the margin `m = (2y − 1) (z_1 − z_0)`: `p = σ(m)`, `q = 1 − p`, both 0 at ignored pixels.
+    Everything follows from the margin `m = (2y − 1) (z_1 − z_0)`: `p = σ(m)`, `q = σ(−m)`, both 0 at ignored pixels.
     The gradient of the true class's logit is `q (h + p w)` with `w = a_t + b_t − b_o`, t the true class and o the
     other, and that of the other logit its negative.
     """
@@ -120,9 +120,9 @@ class BinaryView:
         if valid is not None:
             y = y * valid
         sign = torch.rsub(y, -1, alpha=-2)  # 2y − 1
-        margin = (z[:, 1] - z[:, 0]).mul_(sign)
+        margin = labels.masked(z[:, 1] - z[:, 0]).mul_(sign)
         p = margin.clamp(min=cls.lowest).sigmoid_()
-        q = 1 - p
+        q = margin.neg().sigmoid_()  # 1 − p would lose what a sure answer leaves over
         if valid is not None:
             p, q = p.mul_(valid), q.mul_(valid)
         return cls(margin, y, sign, p, q, labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,14 +20,14 @@ def class_weights(name: str, value: float | Sequence[float], num_classes: int) -
     """One weight for all classes, or one for each.
 
     Raises:
-        ValueError: if their number is not `num_classes`, or one is negative.
+        ValueError: if their number is not `num_classes`, all are 0, or one is negative, infinite or NaN.
     """
     if isinstance(value, int | float):
         weights: float | tuple[float, ...] = float(value)
-        fits = value > 0
+        fits = 0 < value < math.inf
     else:
         weights = tuple(float(weight) for weight in value)
-        fits = len(weights) == num_classes and min(weights) >= 0 < max(weights)
+        fits = len(weights) == num_classes and all(0 <= weight < math.inf for weight in weights) and any(weights)
     require(fits, name, value, f"a number above 0, or {num_classes} numbers of at least 0 that are not all 0")
     return weights
 

@@ -7,7 +7,7 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from dmf.checks import require_tensor
-from dmf.targets import Task, class_map, form_of
+from dmf.targets import Task, class_map, form_of, holds, ignorable, plain_integers
 
 # Positions in the last dimension of the counts.
 TP, FP, FN, TN = range(4)
@@ -46,6 +46,8 @@ def confusion_counts(
         form = form_of(target, prediction.shape, num_classes)
         target = class_map(target, form, Task(num_classes, ignore_index))
     require_same_shape(prediction, target)
+    prediction, target = wide_enough(prediction, num_classes), wide_enough(target, num_classes)
+    ignore_index = ignorable(ignore_index, target)
     if target.device.type == "cpu" and type(target) is Tensor and target.numel():
         judged = slice(None) if ignore_index is None else target != ignore_index
         require_label_maps(prediction[judged], target[judged], num_classes)
@@ -61,6 +63,12 @@ def confusion_counts(
         fp, fn = _number(predicted) - tp, _number(true) - tp
         counts.append(torch.stack([tp, fp, fn, pixels - tp - fp - fn], dim=1))
     return torch.stack(counts, dim=1)
+
+
+def wide_enough(labels: Tensor, num_classes: int) -> Tensor:
+    """Labels in a type that can be compared with every class."""
+    labels = plain_integers(labels)
+    return labels if holds(labels.dtype, num_classes - 1) else labels.long()
 
 
 def _number(mask: Tensor) -> Tensor:
@@ -84,6 +92,8 @@ def confusion_matrix(
     [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
     """
     require_same_shape(prediction, target)
+    prediction, target = plain_integers(prediction), plain_integers(target)
+    ignore_index = ignorable(ignore_index, target)
     if ignore_index is not None:
         kept = target != ignore_index
         prediction, target = prediction[kept], target[kept]

@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from dmf.metrics.counts import wide_enough
+from dmf.targets import ignorable
+
 SOFT = "soft"
 """The name of the protocol, which no counts give."""
 
@@ -36,8 +39,9 @@ def soft_sums(
     >>> soft_sums(torch.zeros(1, 2, 2, 2), target).tolist()
     [[[1.5, 1.0, 3.0], [0.5, 1.0, 1.0]]]
     """
-    probabilities, target = logits.float().sigmoid().flatten(2), target.flatten(1)
-    if ignore_index is not None:
+    probabilities = logits.float().sigmoid().flatten(2)
+    target = wide_enough(target.flatten(1), logits.shape[1])
+    if (ignore_index := ignorable(ignore_index, target)) is not None:
         probabilities = probabilities * (target != ignore_index).unsqueeze(1)
     sums = []
     for label in range(logits.shape[1]):

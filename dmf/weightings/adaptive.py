@@ -22,7 +22,7 @@ class MemoryWeighting(Weighting):
 
     Args:
         num_losses: N.
-        history_size: Steps of warm-up, during which the weights are the initial ones; default 50.
+        history_size: Values of each loss from which on weights follow them; the initial ones until then. Default 50.
         history_size_max: Values of each loss that are remembered, the window of the statistic; default 150.
         initial: Initial weights, the prior of `bayesian` too; divided by their sum; default 1/N each.
         fidelity: "paper", "reference" or "stable": see `dmf.weightings.fidelity`.

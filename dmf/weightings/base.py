@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, overload
 
 import torch
@@ -19,6 +20,9 @@ from dmf.registry import Registry
 from dmf.weightings.names import decoded, encoded, in_order, require_losses, require_names, require_same
 
 SCALES = ("own", "sum1")
+
+_ALONE = threading.RLock()
+"""Who looks at a memory works in its place: one at a time, of whatever module, as a lock cannot be copied."""
 
 UNMOVED = 100
 """Steps after which learned weights that no optimiser has moved are spoken of."""
@@ -120,12 +124,11 @@ class Weighting(Precise, ABC):
     def forward(self, losses: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
         """Take note of the losses of this step and return its weights, in the dtype of `losses`."""
         require_shape("losses", losses.shape, (self.num_losses,))
-        if self._looking:
-            return self.weigh(losses.to(self.dtype)).to(losses.dtype)
         if not self.training:
             with self._memory_left_alone():
-                return self(losses)
-        return self.weigh(mean_across_ranks(losses).to(self.dtype)).to(losses.dtype)
+                return self.weigh(losses.to(self.dtype)).to(losses.dtype)
+        seen = losses if self._looking else mean_across_ranks(losses)
+        return self.weigh(seen.to(self.dtype)).to(losses.dtype)
 
     @overload
     def combine(self, losses: Mapping[str, Tensor], shared: Shared = None) -> NamedCombination: ...
@@ -180,19 +183,23 @@ class Weighting(Precise, ABC):
 
     @contextmanager
     def _memory_left_alone(self) -> Iterator[None]:
-        """Let the method remember in copies of its buffers, which are forgotten."""
-        held = [(vars(module)["_buffers"], dict(vars(module)["_buffers"])) for module in self.modules()]
-        with torch.inference_mode(False):  # whose tensors no derivative goes through
-            for buffers, kept in held:
-                buffers.update({name: value if value is None else value.clone() for name, value in kept.items()})
-        self._looking = True
-        try:
-            yield
-        finally:
-            self._looking = False
-            for buffers, kept in held:
-                buffers.clear()
-                buffers.update(kept)
+        """Let the method remember in copies of its buffers, which are forgotten; within itself, in the same ones."""
+        with nullcontext() if torch.compiler.is_compiling() else _ALONE:
+            if self._looking:
+                yield
+                return
+            held = [(vars(module)["_buffers"], dict(vars(module)["_buffers"])) for module in self.modules()]
+            with torch.inference_mode(False):  # whose tensors no derivative goes through
+                for buffers, kept in held:
+                    buffers.update({name: value if value is None else value.clone() for name, value in kept.items()})
+            self._looking = True
+            try:
+                yield
+            finally:
+                self._looking = False
+                for buffers, kept in held:
+                    buffers.clear()
+                    buffers.update(kept)
 
     def _watch(self, learned: Sequence[nn.Parameter]) -> None:
         """Say once that no optimiser has moved the learned weights in `UNMOVED` steps; looks at them twice in all."""

@@ -147,6 +147,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterato
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
         "RAY_health_check_period_ms": "1000",  # five that fail tell of a lost node

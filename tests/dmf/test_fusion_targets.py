@@ -105,6 +105,15 @@ def test_without_reduction_every_sample_has_its_losses_and_total() -> None:
             out.total.mean().backward()
 
 
+def test_the_totals_of_samples_keep_their_digits_under_autocast() -> None:
+    weights = {"weights": [0.1, 0.3, 0.7]}
+    fusion = DynamicMemoryFusion(BASE[:3], "fixed", None, reduction="none", weighting_params=weights).eval()
+    logits, labels = example(SHAPE)
+    expected = fusion(logits, labels).total
+    with torch.autocast("cpu", torch.bfloat16):
+        assert fusion(logits, labels).total.equal(expected)
+
+
 def test_learned_weights_have_their_gradient_without_reduction() -> None:
     one = DynamicMemoryFusion(BASE, "uncertainty", reduction="none")
     other = DynamicMemoryFusion(BASE, "uncertainty", reduction="none")

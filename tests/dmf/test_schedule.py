@@ -39,6 +39,19 @@ def test_stable_ends_at_the_same_gamma_whatever_the_number_of_batches(total_step
     assert float(schedule()) == pytest.approx(5 * math.exp(-5))
 
 
+def test_gamma_is_float32_whatever_the_default_is() -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float16)
+    try:
+        schedule = AuxiliarySchedule(5.0, 0.05, total_steps=5000, fidelity="stable")
+        schedule.step.fill_(4000)
+        gamma = schedule()
+    finally:
+        torch.set_default_dtype(before)
+    assert gamma.dtype == torch.float32
+    assert float(gamma) == pytest.approx(5 * math.exp(-4))
+
+
 def test_a_restored_schedule_goes_on() -> None:
     first, second = AuxiliarySchedule(tick=2), AuxiliarySchedule(tick=2)
     whole = gammas(AuxiliarySchedule(tick=2), 9)

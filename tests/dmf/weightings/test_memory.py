@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from dmf.weightings import build_weighting
 from dmf.weightings.memory import RingBuffer
 from dmf.weightings.statistics import median_absolute_deviation, normalise, shares, symmetric_log, variance
 
@@ -23,6 +27,25 @@ def test_the_ring_keeps_the_last_values() -> None:
         history = memory.append(torch.tensor([value]))
     assert sorted(history[0].tolist()) == [2.0, 3.0, 4.0]
     assert memory.step == 4
+
+
+def test_threads_that_evaluate_leave_one_memory_alone() -> None:
+    weighting = build_weighting("variance", 2, history_size=2)
+    for values in ([1.0, 2.0], [2.0, 1.0], [1.5, 1.0]):
+        weighting(torch.tensor(values))
+    weighting.eval()
+    before = copy.deepcopy(weighting.state_dict())
+    seen = torch.tensor([1.0, 3.0])
+    expected = weighting(seen)
+    switches = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: weighting(seen), range(400)))
+    finally:
+        sys.setswitchinterval(switches)
+    assert all(weights.equal(expected) for weights in found)
+    torch.testing.assert_close(dict(weighting.state_dict()), dict(before), rtol=0, atol=0, equal_nan=True)
 
 
 def test_the_current_value_is_in_the_answer_and_carries_gradient_while_the_memory_does_not() -> None:

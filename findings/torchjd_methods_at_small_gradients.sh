@@ -11,7 +11,7 @@ set -euo pipefail
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 python3 -m venv "$room/venv"
-"$room/venv/bin/pip" install --quiet --disable-pip-version-check torch==2.15.0 "torchjd[cagrad]==0.18.0"
+"$room/venv/bin/pip" install --quiet --disable-pip-version-check torch==2.15.0 "torchjd[cagrad,quadprog-projector]==0.18.0"
 "$room/venv/bin/python" - <<'PYTHON'
 import torch
 from torchjd.aggregation import MGDA, CAGrad, Mean, UPGrad

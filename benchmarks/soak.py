@@ -65,7 +65,10 @@ def object_store(driver: psutil.Process) -> float:
 
 
 def sample(driver: subprocess.Popen[bytes], server: Server) -> dict[str, Any] | None:
-    """What all hold; None while one of them is not there, as at the start or between two workers."""
+    """What all hold; None while one of them is not there, as at the start, between two workers and at the end.
+
+    A process that has ended and was not waited for holds nothing.
+    """
     groups: dict[str, Callable[[], Sequence[psutil.Process]]] = {
         "driver": lambda: [psutil.Process(driver.pid)],
         "workers": lambda: workers_of(driver),
@@ -73,10 +76,10 @@ def sample(driver: subprocess.Popen[bytes], server: Server) -> dict[str, Any] | 
         "server": lambda: family(psutil.Process(server.pid)),
     }
     with suppress(psutil.Error):
-        found = {name: processes() for name, processes in groups.items()}
-        if all(found.values()):
-            stored = {"MiB": object_store(psutil.Process(driver.pid))}
-            return {name: held(processes) for name, processes in found.items()} | {"object store": stored}
+        found = {name: held(processes()) for name, processes in groups.items()}
+        found["object store"] = {"MiB": object_store(psutil.Process(driver.pid))}
+        if all(one["MiB"] > 0 for one in found.values()):
+            return found
     return None
 
 

@@ -25,7 +25,7 @@ from tune_spaces import load_study
 for trial in plan(load_study("tiny"), Path(sys.argv[1]), Path("trials")):
     record_trial(trial, Path(sys.argv[1]))
 """
-LINE = "gamma = self.gamma0 * torch.exp(-self.tau * t)"
+LINE = "gamma = self.gamma0 * torch.exp(-self.tau * (at.float() / unit))"
 
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ def records(place: Path) -> dict[str, dict[str, Any]]:
 
 def test_a_refactoring_is_carried_over_with_who_when_why_and_which_sample(place: Path, prepared_phantom: Path) -> None:
     before = records(place)
-    edit(place, "gamma = torch.exp(-self.tau * t) * self.gamma0")
+    edit(place, "gamma = torch.exp(-self.tau * (at.float() / unit)) * self.gamma0")
     done = adopt(place, prepared_phantom)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 trials of other code; 2 of them are trained again" in done.stdout

@@ -25,6 +25,7 @@ from pipelines.report.methods import duration, summarise
 from pipelines.report.names import HEADLINES, Metric, printed
 from pipelines.report.printed.sheet import Unmade
 from pipelines.report.results import Results
+from pipelines.report.spelled import number, p_value
 from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.tables import protocols_of
 from pipelines.report.tuned import CAPTION as COSTS
@@ -79,7 +80,7 @@ def render_page(
     environment = new_environment(TEMPLATES)
     css, scripts = read_parts(TEMPLATES)
     environment.globals["inlined"] = lambda picture: picture_uri(figures / f"{picture.name}.png")
-    environment.globals |= {"printed": printed, "number": _number, "p_value": _p_value, "Metric": Metric}
+    environment.globals |= {"printed": printed, "number": number, "p_value": p_value, "Metric": Metric}
     records = [record for dataset in layout.datasets for row in layout.rows[dataset] for record in row.records]
     return environment.get_template("page.html").render(
         study=results.study,
@@ -189,12 +190,3 @@ def twins(rows: Sequence[Row]) -> list[list[str]]:
         scores = repr([(repeat_of(record.spec), record.test) for record in row.records])
         groups.setdefault(scores, []).append(row.configuration)
     return [names for names in groups.values() if len(names) > 1]
-
-
-def _number(value: Any, digits: int = 2, sign: bool = False) -> str:
-    rounded = round(value, digits) + 0.0  # no minus before zero
-    return f"{rounded:{'+' if sign else ''}.{digits}f}" if math.isfinite(value) else "n/a"
-
-
-def _p_value(value: float) -> str:
-    return "n/a" if not math.isfinite(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -130,7 +131,7 @@ def build_tables(
 
 def protocols_of(layout: Layout, facts: DataFacts) -> dict[str, ProtocolText]:
     """The protocols that are printed, each followed by its variants on changed test images (`per_image@noise=0.1`)."""
-    measured = [name.partition("@") for name in layout.rows[facts.name][0].records[0].test]
+    measured = [name.partition("@") for name in _measured(row.records[0].test for row in layout.rows[facts.name])]
     return {
         f"{base}{at}{variant}": text.under(variant)
         for name, text in facts.protocols.items()
@@ -139,10 +140,15 @@ def protocols_of(layout: Layout, facts: DataFacts) -> dict[str, ProtocolText]:
     }
 
 
-def metrics_of(text: ProtocolText, protocol: str, row: Row) -> tuple[Metric, ...]:
-    """The columns of a table, as far as the trials measured them."""
-    known = row.records[0].test[protocol]
+def metrics_of(text: ProtocolText, protocol: str, rows: Sequence[Row]) -> tuple[Metric, ...]:
+    """The columns of a table, as far as the trials of any row measured them."""
+    known = _measured(row.records[0].test.get(protocol, {}) for row in rows)
     return tuple(Metric(name) for name in text.metrics if name in known)
+
+
+def _measured(of_rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """Names that any row has; rows may differ in the changes of their test images."""
+    return [*dict.fromkeys(itertools.chain.from_iterable(of_rows))]
 
 
 def _build_table(
@@ -154,7 +160,7 @@ def _build_table(
     missing: Sequence[Missing],
 ) -> Table:
     rows = layout.rows[facts.name]
-    metrics = metrics_of(text, protocol, rows[0])
+    metrics = metrics_of(text, protocol, rows)
     short = Counter(one.configuration for one in missing)
     columns = [_column(rows, protocol, metric, tested, short) for metric in metrics]
     lines = tuple(

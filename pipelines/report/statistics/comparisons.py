@@ -83,7 +83,7 @@ def compare(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Comparison]:
         others = [row for row in layout.rows[dataset] if not row.baseline]
         across = {row.configuration: pairs_across(row, baseline) for row in others}
         for protocol, text in protocols_of(layout, facts[dataset]).items():
-            for metric in metrics_of(text, protocol, baseline):
+            for metric in metrics_of(text, protocol, [baseline]):
                 family = [*_family(others, baseline, protocol, metric, across)]
                 by_t, by_wilcoxon = holm([c.p_t for c in family]), holm([c.p_wilcoxon for c in family])
                 found += [
@@ -127,10 +127,14 @@ def caveat(seeds: int) -> str:
 
 
 def scores_of(row: Row, protocol: str, metric: Metric) -> dict[Repeat, float]:
-    """A configuration's test score in each repeat, on the printed scale; a score that was not measured is no number."""
+    """A configuration's test score in each repeat that has the protocol, on the printed scale.
+
+    A score that was not measured is no number.
+    """
     return {
         repeat_of(record.spec): record.test[protocol].get(metric.name, math.nan) * metric.scale
         for record in row.records
+        if protocol in record.test
     }
 
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
+from dmf.training.spec import TrialSpec
 from pipelines.papers.inference import holm
-from pipelines.report.statistics.comparisons import bootstrap_intervals, effect_sizes, paired_tests, signed_rank_p
+from pipelines.report.layout import lay_out
+from pipelines.report.statistics.comparisons import (
+    Comparison,
+    bootstrap_intervals,
+    compare,
+    effect_sizes,
+    paired_tests,
+    signed_rank_p,
+)
+from pipelines.report.tables import build_tables
+from tests.support.report_trials import BASE, Score, make_facts, records_of
 
 
 def exact_signed_rank_p(differences: np.ndarray) -> float:
@@ -20,6 +34,24 @@ def exact_signed_rank_p(differences: np.ndarray) -> float:
     sums = np.array([*itertools.product((0, 1), repeat=len(ranks))]) @ ranks
     far = abs(ranks[differences > 0].sum() - ranks.sum() / 2)
     return float(np.mean(abs(sums - ranks.sum() / 2) >= far - 1e-9))
+
+
+BASELINE = "fixed · none"
+FACTS = {"phantom": make_facts()}
+
+
+def pair_of(seed: int, **changes: Any) -> list[TrialSpec]:
+    """A trial of the variance and one of the baseline."""
+    return [
+        dataclasses.replace(BASE, seed=seed, weighting=weighting, auxiliary=None, **changes)
+        for weighting in ("variance", "fixed")
+    ]
+
+
+def compared(specs: Sequence[TrialSpec], score: Score) -> list[Comparison]:
+    """In the Dice of each image."""
+    found = compare(lay_out(records_of(specs, score), BASELINE), FACTS)
+    return [one for one in found if (one.protocol, one.metric) == ("per_image", "dice")]
 
 
 class TestPaired:
@@ -82,3 +114,19 @@ class TestEffectSize:
         for end, tail in ((low, 0.975), (high, 0.025)):
             shift = optimize.brentq(lambda nc, tail=tail: stats.nct.cdf(t, 5, nc) - tail, -20, 20)
             assert end[0] == pytest.approx(correction * shift / math.sqrt(6), rel=1e-5)
+
+
+class TestRowsThatDiffer:
+    @pytest.mark.parametrize("noisy", ["variance", "fixed"])
+    def test_a_row_without_noisy_test_images_is_compared_in_what_it_has(self, noisy: str) -> None:
+        specs = [
+            dataclasses.replace(spec, test_noise=(0.1,)) if spec.weighting == noisy else spec
+            for seed in (0, 1)
+            for spec in pair_of(seed)
+        ]
+        layout = lay_out(records_of(specs), BASELINE)
+        assert {one.protocol for one in compare(layout, FACTS)} == {"reference", "per_image", "pooled"}
+        (table,) = [one for one in build_tables(layout, FACTS) if one.protocol == "per_image@noise=0.1"]
+        places = {layout.rows["phantom"][place].spec.weighting: place for place in (0, 1)}
+        shown = [str(line.entries[0]) for line in table.lines]
+        assert shown[places[noisy]] != shown[1 - places[noisy]] == "n/a"

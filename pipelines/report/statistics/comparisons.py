@@ -23,7 +23,7 @@ from pipelines.report.tables import metrics_of, protocols_of
 RESAMPLES = 2_000
 TAIL = (1 - LEVEL) / 2
 LARGEST = 1_000.0
-"""A t beyond which the interval of an effect is that of this one: its ends take seconds to find, and say nothing."""
+"""A t beyond which the interval of an effect is that of this one in proportion: its ends take seconds to find."""
 _RECKONED = (
     *("mean", "low", "high", "p_t", "bootstrap_low", "bootstrap_high", "p_wilcoxon"),
     *("effect", "effect_low", "effect_high"),
@@ -163,8 +163,9 @@ def effect_sizes(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.
     n = differences.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         d = differences.mean(axis=1) / differences.std(axis=1, ddof=1)
-        t = np.clip(np.nan_to_num(d, posinf=LARGEST, neginf=-LARGEST) * math.sqrt(n), -LARGEST, LARGEST)
-        low, high = (special.nctdtrinc(n - 1, tail, t) / math.sqrt(n) for tail in (1 - TAIL, TAIL))
+        t = np.nan_to_num(d * math.sqrt(n))
+        beyond = np.maximum(1, np.abs(t) / LARGEST)
+        low, high = (beyond * special.nctdtrinc(n - 1, tail, t / beyond) / math.sqrt(n) for tail in (1 - TAIL, TAIL))
     freedom = n - 1
     correction = 1.0
     if freedom > 1:

@@ -98,7 +98,8 @@ def probability_of_improvement(
     """P(X > Y) with ties counted half, over all pairs of repeats, then the mean over data sets; 95 % interval.
 
     Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021 (rliable): the
-    interval is the percentile bootstrap that resamples the repeats of either side within each data set.
+    interval is the percentile bootstrap that resamples the repeats of either side within each data set; of one repeat
+    there is none.
     """
     point, drawn = 0.0, np.zeros(RESAMPLES)
     shares = _shares(tuple(len(z) for pair in zip(ours, theirs, strict=True) for z in pair))
@@ -106,7 +107,9 @@ def probability_of_improvement(
         wins = (x[:, None] > y[None]) + 0.5 * (x[:, None] == y[None])
         point += float(wins.mean())
         drawn += np.einsum("bi,ij,bj->b", left, wins, right, optimize=True)
-    low, high = np.quantile(drawn / len(ours), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    low = high = math.nan
+    if min(len(z) for z in (*ours, *theirs)) > 1:
+        low, high = np.quantile(drawn / len(ours), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
     return point / len(ours), low, high
 
 

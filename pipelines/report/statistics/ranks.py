@@ -106,6 +106,7 @@ def _standings(found: Sequence[Scores]) -> Standings | None:
     samples = [np.array([one[name] for name in names]) for one in whole]
     several = len(samples) > 1
     blocks = np.array([one.mean(axis=1) for one in samples]) if several else samples[0].T
+    blocks = np.round(blocks, 9)  # the order of the seeds is in a mean's last digits
     ranks = stats.rankdata(-blocks, axis=1).mean(axis=0)
     tested = len(names) >= 3 and len(blocks) >= 2
     with np.errstate(invalid="ignore"):  # every block one tie

@@ -115,6 +115,21 @@ class TestEffectSize:
             shift = optimize.brentq(lambda nc, tail=tail: stats.nct.cdf(t, 5, nc) - tail, -20, 20)
             assert end[0] == pytest.approx(correction * shift / math.sqrt(6), rel=1e-5)
 
+    @pytest.mark.parametrize(
+        ("differences", "g", "low", "high"),
+        [
+            # d = 5.00005 / (0.0001 / √2). Of large t the ends are d √(χ²_q(n - 1) / (n - 1)), here of one degree.
+            ((5.0, 5.0001), 70711, 2216, 158_500),
+            # J(2) = 1 / √π, d = 5 / 1e-6, and χ² of two degrees is -2 log(1 - q): d √0.0253, d √3.689.
+            ((5, 5 + 1e-6, 5 - 1e-6), 2_820_948, 448_860, 5_418_000),
+        ],
+    )
+    def test_however_large_it_lies_in_its_interval(
+        self, differences: tuple[float, ...], g: float, low: float, high: float
+    ) -> None:
+        found = effect_sizes(np.array([differences]))
+        assert [one[0] for one in found] == pytest.approx([g, low, high], rel=2e-3)
+
 
 class TestRowsThatDiffer:
     @pytest.mark.parametrize("noisy", ["variance", "fixed"])

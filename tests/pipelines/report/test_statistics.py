@@ -66,6 +66,15 @@ class TestImprovement:
         assert point == pytest.approx(stats.mannwhitneyu(x, y).statistic / 81)
         assert low <= point <= high
 
+    def test_one_repeat_of_either_side_has_no_interval(self) -> None:
+        point, *ends = probability_of_improvement([np.array([3.0, 4.0])], [np.array([1.0])])
+        assert point == 1
+        assert np.isnan(ends).all()
+        placed = standings([make_scores({"a": [8], "base": [7]}, "d1"), make_scores({"a": [8], "base": [7]}, "d2")])
+        (first, _) = next(placed).lines
+        assert first.improvement == 1
+        assert math.isnan(first.improvement_low)
+
 
 class TestInterquartileMean:
     def test_by_hand(self) -> None:
@@ -161,6 +170,14 @@ class TestRanks:
         assert placed.nemenyi.loc["a", "c"] == pytest.approx(stats.studentized_range.sf(4, 3, np.inf))
         assert placed.lines[0].improvement == 1
         assert list(placed.nemenyi.index) == ["a", "b", "c"]
+
+    def test_equal_means_share_a_rank_whatever_the_order_of_their_seeds(self) -> None:
+        a, b = [3300 / 36, 3400 / 36, 3600 / 36], [3600 / 36, 3300 / 36, 3400 / 36]
+        assert np.mean(a) != np.mean(b)
+        (placed,) = standings([make_scores({"a": a, "b": b, "c": [0, 0, 0]}, f"d{number}") for number in range(3)])
+        assert {line.configuration: line.rank for line in placed.lines} == {"a": 1.5, "b": 1.5, "c": 3}
+        # Ties: (12 n Σ (rank - 2)² / (k (k + 1))) / (1 - Σ (t³ - t) / (n (k³ - k))) = 3 * 1.5 / (1 - 6 / 24).
+        assert placed.chi2 == pytest.approx(6)
 
     def test_the_diagram_is_of_several_data_sets(self, tmp_path: Path) -> None:
         (placed,) = standings(self.four())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ _ESSENTIAL = ("model", "losses", "fidelity", "auxiliary", "weighting")
 NONE = {"activation": "The network's own"}
 _NEVER = ("dataset", "seed")
 FOLD = "fold:"
+Repeat = tuple[int, str]
+"""A seed and, in a cross-validation, a fold."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +146,16 @@ def way_of(split: str) -> str:
     return re.sub(r":\d+", "", split, count=1)
 
 
-def repeat_of(spec: TrialSpec) -> tuple[int, str]:
-    """What tells trials of one configuration apart: the seed and, in a cross-validation, the fold."""
+def repeat_of(spec: TrialSpec) -> Repeat:
+    """What tells trials of one configuration apart."""
     return spec.seed, spec.split if spec.split.startswith(FOLD) else ""
+
+
+def averaged(repeats: Iterable[Repeat]) -> str:
+    """What becomes of several seeds of each fold where configurations are compared; empty where there are none."""
+    seeds, folds = (len(set(found)) for found in zip(*repeats, strict=True))
+    told = " For comparisons the seeds of a fold are averaged first: they share its test images."
+    return told if min(seeds, folds) > 1 else ""
 
 
 def repeats_text(specs: Sequence[TrialSpec]) -> str:

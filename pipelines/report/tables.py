@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipelines.report import environments
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row, repeats_text, value_label
+from pipelines.report.layout import Layout, Row, averaged, repeat_of, repeats_text, value_label
 from pipelines.report.missing import MARKED
 from pipelines.report.names import Metric, ProtocolText
 from pipelines.report.tuned import TUNED, is_tuned, tuned_sentences
@@ -174,7 +174,8 @@ def _build_table(
     )
     random = _random_starts(rows)
     mixed = environments.warning([record for row in rows for record in row.records])
-    told = (_caption(rows, protocol, text, facts, metrics), random, tuned_sentences(rows), mixed)
+    marked = any(math.isfinite(p) for (name, under, *_), p in tested.items() if (name, under) == (facts.name, protocol))
+    told = (_caption(rows, protocol, text, facts, metrics, marked=marked), random, tuned_sentences(rows), mixed)
     caption = " ".join(filter(None, told))
     if missing:
         caption = f"{MARKED} {caption}"
@@ -228,12 +229,15 @@ def mark_of(p: float) -> str:
 
 
 def _caption(
-    rows: Sequence[Row], protocol: str, text: ProtocolText, facts: DataFacts, metrics: Sequence[Metric]
+    rows: Sequence[Row], protocol: str, text: ProtocolText, facts: DataFacts, metrics: Sequence[Metric], *, marked: bool
 ) -> str:
     repeats = dict.fromkeys(repeats_text([record.spec for record in row.records]) for row in rows)
     several = any(len(row.records) > 1 for row in rows)
     spread = f"{SPREAD} over {' or '.join(repeats)}" if several else "one seed, so no spread can be given"
-    tests = " * and ** differ from the baseline (paired t test, Holm-corrected, below 5 % and 1 %)." * several
+    tests = ""
+    if marked:
+        tests = " * and ** differ from the baseline (paired t test, Holm-corrected, below 5 % and 1 %)."
+        tests += averaged(repeat_of(record.spec) for row in rows for record in row.records)
     units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
     return (
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "

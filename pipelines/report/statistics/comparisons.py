@@ -1,11 +1,11 @@
-"""Is a configuration better than the baseline, or luckier? Differences paired by repeat: seed and fold."""
+"""Is a configuration better than the baseline, or luckier? Differences paired by seed, or by fold."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,8 @@ from scipy import special, stats
 
 from pipelines.papers.inference import LEVEL, holm
 from pipelines.report.data import DataFacts
-from pipelines.report.environments import pairs_across
-from pipelines.report.layout import Layout, Row, repeat_of
+from pipelines.report.environments import repeats_across
+from pipelines.report.layout import Layout, Repeat, Row, repeat_of
 from pipelines.report.names import Metric
 from pipelines.report.tables import metrics_of, protocols_of
 
@@ -28,7 +28,6 @@ _RECKONED = (
     *("mean", "low", "high", "p_t", "bootstrap_low", "bootstrap_high", "p_wilcoxon"),
     *("effect", "effect_low", "effect_high"),
 )
-Repeat = tuple[int, str]
 Intervals = tuple[np.ndarray, np.ndarray]
 
 
@@ -36,9 +35,10 @@ Intervals = tuple[np.ndarray, np.ndarray]
 class Comparison:
     """A configuration against the baseline in one metric: d_s = score(s) - baseline(s) for every seed s they share.
 
-    Differences are on the printed scale (percentage points, or pixels). Intervals are 95 %, for the mean difference:
-    `low, high` from Student's t (assumes roughly normal differences), `bootstrap_low, bootstrap_high` from the
-    percentiles of resampled seeds. `p_holm_*` are corrected over the configurations of one data set, protocol and
+    In a cross-validation s is a fold, and scores are means over its seeds (`independent`). Differences are on the
+    printed scale (percentage points, or pixels). Intervals are 95 %, for the mean difference: `low, high` from
+    Student's t (assumes roughly normal differences), `bootstrap_low, bootstrap_high` from the percentiles of resampled
+    seeds. `p_holm_*` are corrected over the configurations of one data set, protocol and
     metric. `effect` is the difference in its own standard deviations, see `effect_sizes`. `across_environments` of the
     pairs were trained on machines or libraries that may give other digits.
     """
@@ -81,7 +81,7 @@ def compare(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Comparison]:
         if baseline is None:
             continue
         others = [row for row in layout.rows[dataset] if not row.baseline]
-        across = {row.configuration: pairs_across(row, baseline) for row in others}
+        across = {row.configuration: repeats_across(row, baseline) for row in others}
         for protocol, text in protocols_of(layout, facts[dataset]).items():
             for metric in metrics_of(text, protocol, [baseline]):
                 family = [*_family(others, baseline, protocol, metric, across)]
@@ -145,7 +145,7 @@ def paired_tests(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.
         tested = stats.ttest_1samp(differences, 0, axis=1)
         interval = tested.confidence_interval(LEVEL)
     mean = differences.mean(axis=1)
-    still = _without_spread(differences)
+    still = without_spread(differences)
     low, high, p = (
         np.where(still, instead, value)
         for instead, value in ((mean, interval.low), (mean, interval.high), (math.nan, tested.pvalue))
@@ -171,7 +171,7 @@ def effect_sizes(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.
     if freedom > 1:
         log = special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2) - math.log(freedom / 2) / 2
         correction = math.exp(log)
-    vain = _without_spread(differences) | ~np.isfinite(d)
+    vain = without_spread(differences) | ~np.isfinite(d)
     return tuple(np.where(vain, math.nan, correction * value) for value in (d, low, high))  # type: ignore[return-value]
 
 
@@ -194,13 +194,26 @@ def signed_rank_p(differences: Float[np.ndarray, "C S"]) -> np.ndarray:
     return p
 
 
-def _without_spread(differences: Float[np.ndarray, "C S"]) -> np.ndarray:
+def without_spread(differences: Float[np.ndarray, "*C S"]) -> np.ndarray:
     """Whether differences are the same but for their rounding."""
-    return np.ptp(differences, axis=1) <= 1e-12 * np.maximum(1, np.abs(differences).max(axis=1))
+    return np.ptp(differences, axis=-1) <= 1e-12 * np.maximum(1, np.abs(differences).max(axis=-1))
+
+
+def independent(repeats: Sequence[Repeat], values: Float[np.ndarray, "*C R"]) -> Float[np.ndarray, "*C S"]:
+    """Values that can count as drawn independently: those of the seeds, or of each fold the mean over its seeds.
+
+    Seeds of a fold share its test images and what they say of two configurations, so that tests on seeds times folds
+    find differences where there are none.
+    """
+    folds = dict.fromkeys(fold for _, fold in repeats)
+    if len(folds) < 2:
+        return values
+    members = ([place for place, (_, fold) in enumerate(repeats) if fold == one] for one in folds)
+    return np.stack([values[..., places].mean(axis=-1) for places in members], axis=-1)
 
 
 def _family(
-    rows: Sequence[Row], baseline: Row, protocol: str, metric: Metric, across: Mapping[str, int]
+    rows: Sequence[Row], baseline: Row, protocol: str, metric: Metric, across: Mapping[str, Set[Repeat]]
 ) -> Iterator[Comparison]:
     """Comparisons of one score in the order of the rows; those that share the same repeats are reckoned together."""
     theirs = scores_of(baseline, protocol, metric)
@@ -211,8 +224,8 @@ def _family(
         if len(shared) > 1:
             groups.setdefault(shared, []).append((row, [ours[repeat] - theirs[repeat] for repeat in shared]))
     found = {}
-    for members in groups.values():
-        differences = np.array([one for _, one in members])
+    for shared, members in groups.items():
+        differences = independent(shared, np.array([one for _, one in members]))
         columns = (
             differences.mean(axis=1),
             *paired_tests(differences),
@@ -220,7 +233,8 @@ def _family(
             signed_rank_p(differences),
             *effect_sizes(differences),
         )
-        for (row, one), values in zip(members, np.transpose(columns).tolist(), strict=True):
+        for (row, _), one, values in zip(members, differences.tolist(), np.transpose(columns).tolist(), strict=True):
+            kinds = np.array([float(repeat in across[row.configuration]) for repeat in shared])
             found[row.configuration] = Comparison(
                 dataset=row.dataset,
                 protocol=protocol,
@@ -228,7 +242,7 @@ def _family(
                 configuration=row.configuration,
                 baseline=baseline.configuration,
                 differences=tuple(one),
-                across_environments=across[row.configuration],
+                across_environments=int((independent(shared, kinds) > 0).sum()),
                 **dict(zip(_RECKONED, values, strict=True)),
             )
     return (found[row.configuration] for row in rows if row.configuration in found)

@@ -1,11 +1,11 @@
-"""Differences to the baseline, pair by pair: against hand-worked cases, the libraries, and enumeration."""
+"""Differences to the baseline: against hand-worked cases, the libraries, and studies in which nothing happens."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pipelines.report.statistics.comparisons import (
     bootstrap_intervals,
     compare,
     effect_sizes,
+    independent,
     paired_tests,
     signed_rank_p,
 )
@@ -131,6 +132,40 @@ class TestEffectSize:
         assert [one[0] for one in found] == pytest.approx([g, low, high], rel=2e-3)
 
 
+class TestFolds:
+    def test_of_each_fold_the_mean_over_its_seeds_is_one_difference(self) -> None:
+        """By hand: fold 0 has +2 and +4 points, fold 1 has +1 and +3, fold 2 -1 and +1."""
+        gains = dict(zip(itertools.product((0, 1), range(3)), (2, 1, -1, 4, 3, 1), strict=True))
+        specs = [spec for seed, fold in gains for spec in pair_of(seed, split=f"fold:{fold}")]
+
+        def score(spec: TrialSpec) -> float:
+            return 0.7 + (spec.weighting == "variance") * gains[spec.seed, int(spec.split[-1])] / 100
+
+        (found,) = compared(specs, score)
+        assert found.differences == pytest.approx((3, 2, 0))
+        assert found.p_t == pytest.approx(stats.ttest_1samp([3, 2, 0], 0).pvalue)
+        (alone,) = compared([spec for spec in specs if spec.split == "fold:0"], score)
+        assert alone.differences == pytest.approx((2, 4)), "of one fold the seeds are the repeats"
+        (table, *_) = build_tables(
+            lay_out(records_of(specs, score), BASELINE),
+            FACTS,
+            {("phantom", "reference", "dice", found.configuration): 1},
+        )
+        assert "the seeds of a fold are averaged first" in table.caption
+
+    def test_5_times_3_trainings_are_wrong_in_5_of_100_null_studies(self) -> None:
+        """Where what a fold says of two configurations is as large as the luck of a training, 15 pairs are wrong in
+        18 of 100.
+        """
+        repeats = [(seed, f"fold:{fold}") for seed in range(3) for fold in range(5)]
+        rng = np.random.default_rng(0)
+        drawn = rng.normal(size=(4000, 1, 5)) + rng.normal(size=(4000, 3, 5))
+        differences = drawn.reshape(4000, 15)
+        _, _, p = paired_tests(independent(repeats, differences))
+        assert np.mean(p < 0.05) == pytest.approx(0.05, abs=3 * math.sqrt(0.05 * 0.95 / 4000))
+        assert np.mean(paired_tests(differences)[2] < 0.05) > 0.15
+
+
 class TestRowsThatDiffer:
     @pytest.mark.parametrize("noisy", ["variance", "fixed"])
     def test_a_row_without_noisy_test_images_is_compared_in_what_it_has(self, noisy: str) -> None:
@@ -145,3 +180,38 @@ class TestRowsThatDiffer:
         places = {layout.rows["phantom"][place].spec.weighting: place for place in (0, 1)}
         shown = [str(line.entries[0]) for line in table.lines]
         assert shown[places[noisy]] != shown[1 - places[noisy]] == "n/a"
+
+
+class TestErrors:
+    """The procedure of every comparison table: paired t tests of all configurations, Holm-corrected."""
+
+    STUDIES, SEEDS, OTHERS = 2000, 5, 12
+
+    def clear(self, lift: float) -> np.ndarray:
+        """(studies, others): which differences to the baseline are called clear; the first configuration has `lift`.
+
+        Scores have a part of the seed, which pairing removes, and luck of standard deviation 1.
+        """
+        rng = np.random.default_rng(2026)
+        scores = rng.normal(size=(self.STUDIES, self.OTHERS + 1, self.SEEDS)) + rng.normal(
+            size=(self.STUDIES, 1, self.SEEDS)
+        )
+        scores[:, 0] += lift
+        differences = scores[:, :-1] - scores[:, -1:]
+        _, _, p = paired_tests(differences.reshape(-1, self.SEEDS))
+        return np.array([holm(family) for family in p.reshape(self.STUDIES, -1).tolist()]) < 0.05
+
+    def test_at_most_5_percent_of_null_studies_have_a_false_positive(
+        self, record_property: Callable[[str, object], None]
+    ) -> None:
+        rate = float(self.clear(0).any(axis=1).mean())
+        record_property("false positives", rate)
+        print(f"studies with a false positive, of {self.STUDIES}: {rate:.2%}")
+        assert rate <= 0.05
+
+    def test_its_power(self, record_property: Callable[[str, object], None]) -> None:
+        power = {lift: float(self.clear(lift)[:, 0].mean()) for lift in (1.0, 2.0, 4.0, 8.0)}
+        record_property("power", power)
+        print("power by true difference in standard deviations of one score:", power)
+        assert sorted(power.values()) == [*power.values()]
+        assert power[8.0] > 0.8

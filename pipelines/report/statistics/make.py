@@ -139,7 +139,10 @@ def _table(
 
 def _caption(scores: Scores, margin: float, wins: Sequence[Wins], *, mixed: bool) -> str:
     none = " n/a: the score of a trial is no number." if any(math.isnan(one.mean) for one in wins) else ""
-    over = " Over seeds and images: difference, 95 % interval, from a model with random seeds and test images." * mixed
+    over = (
+        " Over seeds and images: difference, 95 % interval, from a model with random seeds and test images, on at most "
+        "the degrees of freedom of the seeds."
+    ) * mixed
     return (
         f"{scores.label}, in percent, best mean first.{none}{averaged(scores.repeats)} Effect size: Hedges' g of the "
         "differences to the baseline, paired by repeat, with its 95 % interval. P worse, same, better: probability "

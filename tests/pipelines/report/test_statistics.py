@@ -118,16 +118,20 @@ class TestMixed:
         assert found.rest**2 == pytest.approx(fitted.scale, rel=1e-2)
         assert (found.high - found.low) / 2 > 1.96 * 0.99 * fitted.bse["Intercept"]
 
-    def test_without_a_part_of_the_seeds_it_is_the_paired_test_over_images(self) -> None:
+    def test_without_a_part_of_the_seeds_it_is_the_paired_test_over_images_on_the_degrees_of_the_seeds(self) -> None:
         by_image = np.random.default_rng(7).normal(size=12)
         found = fit_mixed(np.array([by_image, by_image, by_image]))
-        assert found.p == pytest.approx(stats.ttest_1samp(by_image, 0).pvalue)
+        t = stats.ttest_1samp(by_image, 0).statistic
+        assert found.p == pytest.approx(2 * stats.t.sf(abs(t), 2))
         assert found.seeds == 0
 
-    def test_it_is_wrong_5_times_in_100_when_nothing_is_there(self) -> None:
+    @pytest.mark.parametrize(("seeds", "part"), [(2, 0.2), (3, 0.4), (5, 1.0)])
+    def test_it_is_wrong_5_times_in_100_when_nothing_is_there(self, seeds: int, part: float) -> None:
+        """Also where the part of the seeds is so small that it is often lost."""
         rng = np.random.default_rng(1)
         wrong = [
-            fit_mixed(rng.normal(size=(5, 1)) + rng.normal(size=(1, 30)) + rng.normal(size=(5, 30))).p < 0.05
+            fit_mixed(part * rng.normal(size=(seeds, 1)) + rng.normal(size=(1, 30)) + rng.normal(size=(seeds, 30))).p
+            < 0.05
             for _ in range(2000)
         ]
         assert np.mean(wrong) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)

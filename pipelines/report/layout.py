@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,10 @@ class Row:
     def spec(self) -> TrialSpec:
         """The spec of its first seed."""
         return self.records[0].spec
+
+    @property
+    def repeats(self) -> list[Repeat]:
+        return [repeat_of(record.spec) for record in self.records]
 
     @property
     def block(self) -> tuple[str, ...]:
@@ -151,9 +155,9 @@ def repeat_of(spec: TrialSpec) -> Repeat:
     return spec.seed, spec.split if spec.split.startswith(FOLD) else ""
 
 
-def averaged(repeats: Iterable[Repeat]) -> str:
-    """What becomes of several seeds of each fold where configurations are compared; empty where there are none."""
-    seeds, folds = (len(set(found)) for found in zip(*repeats, strict=True))
+def averaged(rows: Sequence[Row]) -> str:
+    """What becomes of several seeds of each fold where rows are compared; empty where there are none."""
+    seeds, folds = (len({repeat[place] for row in rows for repeat in row.repeats}) for place in (0, 1))
     told = " For comparisons the seeds of a fold are averaged first: they share its test images."
     return told if min(seeds, folds) > 1 else ""
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipelines.report import environments
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row, averaged, repeat_of, repeats_text, value_label
+from pipelines.report.layout import Layout, Row, averaged, repeats_text, value_label
 from pipelines.report.missing import MARKED
 from pipelines.report.names import Metric, ProtocolText
 from pipelines.report.tuned import TUNED, is_tuned, tuned_sentences
@@ -237,7 +237,7 @@ def _caption(
     tests = ""
     if marked:
         tests = " * and ** differ from the baseline (paired t test, Holm-corrected, below 5 % and 1 %)."
-        tests += averaged(repeat_of(record.spec) for row in rows for record in row.records)
+        tests += averaged(rows)
     units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
     return (
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "

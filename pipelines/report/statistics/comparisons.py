@@ -69,8 +69,8 @@ class Comparison:
 
     @property
     def clear(self) -> bool:
-        """Whether the t interval lies on one side of zero."""
-        return self.low > 0 or self.high < 0
+        """Whether the t interval lies on one side of zero; one without a spread does not tell."""
+        return math.isfinite(self.p_t) and (self.low > 0 or self.high < 0)
 
 
 def compare(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Comparison]:
@@ -111,18 +111,21 @@ def smallest_wilcoxon_p(seeds: int) -> float:
     return min(1.0, 2.0 ** (1 - seeds))
 
 
-def caveat(seeds: int) -> str:
-    """What so many seeds can and cannot show."""
-    if seeds < 2:
-        return "With one seed nothing can be said about spread: differences are not tested."
-    smallest = smallest_wilcoxon_p(seeds)
+def caveat(comparisons: Sequence[Comparison]) -> str:
+    """What the fewest pairs of these can and cannot show."""
+    pairs = min((one.seeds for one in comparisons), default=0)
+    if not pairs:
+        return (
+            "Differences are not tested: no two seeds are shared with the baseline, so nothing tells of their spread."
+        )
+    smallest = smallest_wilcoxon_p(pairs)
     text = (
-        f"With {seeds} paired seeds the signed-rank test cannot give a p below {smallest:.3g} before correction, "
-        f"and the bootstrap interval, which never leaves the range of the {seeds} differences, covers the median "
+        f"With {pairs} pairs the signed-rank test cannot give a p below {smallest:.3g} before correction, "
+        f"and the bootstrap interval, which never leaves the range of the {pairs} differences, covers the median "
         f"difference in at most {100 * (1 - smallest):.3g} % of cases."
     )
     if smallest > 1 - LEVEL:
-        text += " So read the t intervals and the single seeds, not the p-values; a claim needs more seeds."
+        text += " So read the t intervals and the single differences, not the p-values; a claim needs more pairs."
     return text
 
 
@@ -161,7 +164,7 @@ def effect_sizes(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.
     surprise: noncentralities at which it is the 97.5th and the 2.5th percentile, divided by √n, times J.
     """
     n = differences.shape[1]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         d = differences.mean(axis=1) / differences.std(axis=1, ddof=1)
         t = np.nan_to_num(d * math.sqrt(n))
         beyond = np.maximum(1, np.abs(t) / LARGEST)

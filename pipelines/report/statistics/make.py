@@ -63,7 +63,8 @@ def make_statistics(
         practical = {one.configuration: one for one in judge_practically(scores, 100 * equivalence)}
         wins = count_wins(scores)
         if wins:
-            tables.append(_table(scores, practical, wins, effects, 100 * equivalence))
+            about = averaged(layout.rows[scores.dataset])
+            tables.append(_table(scores, practical, wins, effects, 100 * equivalence, about))
         rows += [*_rows(scores, practical, wins)]
     return Statistics(
         tables=(*tables, *(_ranking(one) for one in placed)),
@@ -105,6 +106,7 @@ def _table(
     wins: Sequence[Wins],
     effects: Mapping[tuple[str, str, str, str], Comparison],
     margin: float,
+    about: str,
 ) -> TextTable:
     base = scores.configurations[scores.baseline] if scores.baseline is not None else None
     mixed = any(math.isfinite(one.mixed.mean) for one in practical.values())
@@ -127,24 +129,24 @@ def _table(
             cells += [NONE] * (4 + mixed)
         cells.append(", ".join(_known(100 * p, 0) for p in (win.seeds, win.images, win.both)))
         rows.append(tuple(cells))
+    none = " n/a: the score of a trial is no number." * any(math.isnan(win.mean) for win in wins)
     return TextTable(
         f"statistics_{scores.name}",
         scores.dataset,
         f"{scores.label}: large enough to matter, and best again?",
-        _caption(scores, margin, wins, mixed=mixed),
+        _caption(scores.label, margin, about + none, mixed=mixed),
         tuple(heads),
         tuple(rows),
     )
 
 
-def _caption(scores: Scores, margin: float, wins: Sequence[Wins], *, mixed: bool) -> str:
-    none = " n/a: the score of a trial is no number." if any(math.isnan(one.mean) for one in wins) else ""
+def _caption(label: str, margin: float, about: str, *, mixed: bool) -> str:
     over = (
         " Over seeds and images: difference, 95 % interval, from a model with random seeds and test images, on at most "
         "the degrees of freedom of the seeds."
     ) * mixed
     return (
-        f"{scores.label}, in percent, best mean first.{none}{averaged(scores.repeats)} Effect size: Hedges' g of the "
+        f"{label}, in percent, best mean first.{about} Effect size: Hedges' g of the "
         "differences to the baseline, paired by repeat, with its 95 % interval. P worse, same, better: probability "
         f"that the mean difference lies below, within and above ± {margin:g} points (Bayesian t test, flat prior). "
         "P(improvement): how often one training beats one of the baseline, 95 % bootstrap interval. Seeds needed: for "

@@ -193,8 +193,9 @@ def summarise(counts: Int[Tensor, " B C 4"], protocol: str = "per_image") -> dic
         protocol: a name in `PROTOCOLS`; `protocols_of` says which are for which task.
 
     Returns:
-        The metrics of `METRICS` as fractions in [0, 1], and `images`, their number; `per_image` adds the number of
-        cases that the rules for empty masks decided (see `empty_masks`).
+        The metrics of `METRICS` as fractions in [0, 1], and `images`, the number of those with a pixel to judge;
+        others are left out. `per_image` adds the number of cases that the rules for empty masks decided (see
+        `empty_masks`).
 
     Raises:
         UnknownName: for a protocol that is not registered.
@@ -212,6 +213,7 @@ def summarise(counts: Int[Tensor, " B C 4"], protocol: str = "per_image") -> dic
             f"judge. Found shape {tuple(counts.shape)} and {int(counts.sum())} counts."
         )
     require_complete(counts)
+    counts = counts[counts.flatten(1).any(1)]
     scores = chosen.scores(counts)
     values = torch.stack([value.double() for value in scores.values()]).tolist()
     return dict(zip(scores, values, strict=True)) | {"images": float(len(counts))}

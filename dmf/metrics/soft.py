@@ -56,13 +56,14 @@ def summarise_soft(sums: Float[Tensor, "B C 3"]) -> dict[str, float]:
 
     Of each class the mean over the images that hold it; then the mean over classes, *background included*. For volumes
     that all hold a lesion, one to a batch, it is the authors' number. Where slices or patches hold none, theirs would
-    count 0 for however little probability there is; here such an image tells of the background alone.
+    count 0 for however little probability there is; here such an image tells of the background alone, and one without
+    a pixel to judge of nothing.
 
     Args:
         sums: from `soft_sums`, all images concatenated.
 
     Returns:
-        `dice` and `iou` in [0, 1], and `images`, their number.
+        `dice` and `iou` in [0, 1], and `images`, the number of those with a pixel to judge.
 
     Source: Islam et al., arXiv 2407.09828, by what their code does (sigmoid of each channel, squared denominator); the
     paper names it Dice and IoU.
@@ -78,4 +79,5 @@ def summarise_soft(sums: Float[Tensor, "B C 3"]) -> dict[str, float]:
         name: torch.where(there, values, 0.0).sum(0)[there.any(0)] / there.sum(0)[there.any(0)]
         for name, values in scores.items()
     }
-    return {name: float(values.mean()) for name, values in means.items()} | {"images": float(len(sums))}
+    judged = {"images": float(there.any(1).sum())}
+    return {name: float(values.mean()) for name, values in means.items()} | judged

@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pipelines.report.layout import Row, repeat_of
+from pipelines.report.layout import Repeat, Row, repeat_of
 from pipelines.report.names import printed
 from pipelines.trials.environment import Environment
 from pipelines.trials.record import TrialRecord
@@ -55,11 +55,11 @@ def warning(records: Sequence[TrialRecord]) -> str:
     )
 
 
-def pairs_across(row: Row, baseline: Row) -> int:
-    """How many of the pairs that share a repeat were trained in environments which may give other digits."""
+def repeats_across(row: Row, baseline: Row) -> set[Repeat]:
+    """The repeats whose pair was trained in environments which may give other digits."""
     theirs = {repeat_of(record.spec): record for record in baseline.records}
     pairs = [(record, theirs.get(repeat_of(record.spec))) for record in row.records]
-    return sum(bool(other and _differing((one, other))) for one, other in pairs)
+    return {repeat_of(one.spec) for one, other in pairs if other and _differing((one, other))}
 
 
 def _digits(record: TrialRecord) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.pages.drawing import FAINT, INK, Picture, new_grid, save, styled
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout
+from pipelines.report.layout import Layout, averaged
 from pipelines.report.names import Metric, weighting_colours
 from pipelines.report.statistics import Comparison
 
@@ -36,6 +36,7 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
     rows = [row for row in layout.rows[dataset] if not row.baseline]
     colours = weighting_colours(row.spec.weighting for row in rows)
     across = {c.configuration for c in comparisons if c.dataset == dataset and c.across_environments}
+    drawn = [c for row in rows if (c := found.get((*panels[0], row.configuration)))]
     labels = [" · ".join(row.labels) + " ‡" * (row.configuration in across) for row in rows]
     names = [textwrap.fill(label, NAME_WIDTH) for label in labels]
     room = 0.07 * min(NAME_WIDTH, max(map(len, names))) / len(panels)
@@ -67,13 +68,13 @@ def draw_forest(layout: Layout, facts: DataFacts, comparisons: Sequence[Comparis
         heading="Differences to the baseline",
         caption=(
             f"Paired difference of each configuration to the baseline ({baseline}): mean (dot), 95 % t interval (bar) "
-            "and the single seeds (ticks). Right of zero is better."
+            f"and the single pairs (ticks). Right of zero is better.{averaged(rows)}"
             + " ‡: some pairs were trained on different kinds of machine or library."
             * bool(across)
         ),
         alternative=(
             f"Forest plot of the differences to the baseline on {dataset}. "
-            f"{sum(c.clear for key, c in found.items() if key[:2] == panels[0])} of {len(rows)} intervals in the first "
-            "panel exclude zero; the comparison table holds the numbers."
+            f"{sum(c.clear for c in drawn)} of {len(drawn)} intervals in the first panel exclude zero; the comparison "
+            "table holds the numbers."
         ),
     )

@@ -22,6 +22,8 @@ _ESSENTIAL = ("model", "losses", "fidelity", "auxiliary", "weighting")
 NONE = {"activation": "The network's own"}
 _NEVER = ("dataset", "seed")
 FOLD = "fold:"
+Repeat = tuple[int, str]
+"""A seed and, in a cross-validation, a fold."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Row:
     def spec(self) -> TrialSpec:
         """The spec of its first seed."""
         return self.records[0].spec
+
+    @property
+    def repeats(self) -> list[Repeat]:
+        return [repeat_of(record.spec) for record in self.records]
 
     @property
     def block(self) -> tuple[str, ...]:
@@ -144,9 +150,16 @@ def way_of(split: str) -> str:
     return re.sub(r":\d+", "", split, count=1)
 
 
-def repeat_of(spec: TrialSpec) -> tuple[int, str]:
-    """What tells trials of one configuration apart: the seed and, in a cross-validation, the fold."""
+def repeat_of(spec: TrialSpec) -> Repeat:
+    """What tells trials of one configuration apart."""
     return spec.seed, spec.split if spec.split.startswith(FOLD) else ""
+
+
+def averaged(rows: Sequence[Row]) -> str:
+    """What becomes of several seeds of each fold where rows are compared; empty where there are none."""
+    seeds, folds = (len({repeat[place] for row in rows for repeat in row.repeats}) for place in (0, 1))
+    told = " For comparisons the seeds of a fold are averaged first: they share its test images."
+    return told if min(seeds, folds) > 1 else ""
 
 
 def repeats_text(specs: Sequence[TrialSpec]) -> str:

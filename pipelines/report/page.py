@@ -20,11 +20,12 @@ from pipelines.report.claims import CAPTION
 from pipelines.report.data import DataFacts
 from pipelines.report.explore.contents import contents, read_parts
 from pipelines.report.explore.histories import points_of
-from pipelines.report.layout import Layout, Row, mean_score, repeat_of
+from pipelines.report.layout import Layout, Row, averaged, mean_score, repeat_of
 from pipelines.report.methods import duration, summarise
 from pipelines.report.names import HEADLINES, Metric, printed
 from pipelines.report.printed.sheet import Unmade
 from pipelines.report.results import Results
+from pipelines.report.spelled import number, p_value
 from pipelines.report.statistics import Comparison, caveat
 from pipelines.report.tables import protocols_of
 from pipelines.report.tuned import CAPTION as COSTS
@@ -79,7 +80,7 @@ def render_page(
     environment = new_environment(TEMPLATES)
     css, scripts = read_parts(TEMPLATES)
     environment.globals["inlined"] = lambda picture: picture_uri(figures / f"{picture.name}.png")
-    environment.globals |= {"printed": printed, "number": _number, "p_value": _p_value, "Metric": Metric}
+    environment.globals |= {"printed": printed, "number": number, "p_value": p_value, "Metric": Metric}
     records = [record for dataset in layout.datasets for row in layout.rows[dataset] for record in row.records]
     return environment.get_template("page.html").render(
         study=results.study,
@@ -98,7 +99,8 @@ def render_page(
         protocols={dataset: protocols_of(layout, facts[dataset]) for dataset in layout.datasets},
         headlines={dataset: _headlines(layout, facts[dataset], comparisons) for dataset in layout.datasets},
         most_compared=MOST_COMPARED,
-        caveat=caveat(min(len(row.records) for rows in layout.rows.values() for row in rows)),
+        caveats={dataset: caveat([c for c in comparisons if c.dataset == dataset]) for dataset in layout.datasets},
+        averaged={dataset: averaged(rows) for dataset, rows in layout.rows.items()},
         summary=summarise(records, layout, len(results.missing)),
         findings=_findings(records),
         environments=environments.warning(records),
@@ -147,20 +149,31 @@ def _headlines(layout: Layout, facts: DataFacts, comparisons: Sequence[Compariso
                 row=rows.index(best),
                 protocol=protocol,
                 metric=metric,
-                score=f"{mean_score(best, protocol, metric):.2f} %",
-                baseline=f"{mean_score(baseline, protocol, metric):.2f} %" if baseline else "not finished",
+                score=_percent(best, protocol, metric),
+                baseline=_percent(baseline, protocol, metric) if baseline else "not finished",
                 verdict=_verdict(best, against) if baseline else "Whether it leads cannot be told yet.",
             )
         )
     return headlines
 
 
+def _percent(row: Row, protocol: str, metric: str) -> str:
+    mean = mean_score(row, protocol, metric)
+    return f"{number(mean)} %" if math.isfinite(mean) else "n/a"
+
+
 def _verdict(best: Row, comparison: Comparison | None) -> str:
     if best.baseline:
         return "The baseline itself is best."
     if comparison is None:
-        return "One seed: whether the lead is more than luck cannot be told."
-    interval = f"{comparison.mean:+.2f} points, 95 % interval {comparison.low:+.2f} to {comparison.high:+.2f}"
+        seeds = "One seed" if len(best.records) == 1 else "Fewer than two seeds in common with the baseline"
+        return f"{seeds}: whether the lead is more than luck cannot be told."
+    if not math.isfinite(comparison.mean):
+        return "A score of the baseline is no number: whether there is a lead cannot be told."
+    mean, low, high = (number(value, sign=True) for value in (comparison.mean, comparison.low, comparison.high))
+    if not math.isfinite(comparison.p_t):
+        return f"{mean} points in all {comparison.seeds} pairs: without spread it cannot be told whether that is luck."
+    interval = f"{mean} points, 95 % interval {low} to {high}"
     if comparison.across_environments:
         interval += f" (‡ {comparison.across_environments} of {comparison.seeds} pairs)"
     if not comparison.clear:
@@ -183,18 +196,9 @@ def _findings(records: Sequence[TrialRecord]) -> list[WarningLine]:
 
 
 def twins(rows: Sequence[Row]) -> list[list[str]]:
-    """Configurations that agree in every test score of every seed: the same training under two names."""
+    """Configurations that agree in every test score and the weights of every seed: one training under two names."""
     groups: dict[str, list[str]] = {}
     for row in rows:
-        scores = repr([(repeat_of(record.spec), record.test) for record in row.records])
-        groups.setdefault(scores, []).append(row.configuration)
+        found = repr([(repeat_of(record.spec), record.digests.weights, record.test) for record in row.records])
+        groups.setdefault(found, []).append(row.configuration)
     return [names for names in groups.values() if len(names) > 1]
-
-
-def _number(value: Any, digits: int = 2, sign: bool = False) -> str:
-    rounded = round(value, digits) + 0.0  # no minus before zero
-    return f"{rounded:{'+' if sign else ''}.{digits}f}" if math.isfinite(value) else "n/a"
-
-
-def _p_value(value: float) -> str:
-    return "n/a" if not math.isfinite(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"

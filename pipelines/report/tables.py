@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from pipelines.report import environments
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row, repeats_text, value_label
+from pipelines.report.layout import Layout, Row, averaged, repeats_text, value_label
 from pipelines.report.missing import MARKED
 from pipelines.report.names import Metric, ProtocolText
 from pipelines.report.tuned import TUNED, is_tuned, tuned_sentences
@@ -130,7 +131,7 @@ def build_tables(
 
 def protocols_of(layout: Layout, facts: DataFacts) -> dict[str, ProtocolText]:
     """The protocols that are printed, each followed by its variants on changed test images (`per_image@noise=0.1`)."""
-    measured = [name.partition("@") for name in layout.rows[facts.name][0].records[0].test]
+    measured = [name.partition("@") for name in _measured(row.records[0].test for row in layout.rows[facts.name])]
     return {
         f"{base}{at}{variant}": text.under(variant)
         for name, text in facts.protocols.items()
@@ -139,10 +140,15 @@ def protocols_of(layout: Layout, facts: DataFacts) -> dict[str, ProtocolText]:
     }
 
 
-def metrics_of(text: ProtocolText, protocol: str, row: Row) -> tuple[Metric, ...]:
-    """The columns of a table, as far as the trials measured them."""
-    known = row.records[0].test[protocol]
+def metrics_of(text: ProtocolText, protocol: str, rows: Sequence[Row]) -> tuple[Metric, ...]:
+    """The columns of a table, as far as the trials of any row measured them."""
+    known = _measured(row.records[0].test.get(protocol, {}) for row in rows)
     return tuple(Metric(name) for name in text.metrics if name in known)
+
+
+def _measured(of_rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """Names that any row has; rows may differ in the changes of their test images."""
+    return [*dict.fromkeys(itertools.chain.from_iterable(of_rows))]
 
 
 def _build_table(
@@ -154,7 +160,7 @@ def _build_table(
     missing: Sequence[Missing],
 ) -> Table:
     rows = layout.rows[facts.name]
-    metrics = metrics_of(text, protocol, rows[0])
+    metrics = metrics_of(text, protocol, rows)
     short = Counter(one.configuration for one in missing)
     columns = [_column(rows, protocol, metric, tested, short) for metric in metrics]
     lines = tuple(
@@ -168,7 +174,8 @@ def _build_table(
     )
     random = _random_starts(rows)
     mixed = environments.warning([record for row in rows for record in row.records])
-    told = (_caption(rows, protocol, text, facts, metrics), random, tuned_sentences(rows), mixed)
+    marked = any(math.isfinite(p) for (name, under, *_), p in tested.items() if (name, under) == (facts.name, protocol))
+    told = (_caption(rows, protocol, text, facts, metrics, marked=marked), random, tuned_sentences(rows), mixed)
     caption = " ".join(filter(None, told))
     if missing:
         caption = f"{MARKED} {caption}"
@@ -222,12 +229,15 @@ def mark_of(p: float) -> str:
 
 
 def _caption(
-    rows: Sequence[Row], protocol: str, text: ProtocolText, facts: DataFacts, metrics: Sequence[Metric]
+    rows: Sequence[Row], protocol: str, text: ProtocolText, facts: DataFacts, metrics: Sequence[Metric], *, marked: bool
 ) -> str:
     repeats = dict.fromkeys(repeats_text([record.spec for record in row.records]) for row in rows)
     several = any(len(row.records) > 1 for row in rows)
     spread = f"{SPREAD} over {' or '.join(repeats)}" if several else "one seed, so no spread can be given"
-    tests = " * and ** differ from the baseline (paired t test, Holm-corrected, below 5 % and 1 %)." * several
+    tests = ""
+    if marked:
+        tests = " * and ** differ from the baseline (paired t test, Holm-corrected, below 5 % and 1 %)."
+        tests += averaged(rows)
     units = "in percent" + ("; distances in pixels" if any(metric.is_distance for metric in metrics) else "")
     return (
         f"{facts.title}, {facts.split_sentence}. {text.title} (protocol {protocol}): {spread}, {units}; best mean of "

@@ -6,14 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 
+import numpy as np
 import pandas as pd
 
 from pipelines.pages.markdown import pipe_table
 from pipelines.report.data import DataFacts
 from pipelines.report.layout import Layout, Row
 from pipelines.report.names import HEADLINES
+from pipelines.report.spelled import number
 from pipelines.report.tidy import write_csv
 from pipelines.trials.tuning import Tuning, spell_values
 
@@ -32,7 +33,7 @@ class Cost:
     """What a row scored and took.
 
     Attributes:
-        quality: Name of the score; `mean` and `spread` (of one trial none) in percent.
+        quality: Name of the score; `mean` and `spread` (None for one trial, and for no numbers) in percent.
         searches: What chose its values, by split.
         epochs, seconds: Of its own trials.
     """
@@ -157,12 +158,12 @@ def write_costs(layout: Layout, costs: Sequence[Cost], folder: Path) -> None:
 
 
 def _printed(cost: Cost) -> list[str]:
-    spread = "" if cost.spread is None else f" ± {cost.spread:.2f}"
+    spread = "" if cost.spread is None else f" ± {number(cost.spread)}"
     search = f"{cost.search_trials} trials, {cost.search_epochs} epochs, {cost.search_seconds:.0f} s"
     return [
         cost.dataset,
         cost.configuration,
-        f"{cost.quality}: {cost.mean:.2f}{spread}",
+        f"{cost.quality}: {number(cost.mean)}{spread}",
         "; ".join(cost.values) or "–",
         search if cost.searches else "–",
         f"{cost.seconds:.0f}",
@@ -172,13 +173,13 @@ def _printed(cost: Cost) -> list[str]:
 
 def _cost(row: Row, task: str) -> Cost:
     protocol, metric, name = HEADLINES[task][0]
-    scores = [100 * record.test[protocol][metric] for record in row.records]
+    scores = np.array([100 * record.test[protocol][metric] for record in row.records])
     return Cost(
         dataset=row.dataset,
         configuration=row.configuration,
         quality=name,
-        mean=fmean(scores),
-        spread=stdev(scores) if len(scores) > 1 else None,
+        mean=float(scores.mean()),
+        spread=float(scores.std(ddof=1)) if len(scores) > 1 and np.isfinite(scores).all() else None,
         searches=searches_of(row),
         trials=len(row.records),
         epochs=sum(record.epochs for record in row.records),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from pipelines.report.data import DataFacts
 from pipelines.trials.columns import EpochColumns
 from pipelines.trials.identity import identifier
 from pipelines.trials.plan import PlannedTrial
-from pipelines.trials.record import DONE, Start
+from pipelines.trials.record import DONE, Start, TrialRecord
 from tests.support.grids import planned_trial
 from tests.support.records import begun, record_of_planned
 
@@ -78,6 +78,19 @@ def write_trials(
         _write_trial(trial, facts, score(spec), attempt(spec), (*lacking, *_findings(spec)))
 
 
+def records_of(specs: Iterable[TrialSpec], score: Score = plausible) -> list[TrialRecord]:
+    """Finished trials without folders: only their scores, and the Dice of five test images around each of them."""
+    records = []
+    for trial in plan_trials(Path("nowhere"), specs):
+        dice = score(trial.spec)
+        test = _measured(trial.spec, dice, 5, ("reference", "per_image", "pooled"))
+        record = record_of_planned(trial, test=test, validation=test)
+        around = np.clip(dice + np.linspace(-0.05, 0.05, 5), 0, 1)
+        record.__dict__["images"] = pd.DataFrame({"image": [f"case_{n:03}.png" for n in range(15, 20)], "dice": around})
+        records.append(record)
+    return records
+
+
 def make_facts(dataset: str = "phantom", images: int = 20) -> DataFacts:
     """Speckled pictures with a dark ellipse; the last five are the test images."""
     rng = _generator("images", dataset)
@@ -127,15 +140,11 @@ def _write_trial(
     names = [facts.cases[index] for index in tested]
     pd.DataFrame({"image": names, "label": "benign", **images}).to_parquet(folder / "images.parquet", index=False)
     np.savez_compressed(folder / "predictions.npz", index=tested, masks=predicted)
-    summary = {name: scores for name, scores in _summary(dice, len(tested)).items() if name in facts.protocols}
-    summary |= {f"{name}@noise={level}": dict(summary[name]) for name in list(summary) for level in spec.test_noise}
-    if "per_image" in summary:
-        summary["per_image"] |= {"hd95": 30 * (1 - dice), "hausdorff": 40 * (1 - dice)}
     record = record_of_planned(
         trial,
         attempts=(attempt,),
         best_epoch=spec.epochs - 2,
-        test=summary,
+        test=_measured(spec, dice, len(tested), facts.protocols),
         validation=_summary(dice + 0.01, 5),
         confusion=confusion,
         diagnostics=findings,
@@ -174,6 +183,15 @@ def _findings(spec: TrialSpec) -> tuple[Finding, ...]:
     step = 20 + spec.seed
     message = f"`dice` has 99 % of the weight <since> step {step}."
     return (Finding("weight_collapse", step, message, "dice"),)
+
+
+def _measured(spec: TrialSpec, dice: float, images: int, protocols: Collection[str]) -> dict[str, dict[str, float]]:
+    """Scores of the test images by protocol, on noisy ones too where the spec asks for them."""
+    summary = {name: scores for name, scores in _summary(dice, images).items() if name in protocols}
+    summary |= {f"{name}@noise={level}": dict(summary[name]) for name in list(summary) for level in spec.test_noise}
+    if "per_image" in summary:
+        summary["per_image"] |= {"hd95": 30 * (1 - dice), "hausdorff": 40 * (1 - dice)}
+    return summary
 
 
 def _summary(dice: float, images: int) -> dict[str, dict[str, float]]:

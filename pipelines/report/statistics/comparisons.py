@@ -1,11 +1,11 @@
-"""Is a configuration better than the baseline, or luckier? Differences paired by repeat: seed and fold."""
+"""Is a configuration better than the baseline, or luckier? Differences paired by seed, or by fold."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +15,19 @@ from scipy import special, stats
 
 from pipelines.papers.inference import LEVEL, holm
 from pipelines.report.data import DataFacts
-from pipelines.report.environments import pairs_across
-from pipelines.report.layout import Layout, Row, repeat_of
+from pipelines.report.environments import repeats_across
+from pipelines.report.layout import Layout, Repeat, Row, repeat_of
 from pipelines.report.names import Metric
 from pipelines.report.tables import metrics_of, protocols_of
 
 RESAMPLES = 2_000
 TAIL = (1 - LEVEL) / 2
 LARGEST = 1_000.0
-"""A t beyond which the interval of an effect is that of this one: its ends take seconds to find, and say nothing."""
+"""A t beyond which the interval of an effect is that of this one in proportion: its ends take seconds to find."""
 _RECKONED = (
     *("mean", "low", "high", "p_t", "bootstrap_low", "bootstrap_high", "p_wilcoxon"),
     *("effect", "effect_low", "effect_high"),
 )
-Repeat = tuple[int, str]
 Intervals = tuple[np.ndarray, np.ndarray]
 
 
@@ -36,9 +35,10 @@ Intervals = tuple[np.ndarray, np.ndarray]
 class Comparison:
     """A configuration against the baseline in one metric: d_s = score(s) - baseline(s) for every seed s they share.
 
-    Differences are on the printed scale (percentage points, or pixels). Intervals are 95 %, for the mean difference:
-    `low, high` from Student's t (assumes roughly normal differences), `bootstrap_low, bootstrap_high` from the
-    percentiles of resampled seeds. `p_holm_*` are corrected over the configurations of one data set, protocol and
+    In a cross-validation s is a fold, and scores are means over its seeds (`independent`). Differences are on the
+    printed scale (percentage points, or pixels). Intervals are 95 %, for the mean difference: `low, high` from
+    Student's t (assumes roughly normal differences), `bootstrap_low, bootstrap_high` from the percentiles of resampled
+    seeds. `p_holm_*` are corrected over the configurations of one data set, protocol and
     metric. `effect` is the difference in its own standard deviations, see `effect_sizes`. `across_environments` of the
     pairs were trained on machines or libraries that may give other digits.
     """
@@ -69,8 +69,8 @@ class Comparison:
 
     @property
     def clear(self) -> bool:
-        """Whether the t interval lies on one side of zero."""
-        return self.low > 0 or self.high < 0
+        """Whether the t interval lies on one side of zero; one without a spread does not tell."""
+        return math.isfinite(self.p_t) and (self.low > 0 or self.high < 0)
 
 
 def compare(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Comparison]:
@@ -81,9 +81,9 @@ def compare(layout: Layout, facts: Mapping[str, DataFacts]) -> list[Comparison]:
         if baseline is None:
             continue
         others = [row for row in layout.rows[dataset] if not row.baseline]
-        across = {row.configuration: pairs_across(row, baseline) for row in others}
+        across = {row.configuration: repeats_across(row, baseline) for row in others}
         for protocol, text in protocols_of(layout, facts[dataset]).items():
-            for metric in metrics_of(text, protocol, baseline):
+            for metric in metrics_of(text, protocol, [baseline]):
                 family = [*_family(others, baseline, protocol, metric, across)]
                 by_t, by_wilcoxon = holm([c.p_t for c in family]), holm([c.p_wilcoxon for c in family])
                 found += [
@@ -111,26 +111,33 @@ def smallest_wilcoxon_p(seeds: int) -> float:
     return min(1.0, 2.0 ** (1 - seeds))
 
 
-def caveat(seeds: int) -> str:
-    """What so many seeds can and cannot show."""
-    if seeds < 2:
-        return "With one seed nothing can be said about spread: differences are not tested."
-    smallest = smallest_wilcoxon_p(seeds)
+def caveat(comparisons: Sequence[Comparison]) -> str:
+    """What the fewest pairs of these can and cannot show."""
+    pairs = min((one.seeds for one in comparisons), default=0)
+    if not pairs:
+        return (
+            "Differences are not tested: no two seeds are shared with the baseline, so nothing tells of their spread."
+        )
+    smallest = smallest_wilcoxon_p(pairs)
     text = (
-        f"With {seeds} paired seeds the signed-rank test cannot give a p below {smallest:.3g} before correction, "
-        f"and the bootstrap interval, which never leaves the range of the {seeds} differences, covers the median "
+        f"With {pairs} pairs the signed-rank test cannot give a p below {smallest:.3g} before correction, "
+        f"and the bootstrap interval, which never leaves the range of the {pairs} differences, covers the median "
         f"difference in at most {100 * (1 - smallest):.3g} % of cases."
     )
     if smallest > 1 - LEVEL:
-        text += " So read the t intervals and the single seeds, not the p-values; a claim needs more seeds."
+        text += " So read the t intervals and the single differences, not the p-values; a claim needs more pairs."
     return text
 
 
 def scores_of(row: Row, protocol: str, metric: Metric) -> dict[Repeat, float]:
-    """A configuration's test score in each repeat, on the printed scale; a score that was not measured is no number."""
+    """A configuration's test score in each repeat that has the protocol, on the printed scale.
+
+    A score that was not measured is no number.
+    """
     return {
         repeat_of(record.spec): record.test[protocol].get(metric.name, math.nan) * metric.scale
         for record in row.records
+        if protocol in record.test
     }
 
 
@@ -141,7 +148,7 @@ def paired_tests(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.
         tested = stats.ttest_1samp(differences, 0, axis=1)
         interval = tested.confidence_interval(LEVEL)
     mean = differences.mean(axis=1)
-    still = _without_spread(differences)
+    still = without_spread(differences)
     low, high, p = (
         np.where(still, instead, value)
         for instead, value in ((mean, interval.low), (mean, interval.high), (math.nan, tested.pvalue))
@@ -157,16 +164,17 @@ def effect_sizes(differences: Float[np.ndarray, "C S"]) -> tuple[np.ndarray, np.
     surprise: noncentralities at which it is the 97.5th and the 2.5th percentile, divided by √n, times J.
     """
     n = differences.shape[1]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         d = differences.mean(axis=1) / differences.std(axis=1, ddof=1)
-        t = np.clip(np.nan_to_num(d, posinf=LARGEST, neginf=-LARGEST) * math.sqrt(n), -LARGEST, LARGEST)
-        low, high = (special.nctdtrinc(n - 1, tail, t) / math.sqrt(n) for tail in (1 - TAIL, TAIL))
+        t = np.nan_to_num(d * math.sqrt(n))
+        beyond = np.maximum(1, np.abs(t) / LARGEST)
+        low, high = (beyond * special.nctdtrinc(n - 1, tail, t / beyond) / math.sqrt(n) for tail in (1 - TAIL, TAIL))
     freedom = n - 1
     correction = 1.0
     if freedom > 1:
         log = special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2) - math.log(freedom / 2) / 2
         correction = math.exp(log)
-    vain = _without_spread(differences) | ~np.isfinite(d)
+    vain = without_spread(differences) | ~np.isfinite(d)
     return tuple(np.where(vain, math.nan, correction * value) for value in (d, low, high))  # type: ignore[return-value]
 
 
@@ -183,23 +191,32 @@ def bootstrap_intervals(differences: Float[np.ndarray, "C S"]) -> Intervals:
 def signed_rank_p(differences: Float[np.ndarray, "C S"]) -> np.ndarray:
     """p of Wilcoxon's signed-rank test, differences of zero left aside; 1 where there is no other."""
     p = np.full(len(differences), math.nan)
-    finite = np.isfinite(differences).all(axis=1)
-    whole = finite & (differences != 0).all(axis=1)
-    if whole.any():
-        p[whole] = stats.wilcoxon(differences[whole], axis=1).pvalue
-    for place in np.flatnonzero(finite & ~whole):
+    for place in np.flatnonzero(np.isfinite(differences).all(axis=1)):  # one by one: ties in one would change all
         nonzero = differences[place][differences[place] != 0]
         p[place] = stats.wilcoxon(nonzero).pvalue if len(nonzero) else 1.0
     return p
 
 
-def _without_spread(differences: Float[np.ndarray, "C S"]) -> np.ndarray:
+def without_spread(differences: Float[np.ndarray, "*C S"]) -> np.ndarray:
     """Whether differences are the same but for their rounding."""
-    return np.ptp(differences, axis=1) <= 1e-12 * np.maximum(1, np.abs(differences).max(axis=1))
+    return np.ptp(differences, axis=-1) <= 1e-12 * np.maximum(1, np.abs(differences).max(axis=-1))
+
+
+def independent(repeats: Sequence[Repeat], values: Float[np.ndarray, "*C R"]) -> Float[np.ndarray, "*C S"]:
+    """Values that can count as drawn independently: those of the seeds, or of each fold the mean over its seeds.
+
+    Seeds of a fold share its test images and what they say of two configurations, so that tests on seeds times folds
+    find differences where there are none.
+    """
+    folds = dict.fromkeys(fold for _, fold in repeats)
+    if len(folds) < 2:
+        return values
+    members = ([place for place, (_, fold) in enumerate(repeats) if fold == one] for one in folds)
+    return np.stack([values[..., places].mean(axis=-1) for places in members], axis=-1)
 
 
 def _family(
-    rows: Sequence[Row], baseline: Row, protocol: str, metric: Metric, across: Mapping[str, int]
+    rows: Sequence[Row], baseline: Row, protocol: str, metric: Metric, across: Mapping[str, Set[Repeat]]
 ) -> Iterator[Comparison]:
     """Comparisons of one score in the order of the rows; those that share the same repeats are reckoned together."""
     theirs = scores_of(baseline, protocol, metric)
@@ -210,8 +227,8 @@ def _family(
         if len(shared) > 1:
             groups.setdefault(shared, []).append((row, [ours[repeat] - theirs[repeat] for repeat in shared]))
     found = {}
-    for members in groups.values():
-        differences = np.array([one for _, one in members])
+    for shared, members in groups.items():
+        differences = independent(shared, np.array([one for _, one in members]))
         columns = (
             differences.mean(axis=1),
             *paired_tests(differences),
@@ -219,7 +236,8 @@ def _family(
             signed_rank_p(differences),
             *effect_sizes(differences),
         )
-        for (row, one), values in zip(members, np.transpose(columns).tolist(), strict=True):
+        for (row, _), one, values in zip(members, differences.tolist(), np.transpose(columns).tolist(), strict=True):
+            kinds = np.array([float(repeat in across[row.configuration]) for repeat in shared])
             found[row.configuration] = Comparison(
                 dataset=row.dataset,
                 protocol=protocol,
@@ -227,7 +245,7 @@ def _family(
                 configuration=row.configuration,
                 baseline=baseline.configuration,
                 differences=tuple(one),
-                across_environments=across[row.configuration],
+                across_environments=int((independent(shared, kinds) > 0).sum()),
                 **dict(zip(_RECKONED, values, strict=True)),
             )
     return (found[row.configuration] for row in rows if row.configuration in found)

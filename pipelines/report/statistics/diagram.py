@@ -53,7 +53,7 @@ def draw_ranks(placed: Standings, folder: Path) -> Picture | None:
         caption=(
             f"Critical-difference diagram of {placed.label}: mean rank over {placed.number} {placed.blocks} "
             f"({', '.join(placed.datasets)}), 1 is best. A bar joins configurations that Nemenyi's test does not tell "
-            f"apart at 5 %; it tells {apart} of {total} pairs apart. Friedman's p = {placed.p:.3g}."
+            f"apart at 5 %; it tells {apart} of {total} pairs apart.{placed.friedman}"
         ),
         alternative=f"Mean ranks of {len(names)} configurations on a line; the table of ranks holds the numbers.",
     )

@@ -14,7 +14,8 @@ import pandas as pd
 from pipelines.papers.inference import MOST
 from pipelines.report.data import DataFacts
 from pipelines.report.latex import breakable, escape_latex, row, table_environment
-from pipelines.report.layout import Layout
+from pipelines.report.layout import Layout, averaged
+from pipelines.report.spelled import number
 from pipelines.report.statistics.comparisons import Comparison
 from pipelines.report.statistics.practical import Practical, judge_practically
 from pipelines.report.statistics.ranks import Standings, standings
@@ -62,7 +63,8 @@ def make_statistics(
         practical = {one.configuration: one for one in judge_practically(scores, 100 * equivalence)}
         wins = count_wins(scores)
         if wins:
-            tables.append(_table(scores, practical, wins, effects, 100 * equivalence))
+            about = averaged(layout.rows[scores.dataset])
+            tables.append(_table(scores, practical, wins, effects, 100 * equivalence, about))
         rows += [*_rows(scores, practical, wins)]
     return Statistics(
         tables=(*tables, *(_ranking(one) for one in placed)),
@@ -104,6 +106,7 @@ def _table(
     wins: Sequence[Wins],
     effects: Mapping[tuple[str, str, str, str], Comparison],
     margin: float,
+    about: str,
 ) -> TextTable:
     base = scores.configurations[scores.baseline] if scores.baseline is not None else None
     mixed = any(math.isfinite(one.mixed.mean) for one in practical.values())
@@ -112,61 +115,65 @@ def _table(
     rows = []
     for win in wins:
         name = win.configuration
-        cells = [f"{name} (baseline)" if name == base else name, f"{win.mean:.2f}"]
+        cells = [f"{name} (baseline)" if name == base else name, number(win.mean)]
         one, effect = practical.get(name), effects.get((scores.dataset, scores.protocol, scores.metric, name))
         if one and effect:
             cells += [
-                _interval(effect.effect, effect.effect_low, effect.effect_high, "+.1f"),
-                ", ".join(f"{p:.2f}" for p in (one.worse, one.equal, one.better)),
-                _interval(one.improvement, one.improvement_low, one.improvement_high, ".2f"),
+                _interval(effect.effect, effect.effect_low, effect.effect_high, 1, sign=True),
+                ", ".join(_known(p) for p in (one.worse, one.equal, one.better)),
+                _interval(one.improvement, one.improvement_low, one.improvement_high),
                 f"{_needed(one.needed)}, {_needed(one.needed_margin)}",
-                *([_interval(one.mixed.mean, one.mixed.low, one.mixed.high, "+.2f")] if mixed else []),
+                *([_interval(one.mixed.mean, one.mixed.low, one.mixed.high, sign=True)] if mixed else []),
             ]
         else:
             cells += [NONE] * (4 + mixed)
-        cells.append(
-            ", ".join(f"{100 * p:.0f}" if math.isfinite(p) else NONE for p in (win.seeds, win.images, win.both))
-        )
+        cells.append(", ".join(_known(100 * p, 0) for p in (win.seeds, win.images, win.both)))
         rows.append(tuple(cells))
+    none = " n/a: the score of a trial is no number." * any(math.isnan(win.mean) for win in wins)
     return TextTable(
         f"statistics_{scores.name}",
         scores.dataset,
         f"{scores.label}: large enough to matter, and best again?",
-        _caption(scores.label, margin, mixed=mixed),
+        _caption(scores.label, margin, about + none, mixed=mixed),
         tuple(heads),
         tuple(rows),
     )
 
 
-def _caption(label: str, margin: float, *, mixed: bool) -> str:
-    over = " Over seeds and images: difference, 95 % interval, from a model with random seeds and test images." * mixed
+def _caption(label: str, margin: float, about: str, *, mixed: bool) -> str:
+    over = (
+        " Over seeds and images: difference, 95 % interval, from a model with random seeds and test images, on at most "
+        "the degrees of freedom of the seeds."
+    ) * mixed
     return (
-        f"{label}, in percent, best mean first. Effect size: Hedges' g of the differences to the baseline, paired by "
-        "repeat, with its 95 % interval. P worse, same, better: probability that the mean difference lies below, "
-        f"within and above ± {margin:g} points (Bayesian t test, flat prior). P(improvement): how often one training "
-        "beats one of the baseline, 95 % bootstrap interval. Seeds needed: for 80 % power of the paired t test at the "
-        f"observed spread, first for the observed difference, then for one of {margin:g} points.{over} Best of all: in "
-        "which share of bootstrap resamples of seeds, of test images and of both it has the best mean."
+        f"{label}, in percent, best mean first.{about} Effect size: Hedges' g of the "
+        "differences to the baseline, paired by repeat, with its 95 % interval. P worse, same, better: probability "
+        f"that the mean difference lies below, within and above ± {margin:g} points (Bayesian t test, flat prior). "
+        "P(improvement): how often one training beats one of the baseline, 95 % bootstrap interval. Seeds needed: for "
+        "80 % power of the paired t test at the observed spread, first for the observed difference, then for one of "
+        f"{margin:g} points.{over} Best of all: in which share of bootstrap resamples of seeds, of test images and of "
+        "both it has the best mean."
     )
 
 
 def _ranking(placed: Standings) -> TextTable:
     where = f"{placed.number} {placed.blocks}"
-    friedman = f" Friedman's test that all rank alike: p = {placed.p:.3g}." if math.isfinite(placed.p) else ""
+    left = f" Left out, as a trial or its score is missing: {', '.join(placed.left_out)}." if placed.left_out else ""
+    iqm = "mean of the middle half of all scores" if placed.cut else "mean of all scores, too few to leave any out,"
     return TextTable(
         f"standings_{placed.name}",
         "",
         f"{placed.label}: ranks over {where}",
-        f"{placed.label}, over {', '.join(placed.datasets)}. Rank: mean over {where}, 1 is best.{friedman} IQM: mean "
-        "of the middle half of all scores over data sets and repeats, in percent, with its 95 % interval by bootstrap "
+        f"{placed.label}, over {', '.join(placed.datasets)}.{left} Rank: mean over {where}, 1 is best."
+        f"{placed.friedman} IQM: {iqm} over data sets and repeats, in percent, with its 95 % interval by bootstrap "
         "stratified by data set. P(improvement): how often a training beats one of the baseline, mean over data sets.",
         ("Configuration", "Rank", "IQM", "P(improvement)"),
         tuple(
             (
                 line.configuration,
                 f"{line.rank:.2f}",
-                _interval(line.iqm, line.low, line.high, ".2f"),
-                _interval(line.improvement, line.improvement_low, line.improvement_high, ".2f"),
+                _interval(line.iqm, line.low, line.high),
+                _interval(line.improvement, line.improvement_low, line.improvement_high),
             )
             for line in placed.lines
         ),
@@ -206,11 +213,14 @@ def _pairs(nemenyi: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
             yield one, other, float(nemenyi.loc[one, other])
 
 
-def _interval(value: float, low: float, high: float, form: str) -> str:
-    if not math.isfinite(value):
-        return NONE
-    return f"{value:{form}}" + (f" [{low:{form}}, {high:{form}}]" if math.isfinite(low) else "")
+def _known(value: float, digits: int = 2, *, sign: bool = False) -> str:
+    return number(value, digits, sign) if math.isfinite(value) else NONE
 
 
-def _needed(repeats: int | None) -> str:
-    return f"> {MOST:,}" if repeats is None else f"{repeats:,}"
+def _interval(value: float, low: float, high: float, digits: int = 2, *, sign: bool = False) -> str:
+    ends = f" [{number(low, digits, sign)}, {number(high, digits, sign)}]" if math.isfinite(low) else ""
+    return _known(value, digits, sign=sign) + ends
+
+
+def _needed(repeats: float | None) -> str:
+    return f"> {MOST:,}" if repeats is None else NONE if math.isnan(repeats) else f"{repeats:,}"

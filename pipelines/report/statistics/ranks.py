@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from pipelines.report.statistics.comparisons import RESAMPLES
+from pipelines.report.statistics.comparisons import RESAMPLES, independent
 from pipelines.report.statistics.practical import probability_of_improvement
 from pipelines.report.statistics.scores import Scores
 
@@ -43,10 +43,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Standings:
-    """The configurations that have all trials of a headline score, the best rank first.
+    """The configurations that have all trials of a headline score as numbers, the best rank first.
 
     Attributes:
-        blocks: What is ranked within: "data sets", or "repeats" where there is one data set.
+        blocks: What is ranked within: "data sets", or "repeats" where there is one data set ("folds" where each is the
+            mean of several seeds).
+        left_out: Configurations that lack a trial, or the number of one.
+        cut: Scores that each interquartile mean leaves out at either end.
         chi2, p: Friedman's test that all ranks are alike; nan for fewer than three configurations or two blocks.
         nemenyi: p of each pair of configurations by Nemenyi's test; empty for one data set, for more than `MOST`
             configurations, and where Friedman's test was not made.
@@ -58,6 +61,8 @@ class Standings:
     datasets: tuple[str, ...]
     blocks: str
     number: int
+    left_out: tuple[str, ...]
+    cut: int
     lines: tuple[Standing, ...]
     chi2: float
     p: float
@@ -66,6 +71,11 @@ class Standings:
     @property
     def name(self) -> str:
         return f"{self.protocol}_{self.metric}"
+
+    @property
+    def friedman(self) -> str:
+        """What its test says, if it says something: where all tie everywhere it does not."""
+        return f" Friedman's test that all rank alike: p = {self.p:.3g}." if math.isfinite(self.p) else ""
 
 
 def standings(found: Sequence[Scores]) -> Iterator[Standings]:
@@ -105,7 +115,9 @@ def _standings(found: Sequence[Scores]) -> Standings | None:
         return None
     samples = [np.array([one[name] for name in names]) for one in whole]
     several = len(samples) > 1
-    blocks = np.array([one.mean(axis=1) for one in samples]) if several else samples[0].T
+    alone = independent(found[0].repeats, samples[0]).T
+    blocks = np.array([one.mean(axis=1) for one in samples]) if several else alone
+    blocks = np.round(blocks, 9)  # the order of the seeds is in a mean's last digits
     ranks = stats.rankdata(-blocks, axis=1).mean(axis=0)
     tested = len(names) >= 3 and len(blocks) >= 2
     with np.errstate(invalid="ignore"):  # every block one tie
@@ -129,8 +141,10 @@ def _standings(found: Sequence[Scores]) -> Standings | None:
         found[0].metric,
         found[0].label,
         tuple(one.dataset for one in found),
-        "data sets" if several else "repeats",
+        "data sets" if several else "repeats" if len(alone) == samples[0].shape[1] else "folds",
         len(blocks),
+        tuple(dict.fromkeys(name for one in found for name in one.configurations if name not in names)),
+        int(CUT * sum(one.shape[1] for one in samples)),
         tuple(sorted(lines, key=lambda line: (line.rank, -line.iqm))),
         float(chi2),
         float(p),

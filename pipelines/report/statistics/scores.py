@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from pipelines.report.data import DataFacts
-from pipelines.report.layout import Layout, Row
+from pipelines.report.layout import Layout, Repeat, Row
 from pipelines.report.names import HEADLINES, Metric
-from pipelines.report.statistics.comparisons import Repeat, scores_of
+from pipelines.report.statistics.comparisons import scores_of
 from pipelines.trials.columns import ImageColumns
 
 # Which column of images.parquet is the headline score of an image, where the score is a mean over images.
@@ -31,9 +31,11 @@ class ImageScores:
 
 @dataclass(frozen=True)
 class Scores:
-    """One headline score on one data set, in percent; a trial that is missing, or has no such score, is nan.
+    """One headline score on one data set, in percent.
 
     Attributes:
+        values: nan for a trial that is missing, and for one whose score is no number, as where it diverged.
+        trained: Which trials are there.
         label: What the score is called.
         baseline: Place of the baseline among the configurations; None while it has no trial.
         images: None where the score is no mean over images, or the trials share too few of them.
@@ -46,6 +48,7 @@ class Scores:
     configurations: tuple[str, ...]
     repeats: tuple[Repeat, ...]
     values: Float[np.ndarray, "C R"]
+    trained: Bool[np.ndarray, "C R"]
     baseline: int | None
     images: ImageScores | None
 
@@ -73,6 +76,7 @@ def headline_scores(layout: Layout, facts: Mapping[str, DataFacts]) -> Iterator[
                 tuple(row.configuration for row in rows),
                 tuple(repeats),
                 values,
+                np.array([[repeat in one for repeat in repeats] for one in found]),
                 next((place for place, row in enumerate(rows) if row.baseline), None),
                 image_scores(rows, column) if column else None,
             )

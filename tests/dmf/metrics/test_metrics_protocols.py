@@ -114,6 +114,16 @@ def test_the_summary_says_how_often_the_rules_decided() -> None:
     }
 
 
+def test_an_image_without_a_pixel_to_judge_is_left_out() -> None:
+    """Two images, a lesion missed in the first, the second ignored as a whole: Dice 0 of one image, not 1/2 of two."""
+    prediction, target = torch.tensor([[0, 0, 0], [0, 1, 1]]), torch.tensor([[0, 1, 1], [9, 9, 9]])
+    counts = confusion_counts(prediction, target, 2, ignore_index=9)
+    summary = summarise(counts)
+    assert (summary["dice"], summary["images"], summary["missed"], summary["both_empty"]) == (0, 1, 1, 0)
+    for protocol in PROTOCOLS:
+        assert summarise(counts, protocol) == summarise(counts[:1], protocol)
+
+
 def test_a_class_in_neither_mask_scores_zero_in_the_reference_and_is_no_class_in_macro() -> None:
     target = torch.tensor([[0, 0, 1, 1]])
     counts = confusion_counts(target, target, 3)

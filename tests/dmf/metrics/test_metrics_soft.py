@@ -58,3 +58,12 @@ def test_what_counts_nowhere_is_in_no_sum() -> None:
     kept = [0, 3]
     expected = soft_sums(logits[:, :, kept], target[:, kept])
     torch.testing.assert_close(soft_sums(logits, target, ignore_index=255), expected)
+
+
+def test_an_image_without_a_pixel_to_judge_is_no_image() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, target = torch.randn(2, 2, 4, 5, generator=generator), torch.randint(0, 2, (2, 4, 5), generator=generator)
+    target[1] = 255
+    found = summarise_soft(soft_sums(logits, target, ignore_index=255))
+    assert found == summarise_soft(soft_sums(logits[:1], target[:1]))
+    assert found["images"] == 1

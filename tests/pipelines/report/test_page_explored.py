@@ -236,6 +236,10 @@ def test_a_point_of_quality_against_cost_chooses_its_configuration(opened: Tab) 
     assert "Parameters of the network" in opened.do("document.querySelector('#cost-chart').textContent")
 
 
+def test_a_mean_with_a_score_that_is_no_number_is_none(opened: Tab) -> None:
+    assert opened.do("[mean([80, 82]), Number.isNaN(mean([80, null, 82]))]") == [81, True]
+
+
 def test_names_are_text_wherever_they_stand(opened: Tab) -> None:
     click(opened, "#configurations button:nth-of-type(2)")
     assert AWKWARD in shown(opened, ".panel h4")

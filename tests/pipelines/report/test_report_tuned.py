@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +12,13 @@ import pytest
 from dmf.training.spec import TrialSpec
 from pipelines.provenance.work import search_lines
 from pipelines.report.build import build_report
+from pipelines.report.layout import lay_out
 from pipelines.report.results import StudyFacts
+from pipelines.report.tuned import _printed, cost_table, costs_of
 from pipelines.trials.bundle import read_bundle, unpacked
 from pipelines.trials.plan import PlannedTrial
 from pipelines.trials.tuning import Proposal, Tuning
-from tests.support.report_trials import BASE, make_facts, plan_trials, write_trials
+from tests.support.report_trials import BASE, make_facts, plan_trials, records_of, write_trials
 from tune_spaces.tuned import with_values
 
 FACTS = make_facts()
@@ -99,6 +102,14 @@ def test_cost_stands_beside_quality_for_every_row(made: Path) -> None:
     lines = (made / "tables/cost.md").read_text().splitlines()
     (line,) = [line for line in lines if "fixed · tuned" in line]
     assert line.endswith("| 3 trials, 8 epochs, 40 s | 25 | 65 |")
+
+
+def test_a_score_that_is_no_number_has_a_cost_all_the_same() -> None:
+    found = records_of(SPECS, lambda spec: math.nan if spec.seed else 0.8)
+    searched = [record.model_copy(update={"tuning": tuning("default", 0.002)}) for record in found]
+    (cost,) = costs_of(lay_out(searched, ""), {"phantom": FACTS})
+    assert cost_table([cost])[["mean", "std"]].isna().all(axis=None)
+    assert _printed(cost)[2] == "Dice, mean over images: n/a"
 
 
 def test_every_proposal_is_in_the_report(made: Path) -> None:

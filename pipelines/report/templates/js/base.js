@@ -14,8 +14,8 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-const finite = (values) => values.filter(Number.isFinite);
-const mean = (values) => finite(values).reduce((sum, value) => sum + value, 0) / finite(values).length;
+/** No number where one of them is none, as in the tables. */
+const mean = (values) => values.every(Number.isFinite) ? values.reduce((sum, value) => sum + value, 0) / values.length : NaN;
 const digits = (value, count = 4) => Number.isFinite(value) ? String(Number(value.toPrecision(count))) : "n/a";
 
 /** A colour of the style sheet, as it is now, light or dark. */

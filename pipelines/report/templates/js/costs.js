@@ -27,7 +27,7 @@ function drawCosts() {
   const kind = control("cost-kind").value;
   const points = current().configurations.flatMap((row, index) => {
     const quality = mean(row.quality);
-    return row[kind] && Number.isFinite(quality) ? [{ index, row, cost: row[kind], quality, values: finite(row.quality) }] : [];
+    return row[kind] && Number.isFinite(quality) ? [{ index, row, cost: row[kind], quality, values: row.quality }] : [];
   });
   const title = kind === "seconds" ? "Time of a training (s)" : "Parameters of the network";
   control("cost-note").textContent = points.length ? "" : "Nothing is known of this cost.";

@@ -235,7 +235,8 @@ class Trial:
         images, test = tested.images(None if spacing is None else spacing[rows]), tested.summary()
         if self.data.task == "segmentation":
             distances = (name for name in images if name.removesuffix("_original") in DISTANCES)
-            test["per_image"] |= {name: float(images[name].mean()) for name in distances}
+            judged = tested.judged.cpu().numpy()
+            test["per_image"] |= {name: float(images[name][judged].mean()) for name in distances}
         for noise, summary in noisy.items():
             test |= {f"{protocol}@noise={noise:g}": metrics for protocol, metrics in summary.items()}
         return TrialResult(

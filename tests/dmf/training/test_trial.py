@@ -114,6 +114,17 @@ def test_distances_are_told_in_pixels_of_the_original_too() -> None:
     assert found["hausdorff_original"].tolist() == pytest.approx([math.hypot(12, 6), 5])
 
 
+def test_an_image_that_is_ignored_as_a_whole_counts_in_no_mean(data) -> None:
+    targets = data.targets.clone()
+    first, *others = data.rows["test"].tolist()
+    targets[first] = 255
+    result = train(toy_spec(epochs=1), dataclasses.replace(data, targets=targets, ignore_index=255))
+    assert result.images["hausdorff"][0] == 0
+    for name in ("dice", "hausdorff", "hd95"):
+        assert result.test["per_image"][name] == pytest.approx(result.images[name][1:].mean())
+    assert result.test["per_image"]["images"] == len(others)
+
+
 def test_a_trial_measures_in_pixels_of_the_original_where_it_is_told_their_size(data) -> None:
     told = train(toy_spec(epochs=1), dataclasses.replace(data, spacing=np.full((len(data.images), 2), 2.5)))
     plain = train(toy_spec(epochs=1), data)

@@ -126,6 +126,4 @@ def _refuse_duplicates(path: Path, claims: Iterable[Claim]) -> None:
 
 def _named(claim: Claim) -> set[str]:
     """Every field that the claim's selectors name."""
-    test = claim.test
-    sides = [side for one in test.contrasts for side in (one.ours, one.rivals)] or [getattr(test, "ours", {})]
-    return {name for selector in (claim.where, *claim.prefer, *sides) for name in selector}
+    return {name for selector in (claim.where, *claim.prefer, *claim.test.sides) for name in selector}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -48,6 +49,7 @@ class Group:
     records: tuple[Record, ...]
 
     def values(self, value: Value) -> dict[Repeat, float]:
+        """A number of each trial; `averaged` makes one a repeat of them."""
         return {repeat_of(record): value(record) for record in self.records}
 
     @property
@@ -191,9 +193,31 @@ def known_fields() -> list[str]:
     return [*_spec_fields(), *_FIELDS]
 
 
-def paired(one: Mapping[Repeat, float], other: Mapping[Repeat, float]) -> list[float]:
-    """Differences over the repeats that both have, in order."""
-    return [one[repeat] - other[repeat] for repeat in sorted(one.keys() & other.keys())]
+def by_repeat(values: Mapping[Repeat, float]) -> list[list[float]]:
+    """The values of each repeat that counts as one, in order.
+
+    Trainings by several seeds on one fold share its images and are no independent repeats: together they are one.
+    Where all have the same split, each seed is.
+    """
+    splits = {split for _, split in values}
+    found: dict[int | str, list[float]] = {}
+    for (seed, split), value in sorted(values.items()):
+        found.setdefault(split if len(splits) > 1 else seed, []).append(value)
+    return list(found.values())
+
+
+def averaged(values: Mapping[Repeat, float]) -> list[float]:
+    """One value a repeat: the mean over the seeds of a fold."""
+    return [float(np.mean(members)) for members in by_repeat(values)]
+
+
+def paired(
+    one: Mapping[Repeat, float],
+    other: Mapping[Repeat, float],
+    compared: Callable[[float, float], float] = operator.sub,
+) -> list[float]:
+    """Differences of the trials that both have, one a repeat."""
+    return averaged({repeat: compared(one[repeat], other[repeat]) for repeat in one.keys() & other.keys()})
 
 
 def _spec_fields() -> tuple[str, ...]:

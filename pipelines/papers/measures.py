@@ -60,8 +60,14 @@ def score(protocol: str, metric: str, *, validation: bool = False) -> Value:
     return value
 
 
+def is_distance(metric: str) -> bool:
+    """Whether a score is a distance in pixels, and the lower the better."""
+    return metric.startswith(("hd", "hausdorff"))
+
+
 def scale_of(metric: str) -> float:
-    return 1.0 if metric.startswith(("hd", "hausdorff")) else 100.0
+    """What a score is printed times."""
+    return 1.0 if is_distance(metric) else 100.0
 
 
 def auxiliary_share(record: Record) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
@@ -12,7 +12,7 @@ from typing import Literal
 
 from pipelines.datasets.catalogue import load_catalogue
 from pipelines.papers.claim import Claim, claims_of
-from pipelines.papers.evidence import Evidence, Truth
+from pipelines.papers.evidence import Evidence, Selector, Truth
 from pipelines.papers.inference import ALPHA, holm
 from pipelines.papers.kinds import Cell, NotTested, Outcome, Quantity
 from pipelines.papers.kinds.base import described
@@ -44,11 +44,13 @@ class Verdict:
     def needed(self) -> int | None:
         """Repeats with which `cell` would be clear in 80 of 100 studies of its effect and spread, at its level.
 
-        The level is that of Bonferroni where cells are corrected. None if it takes too many, or if nobody can tell.
+        The level is that of Bonferroni over the tests that could be made, where they are corrected. None if it takes
+        too many, or if nobody can tell.
         """
-        if self.cell is None:
+        if self.cell is None or self.cell.needed is None:
             return None
-        return self.cell.needed(ALPHA / len(self.cells) if self.claim.correction == "holm" else ALPHA)
+        made = len(self.cells) - self.counts[Outcome.NOT_TESTED]
+        return self.cell.needed(ALPHA / made if self.claim.correction == "holm" else ALPHA)
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -84,8 +86,8 @@ def judge(claim: Claim, study: str, evidence: Evidence) -> Verdict:
             raise NotTested("no trials to compare")
     except NotTested as error:
         return Verdict(claim, study, Outcome.NOT_TESTED, str(error))
-    if absent := _absent(claim, evidence):
-        notes, complete = [*notes, f"no trials have {'; '.join(absent)}"], False
+    if lacking := _absent(claim, evidence) or _uncovered(claim, evidence, cells):
+        notes, complete = [*notes, lacking], False
     verdict = decide(claim, study, cells)
     if verdict.outcome is Outcome.SUPPORTED and not complete:
         verdict = dataclasses.replace(
@@ -99,15 +101,15 @@ def decide(claim: Claim, study: str, cells: Sequence[Cell]) -> Verdict:
     cells = _with_states(cells, claim.correction)
     states = [cell.state for cell in cells]
     if all(state is Outcome.NOT_TESTED for state in states):
-        least = min(cell.n for cell in cells)
-        reason = "a spread needs two repeats or more" if least < 2 else "scores are no numbers"
-        return Verdict(claim, study, Outcome.NOT_TESTED, reason, cells=cells)
+        reasons = dict.fromkeys(cell.reason for cell in cells)
+        return Verdict(claim, study, Outcome.NOT_TESTED, "; ".join(reasons), cells=cells)
     outcomes = {_combine([cell for cell in cells if cell.dataset == name], claim.test.need) for name in _names(cells)}
     if Outcome.CONTRADICTED in outcomes:
         outcome = Outcome.CONTRADICTED
     else:
         outcome = Outcome.SUPPORTED if outcomes == {Outcome.SUPPORTED} else Outcome.UNDECIDED
-    return Verdict(claim, study, outcome, _count(cells), _deciding(cells, outcome, claim.test.need), cells)
+    need = claim.test.need
+    return Verdict(claim, study, outcome, _count(cells, need), _deciding(cells, outcome, need), cells)
 
 
 def quantities(claim: Claim, evidence: Evidence) -> list[Quantity]:
@@ -169,19 +171,33 @@ def _images_of(dataset: str) -> str:
     return (entry and entry.sources_of) or dataset
 
 
-def _absent(claim: Claim, evidence: Evidence) -> list[str]:
-    """Alternatives of the compared sides that no trial has, such as a loss that the study does not try."""
-    sides = [side for one in claim.test.contrasts for side in (one.ours, one.rivals)]
-    return sorted(
-        {
-            f"{name} {' + '.join(one) if isinstance(one, list) else one}"
-            for side in sides
-            for name, wanted in side.items()
-            if isinstance(wanted, list) and (name != "losses" or isinstance(wanted[0], list))
-            for one in wanted
-            if not evidence.where({name: one}).records
-        }
-    )
+def _absent(claim: Claim, evidence: Evidence) -> str:
+    """What of the compared sides no trial has, or none on some data set, such as a loss that the study does not try."""
+    apart = [evidence.where({"dataset": dataset}) for dataset in evidence.datasets]
+    parts = [evidence] if claim.test.spans_datasets else apart
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        for one in (one for side in claim.test.sides for one in _alternatives(side)):
+            if not part.where(one).records:
+                found.setdefault(described(one), []).append(", ".join(part.datasets))
+    words = [one if len(on) == len(parts) else f"{one} on {', '.join(on)}" for one, on in sorted(found.items())]
+    return f"no trials have {'; '.join(words)}" if words else ""
+
+
+def _alternatives(side: Selector) -> Iterator[Selector]:
+    """Each member of a selector's lists by itself; a selector without any as it is."""
+    lists = {name: wanted for name, wanted in side.items() if isinstance(wanted, list)}
+    lists = {name: wanted for name, wanted in lists.items() if name != "losses" or isinstance(wanted[0], list)}
+    if not lists:
+        yield side
+    for name, wanted in lists.items():
+        yield from ({name: one} for one in wanted)
+
+
+def _uncovered(claim: Claim, evidence: Evidence, cells: Sequence[Cell]) -> str:
+    """Data sets on which nothing could be compared."""
+    without = set() if claim.test.spans_datasets else set(evidence.datasets) - set(_names(cells))
+    return f"nothing to compare on {', '.join(sorted(without))}" if without else ""
 
 
 def _with_states(cells: Sequence[Cell], correction: Literal["holm", "none"]) -> tuple[Cell, ...]:
@@ -193,15 +209,15 @@ def _with_states(cells: Sequence[Cell], correction: Literal["holm", "none"]) -> 
 def _with_state(cell: Cell, p: float) -> Cell:
     if cell.state:
         return cell
-    if math.isnan(p):
-        return dataclasses.replace(cell, state=Outcome.NOT_TESTED)
     clear = Outcome.SUPPORTED if cell.favour else Outcome.CONTRADICTED
     return dataclasses.replace(cell, p=p, state=clear if p < ALPHA else Outcome.UNDECIDED)
 
 
 def _combine(cells: Sequence[Cell], need: int | None) -> Outcome:
-    """All cells, or `need` of them."""
+    """All cells, or `need` of them; nothing is clear where there are fewer."""
     need = len(cells) if need is None else need
+    if need > len(cells):
+        return Outcome.UNDECIDED
     supporting, against = (sum(c.state is o for c in cells) for o in (Outcome.SUPPORTED, Outcome.CONTRADICTED))
     if supporting >= need:
         return Outcome.SUPPORTED
@@ -220,7 +236,12 @@ def _deciding(cells: Sequence[Cell], outcome: Outcome, need: int | None) -> Cell
     return min(against, key=lambda cell: cell.p) if against else max(undecided, key=lambda cell: cell.p)
 
 
-def _count(cells: Sequence[Cell]) -> str:
+def _count(cells: Sequence[Cell], need: int | None) -> str:
+    fewest = min(sum(cell.dataset == name for cell in cells) for name in _names(cells))
+    return _states(cells) + (f", fewer than the {need} needed on a data set" if need and fewest < need else "")
+
+
+def _states(cells: Sequence[Cell]) -> str:
     if len(cells) == 1:
         return "one test"
     words = {

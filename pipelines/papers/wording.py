@@ -12,6 +12,7 @@ from pipelines.papers.inference import MOST
 from pipelines.papers.kinds import Cell
 from pipelines.papers.verdict import Verdict
 
+NONE = "–"
 HEADS = ("Claim", "Statement", "Verdict", "Effect", "95 % interval", "n", "n for 80 % power", "Basis")
 
 
@@ -52,8 +53,15 @@ def interval_text(cell: Cell) -> str:
 
 
 def needed_text(verdict: Verdict) -> str:
-    """Repeats for 80 % power, where so many could be trained."""
-    return f"> {MOST:,}" if verdict.needed is None else f"{verdict.needed:,}"
+    """Repeats for 80 % power, where so many could be trained; a dash where nobody can tell."""
+    if verdict.needed is not None:
+        return f"{verdict.needed:,}"
+    return f"> {MOST:,}" if verdict.cell and verdict.cell.needed else NONE
+
+
+def decimal(value: float, digits: int = 2, *, sign: bool = False) -> str:
+    """A finite number with so many decimals, and a plus if there is to be a `sign`; no minus before zero."""
+    return f"{round(value, digits) + 0.0:{'+' if sign else ''}.{digits}f}"
 
 
 def claim_table(found: Sequence[Verdict]) -> pd.DataFrame:
@@ -104,5 +112,5 @@ def _outcome(verdict: Verdict) -> dict[str, Any]:
 
 def _number(value: float, cell: Cell) -> str:
     if cell.unit in ("points", "px", "%"):
-        return f"{value + 0.0:+.2f}"
-    return f"{value:.3g}"
+        return decimal(value, sign=True)
+    return f"{value + 0.0:.3g}"

@@ -12,8 +12,11 @@ from pipelines.report.latex import breakable, escape_latex, row, table_environme
 
 NAME = "claims"
 CAPTION = (
-    "Claims and what the trials say: supported or contradicted if the 95 % interval of each test, Holm-corrected over "
-    "the tests of a claim, lies on one side; effect, interval and n (repeats) are those of the test that decides."
+    "Claims and what the trials say. A test is clear if p < .05, two-sided, Holm-corrected over the tests of a claim. "
+    "A claim is supported if all its tests, or as many as it asks for, are clear and on its side; it is contradicted "
+    "if so many are clear and against it that too few are left: one, where all have to hold. An F never contradicts; "
+    "equivalence and printed differences are judged by intervals instead. Effect, interval and n (repeats) are those "
+    "of the test that decides. The 95 % interval is not corrected: it may leave out 0 and its test be undecided."
 )
 _WIDTHS = {"Statement": 5.0, "Basis": 5.0, "Effect": 1.8}
 

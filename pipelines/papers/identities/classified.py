@@ -74,9 +74,8 @@ def is_multiple(cell: Printed, n: int | np.ndarray) -> np.ndarray:
 
 def size_of_test_set(cells: Sequence[Printed]) -> tuple[int, int]:
     """The size n of the test set that explains most of the cells as multiples of 1 / n, the smallest such; how many."""
-    sizes = np.arange(FEWEST, MOST)[:, None]
-    low, high = (np.array([cell.value + sign * cell.rounding for cell in cells]) for sign in (-1, 1))
-    counts = (np.floor(high * sizes + 1e-9) >= np.ceil(low * sizes - 1e-9)).sum(axis=1)
+    sizes = np.arange(FEWEST, MOST)
+    counts = sum((is_multiple(cell, sizes).astype(int) for cell in cells), np.zeros(len(sizes), int))
     best = int(counts.argmax())
     return FEWEST + best, int(counts[best])
 
@@ -115,9 +114,10 @@ def _grim(table: Sequence[Row]) -> Iterator[Break]:
 
 
 def _constant(row: Row) -> Iterator[Break]:
+    """Weighted averages: precision is accuracy squared. Near 1 that tells nothing: a square is the number itself."""
     accuracy, precision = row["accuracy"], row["precision"]
     off = abs(accuracy.value**2 - precision.value)
-    if not exceeds(off, SQUARED):
+    if not exceeds(off, SQUARED) and exceeds(accuracy.value - accuracy.value**2, SQUARED):
         reason = f"Precision {precision.text} is accuracy {accuracy.text} squared: one class was named for every image."
         yield Break("constant_predictor", (accuracy, precision, row["recall"]), off, reason)
 

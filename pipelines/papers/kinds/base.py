@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
-from pipelines.papers.evidence import Evidence, Group
-from pipelines.papers.inference import ALPHA, estimate, repeats_needed
-from pipelines.papers.measures import Value
+from pipelines.papers.evidence import Evidence, Group, paired
+from pipelines.papers.inference import ALPHA, estimate, repeats_needed, without_spread
+from pipelines.papers.measures import Value, is_distance
 from tune_spaces.strict_yaml import StrictModel
 
 Direction = Literal["above", "below"]
+
+FEW = "a spread needs two repeats or more"
+FEW_SHARED = "a spread needs two repeats or more, shared by all that is compared"
+STILL = "its values have no spread"
+NO_NUMBER = "a score is no finite number"
+UNSELECTED = "no configuration has a finite score to select it by"
 
 
 class Outcome(StrEnum):
@@ -50,6 +57,15 @@ class Quantity:
     protocol: str = ""
     metric: str = ""
 
+    @property
+    def lower(self) -> bool:
+        """Whether the lower is the better."""
+        return is_distance(self.metric)
+
+    @property
+    def better(self) -> Direction:
+        return "below" if self.lower else "above"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -57,11 +73,13 @@ class Cell:
 
     Attributes:
         effect, low, high: The estimate and its 95 % interval, in `unit`.
-        p: Two-sided, of no effect (or of an effect at the bound).
+        p: Two-sided, of no effect (or of an effect at the bound); none if nothing could be tested.
         favour: Whether the estimate lies on the claim's side.
         n: Repeats (images, where the test says so).
-        needed: By the level of the test, how many it would take for 80 % power at the observed spread.
+        needed: By the level of the test, how many it would take for 80 % power at the observed spread; None where
+            nobody can tell.
         state: Set by kinds whose verdict is no matter of p alone; filled in for the others by `verdict.decide`.
+        reason: Why nothing could be tested.
     """
 
     dataset: str
@@ -73,8 +91,16 @@ class Cell:
     favour: bool
     n: int
     unit: str
-    needed: Callable[[float], int | None] = lambda _: None
+    needed: Callable[[float], int | None] | None = None
     state: Outcome | None = None
+    reason: str = ""
+
+    def picked(self, from_so_many: int) -> Cell:
+        """The cell of the best of so many, picked by the scores that are tested: p, and the level, by Bonferroni."""
+        needed = self.needed
+        return dataclasses.replace(
+            self, p=min(from_so_many * self.p, 1.0), needed=needed and (lambda alpha: needed(alpha / from_so_many))
+        )
 
 
 class Contrast(StrictModel):
@@ -102,9 +128,24 @@ class Kind(StrictModel):
         """
 
     @property
-    def contrasts(self) -> Sequence[Contrast]:
-        """What is compared with what; nothing for kinds that look at configurations one by one or all together."""
-        return ()
+    def sides(self) -> list[dict[str, object]]:
+        """The selectors of what is compared or looked at."""
+        return []
+
+    @property
+    def spans_datasets(self) -> bool:
+        """Whether its cells are not those of each data set by itself."""
+        return any("dataset" in side for side in self.sides)
+
+
+class ChosenKind(Kind):
+    """A kind that looks at `ours`, all of the study's configurations if left out."""
+
+    ours: dict[str, object] = Field(default_factory=dict)
+
+    @property
+    def sides(self) -> list[dict[str, object]]:
+        return [self.ours]
 
 
 class ContrastKind(Kind):
@@ -119,6 +160,10 @@ class ContrastKind(Kind):
         if self.ours is None or self.rivals is None:
             return self.compare
         return [Contrast(ours=self.ours, rivals=self.rivals), *self.compare]
+
+    @property
+    def sides(self) -> list[dict[str, object]]:
+        return [side for one in self.contrasts for side in (one.ours, one.rivals)]
 
     def pairs(self, evidence: Evidence) -> list[tuple[Group, Group]]:
         """Every pair of configurations that differ in what a contrast names, and in nothing else."""
@@ -150,13 +195,19 @@ def _value(value: object) -> str:
 
 
 def t_cell(
-    dataset: str, label: str, values: Sequence[float], unit: str, *, bound: float = 0.0, direction: Direction = "above"
+    dataset: str,
+    label: str,
+    values: Sequence[float],
+    unit: str,
+    *,
+    bound: float = 0.0,
+    direction: Direction = "above",
+    few: str = FEW,
 ) -> Cell:
     """A t test of the mean of `values` against a bound; the claim is that it lies above or below it."""
     n = len(values)
-    if n < 2 or not all(map(math.isfinite, values)):
-        known = sum(values) / n if n else math.nan
-        return Cell(dataset, label, known, math.nan, math.nan, math.nan, False, n, unit)
+    if reason := unfit(values, few):
+        return untested(dataset, label, unit, reason, n, sum(values) / n if n else math.nan)
     shown, tested = estimate(values), estimate([value - bound for value in values])
     return Cell(
         dataset=dataset,
@@ -172,10 +223,32 @@ def t_cell(
     )
 
 
+def paired_cell(ours: Group, theirs: Group, quantity: Quantity, direction: Direction, note: str = "") -> Cell:
+    """A t test of ours minus theirs, repeat by repeat."""
+    values = paired(ours.values(quantity.value), theirs.values(quantity.value))
+    label = title(ours, theirs, quantity) + note
+    return t_cell(ours.dataset, label, values, quantity.unit, direction=direction, few=FEW_SHARED)
+
+
+def unfit(values: Sequence[float], few: str = FEW) -> str:
+    """Why no t test can be made of values, or nothing."""
+    if len(values) < 2:
+        return few
+    if not all(map(math.isfinite, values)):
+        return NO_NUMBER
+    return STILL if without_spread(np.asarray(values)) else ""
+
+
+def untested(dataset: str, label: str, unit: str, reason: str, n: int = 0, effect: float = math.nan) -> Cell:
+    """A cell of which nothing could be tested."""
+    return Cell(
+        dataset, label, effect, math.nan, math.nan, math.nan, favour=False, n=n, unit=unit, state=Outcome.NOT_TESTED,
+        reason=reason,
+    )  # fmt: skip
+
+
 def with_state(cell: Cell, *, supported: bool, contradicted: bool) -> Cell:
-    """The cell with a verdict of its own; untested ones stay so."""
-    if math.isnan(cell.low) or math.isnan(cell.high):
-        return cell
+    """The cell with a verdict of its own."""
     state = Outcome.SUPPORTED if supported else Outcome.CONTRADICTED if contradicted else Outcome.UNDECIDED
     return dataclasses.replace(cell, state=state)
 
@@ -183,6 +256,13 @@ def with_state(cell: Cell, *, supported: bool, contradicted: bool) -> Cell:
 def simultaneous(cells: int) -> float:
     """The level at which so many intervals hold together with 95 %, by Bonferroni."""
     return 1 - ALPHA / max(1, cells)
+
+
+def best(groups: Sequence[Group], value: Value, *, lower: bool) -> Group | None:
+    """The configuration with the largest (or lowest) mean over repeats, or None where no mean is a number."""
+    means = [(float(np.mean(list(group.values(value).values()))), group) for group in groups]
+    known = [(mean, group) for mean, group in means if math.isfinite(mean)]
+    return (min if lower else max)(known, key=lambda one: one[0])[1] if known else None
 
 
 def title(group: Group, rival: Group | None, quantity: Quantity) -> str:

@@ -13,22 +13,27 @@ from scipy import stats
 from pipelines.papers.evidence import Evidence, Group, Repeat, paired
 from pipelines.papers.inference import LEVEL, estimate, repeats_needed
 from pipelines.papers.kinds.base import (
+    FEW_SHARED,
+    UNSELECTED,
     Cell,
     ContrastKind,
     Direction,
     Kind,
     NotTested,
     Quantity,
+    best,
     described,
     missing,
+    paired_cell,
     simultaneous,
     t_cell,
     title,
+    unfit,
+    untested,
     with_state,
 )
-from pipelines.papers.measures import Value
 
-Differences = tuple[str, str, list[float]]
+Side = tuple[str, Mapping[Repeat, float]]
 
 
 class Difference(ContrastKind):
@@ -48,48 +53,52 @@ class Difference(ContrastKind):
     bound: float = 0.0
 
     def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
-        return [
-            t_cell(dataset, label, values, "%" if self.relative else q.unit, bound=self.bound, direction=self.direction)
-            for q in quantities
-            for dataset, label, values in self._differences(evidence, q)
-        ]
+        return [cell for quantity in quantities for cell in self._cells(evidence, quantity)]
 
-    def _differences(self, evidence: Evidence, quantity: Quantity) -> Iterator[Differences]:
+    def _cells(self, evidence: Evidence, quantity: Quantity) -> Iterator[Cell]:
         if self.by == "each":
             for ours, theirs in self.pairs(evidence):
                 scores = ours.values(quantity.value), theirs.values(quantity.value)
-                yield ours.dataset, title(ours, theirs, quantity), self._paired(*scores)
+                yield self._cell(ours.dataset, title(ours, theirs, quantity), quantity.unit, *scores)
             return
         for contrast in self.contrasts:
             if not evidence.where(contrast.ours).records or not evidence.where(contrast.rivals).records:
                 raise NotTested(f"no trials to compare: {missing(evidence, [contrast])}")
             for dataset in evidence.datasets:
                 here = evidence.where({"dataset": dataset})
-                sides = [self._side(here, side, quantity) for side in (contrast.ours, contrast.rivals)]
-                label = f"{quantity.name}, {dataset}: {sides[0][0]} - {sides[1][0]}"
-                yield dataset, label, self._paired(sides[0][1], sides[1][1])
+                if here.where(contrast.ours).records and here.where(contrast.rivals).records:
+                    sides = [self._side(here, side, quantity) for side in (contrast.ours, contrast.rivals)]
+                    yield self._cell_of_sides(dataset, quantity, *sides)
 
-    def _side(
-        self, evidence: Evidence, side: dict[str, object], quantity: Quantity
-    ) -> tuple[str, Mapping[Repeat, float]]:
+    def _side(self, evidence: Evidence, side: dict[str, object], quantity: Quantity) -> Side | None:
+        """What stands for all configurations of a side; None where none can be selected."""
         groups = evidence.where(side).groups()
         if self.by == "mean":
             return f"mean of {described(side)}", _mean([group.values(quantity.value) for group in groups])
-        if (selecting := quantity.selecting) is None:
+        if quantity.selecting is None:
             raise NotTested(f"{quantity.name} cannot select the best: it is no score")
-        best = max(groups, key=lambda group: mean_of(group, selecting))
-        return best.configuration, best.values(quantity.value)
+        selected = best(groups, quantity.selecting, lower=quantity.lower)
+        return None if selected is None else (selected.configuration, selected.values(quantity.value))
 
-    def _paired(self, ours: Mapping[Repeat, float], theirs: Mapping[Repeat, float]) -> list[float]:
-        if not self.relative:
-            return paired(ours, theirs)
-        return [100 * (ours[repeat] / theirs[repeat] - 1) for repeat in sorted(ours.keys() & theirs.keys())]
+    def _cell_of_sides(self, dataset: str, quantity: Quantity, ours: Side | None, theirs: Side | None) -> Cell:
+        label = f"{quantity.name}, {dataset}"
+        if ours is None or theirs is None:
+            return untested(dataset, label, quantity.unit, UNSELECTED)
+        (name, scores), (rival, rivals) = ours, theirs
+        return self._cell(dataset, f"{label}: {name} - {rival}", quantity.unit, scores, rivals)
+
+    def _cell(
+        self, dataset: str, label: str, unit: str, ours: Mapping[Repeat, float], theirs: Mapping[Repeat, float]
+    ) -> Cell:
+        values, unit = (paired(ours, theirs, _percent_more), "%") if self.relative else (paired(ours, theirs), unit)
+        return t_cell(dataset, label, values, unit, bound=self.bound, direction=self.direction, few=FEW_SHARED)
 
 
 class Holds(ContrastKind):
-    """A number the paper gives: the interval of the difference holds it, and lies above 0.
+    """A number the paper gives: the interval of the difference holds it, and leaves out 0.
 
-    Supported if both; contradicted if the interval leaves the number out; the intervals of all cells hold together.
+    Supported if both, which puts the difference on the number's side of 0; contradicted if the interval leaves the
+    number out; the intervals of all cells hold together.
 
     Attributes:
         number: By metric, in points.
@@ -105,20 +114,21 @@ class Holds(ContrastKind):
 
     def _cell(self, ours: Group, theirs: Group, quantity: Quantity, level: float) -> Cell:
         number = self.number[quantity.metric]
-        values = paired(ours.values(quantity.value), theirs.values(quantity.value))
-        label = f"{title(ours, theirs, quantity)}; printed {number:+g}"
-        cell = t_cell(ours.dataset, label, values, quantity.unit)
-        if math.isnan(cell.p):
+        cell = paired_cell(ours, theirs, quantity, "below" if number < 0 else "above", f"; printed {number:+g}")
+        if cell.state:
             return cell
-        wide = estimate(values, level)
+        wide = estimate(paired(ours.values(quantity.value), theirs.values(quantity.value)), level)
         inside = wide.low <= number <= wide.high
-        cell = with_state(cell, supported=inside and wide.low > 0, contradicted=not inside)
+        cell = with_state(cell, supported=inside and not wide.low <= 0 <= wide.high, contradicted=not inside)
         needed = repeats_needed(number, wide.std, 1 - level)
         return dataclasses.replace(cell, needed=lambda _: needed)
 
 
 class Fusion(Kind):
-    """Two fused losses against the better of the two alone."""
+    """Two fused losses against the better of the two alone.
+
+    Against the claim p is doubled: the better one was picked by the scores that it is then tested on.
+    """
 
     kind: Literal["fusion"]
 
@@ -130,14 +140,20 @@ class Fusion(Kind):
         for group in evidence.where({"order": 2}).groups():
             members = [singles.get((group.dataset, (loss,))) for loss in group.first.spec.losses]
             known = [member for member in members if member is not None]
-            if len(known) == 2:
-                better = max(known, key=lambda member: mean_of(member, quantity.value))
-                values = paired(group.values(quantity.value), better.values(quantity.value))
-                yield t_cell(group.dataset, title(group, better, quantity), values, quantity.unit)
+            if len(known) < 2:
+                continue
+            better = best(known, quantity.value, lower=quantity.lower)
+            if better is None:
+                yield untested(group.dataset, title(group, None, quantity), quantity.unit, UNSELECTED)
+            else:
+                cell = paired_cell(group, better, quantity, quantity.better)
+                yield cell if cell.favour else cell.picked(2)
 
 
 class Gain(ContrastKind):
     """The gain of ours over theirs is larger on one data set than on each other: Welch's t on the paired differences.
+
+    A gain in a distance is how much it falls.
 
     Attributes:
         dataset: Where the gain is said to be largest.
@@ -145,6 +161,10 @@ class Gain(ContrastKind):
 
     kind: Literal["gain"]
     dataset: str
+
+    @property
+    def spans_datasets(self) -> bool:
+        return True
 
     def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
         others = [name for name in evidence.datasets if name != self.dataset]
@@ -160,27 +180,27 @@ class Gain(ContrastKind):
         (ours, theirs), *more = self.pairs(evidence.where({"dataset": dataset}))
         if more:
             raise NotTested("a gain needs one configuration on each side")
-        return paired(ours.values(quantity.value), theirs.values(quantity.value))
+        one, other = (theirs, ours) if quantity.lower else (ours, theirs)
+        return paired(one.values(quantity.value), other.values(quantity.value))
 
     def _cell(self, quantity: Quantity, other: str, here: Sequence[float], there: Sequence[float]) -> Cell:
         label = f"gain in {quantity.name}: {self.dataset} - {other}"
-        n, effect = min(len(here), len(there)), float(np.mean(here) - np.mean(there))
-        spread = math.sqrt(float(np.var(here, ddof=1) + np.var(there, ddof=1))) if n > 1 else math.nan
-        if not spread > 0:
-            return t_cell(self.dataset, label, [], quantity.unit)
+        n = min(len(here), len(there))
+        if reason := unfit(here, FEW_SHARED) or unfit(there, FEW_SHARED):
+            return untested(self.dataset, label, quantity.unit, reason, n)
         test = stats.ttest_ind(here, there, equal_var=False)
         low, high = test.confidence_interval(LEVEL)
+        effect, variances = float(np.mean(here) - np.mean(there)), np.array([np.var(x, ddof=1) for x in (here, there)])
+        freedom = float(variances.sum() ** 2 / (variances**2).sum())  # Welch and Satterthwaite's of n and n, over n - 1
 
         def needed(alpha: float) -> int | None:
-            return repeats_needed(effect, spread, alpha)
+            return repeats_needed(effect, math.sqrt(variances.sum()), alpha, freedom)
 
         return Cell(self.dataset, label, effect, low, high, float(test.pvalue), effect > 0, n, quantity.unit, needed)
 
 
-def mean_of(group: Group, value: Value) -> float:
-    """The mean over repeats; minus infinity for a score that is none, so that it is never the best."""
-    mean = float(np.mean(list(group.values(value).values())))
-    return mean if math.isfinite(mean) else -math.inf
+def _percent_more(ours: float, theirs: float) -> float:
+    return 100 * (ours / theirs - 1) if theirs else math.nan
 
 
 def _mean(scores: Sequence[Mapping[Repeat, float]]) -> dict[Repeat, float]:

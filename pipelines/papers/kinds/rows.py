@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from abc import abstractmethod
@@ -12,33 +11,50 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipelines.papers.evidence import Evidence, Group, number_in, paired
-from pipelines.papers.inference import anova_repeats_needed, estimate, repeated_measures, repeats_needed
+from pipelines.papers.evidence import Evidence, Group, averaged, number_in
+from pipelines.papers.inference import (
+    anova_repeats_needed,
+    estimate,
+    repeated_measures,
+    repeats_needed,
+    without_spread,
+)
 from pipelines.papers.kinds.base import (
+    FEW_SHARED,
+    NO_NUMBER,
+    STILL,
+    UNSELECTED,
     Cell,
+    ChosenKind,
     Direction,
     Kind,
     NotTested,
     Quantity,
+    best,
     described,
+    paired_cell,
     simultaneous,
     t_cell,
-    title,
+    untested,
     with_state,
 )
-from pipelines.papers.kinds.contrasts import mean_of
 
 
 class First(Kind):
     """One of ours has the best mean of all configurations and beats the runner-up.
 
     A cell a data set and score: best of ours minus best of the others, as paired differences. Where ours are several,
-    p is multiplied by their number; against the claim, by the number of the others, of which the best was picked.
+    p is multiplied by their number; against the claim, by the number of the others, of which the best was picked. The
+    best distance is the lowest, whatever `direction` says.
     """
 
     kind: Literal["first"]
     ours: dict[str, object]
     direction: Direction = "above"
+
+    @property
+    def sides(self) -> list[dict[str, object]]:
+        return [self.ours]
 
     def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
         if not evidence.where(self.ours).records:
@@ -52,22 +68,16 @@ class First(Kind):
         others = [group for group in evidence.groups() if group.configuration not in mine]
         if not ours or not others:
             return None
-        one, other = (self._best(groups, quantity) for groups in (ours, others))
-        values = paired(one.values(quantity.value), other.values(quantity.value))
-        cell = t_cell(one.dataset, title(one, other, quantity), values, quantity.unit, direction=self.direction)
-        picked, needed = len(ours) if cell.favour else len(others), cell.needed
-        return dataclasses.replace(cell, p=min(1.0, picked * cell.p), needed=lambda alpha: needed(alpha / picked))
-
-    def _best(self, groups: Sequence[Group], quantity: Quantity) -> Group:
-        if self.direction == "above":
-            return max(groups, key=lambda group: mean_of(group, quantity.value))
-        return max(groups, key=lambda group: mean_of(group, lambda record: -quantity.value(record)))
+        direction: Direction = "below" if quantity.lower else self.direction
+        one, other = (best(groups, quantity.value, lower=direction == "below") for groups in (ours, others))
+        if one is None or other is None:
+            return untested(ours[0].dataset, f"{quantity.name}, {ours[0].dataset}", quantity.unit, UNSELECTED)
+        cell = paired_cell(one, other, quantity, direction)
+        return cell.picked(len(ours) if cell.favour else len(others))
 
 
-class DatasetKind(Kind):
+class DatasetKind(ChosenKind):
     """A cell of each data set and score, from all configurations together."""
-
-    ours: dict[str, object] = Field(default_factory=dict)
 
     def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
         chosen = evidence.where(self.ours)
@@ -97,11 +107,13 @@ class Equivalent(DatasetKind):
         scores = _matrix(groups, quantity)
         n, count = scores.shape
         label = f"{quantity.name}, {groups[0].dataset}: range of {count} configurations"
-        pooled = math.sqrt(float(scores.var(0, ddof=1).mean())) if n > 1 else math.nan
-        if count < 2 or not pooled > 0:
-            return t_cell(groups[0].dataset, label, [], "SD")
-        pairs = [(scores[:, i] - scores[:, j]) / pooled for i, j in itertools.combinations(range(count), 2)]
-        pairs = [values if values.mean() >= 0 else -values for values in pairs]
+        if reason := _unfit(scores):
+            return untested(groups[0].dataset, label, "SD", reason, n)
+        pairs = [scores[:, i] - scores[:, j] for i, j in itertools.combinations(range(count), 2)]
+        if without_spread(np.array(pairs)).any():
+            return untested(groups[0].dataset, label, "SD", STILL, n)
+        pooled = math.sqrt(float(scores.var(0, ddof=1).mean()))
+        pairs = [values / (pooled if values.mean() >= 0 else -pooled) for values in pairs]
         tested = [estimate(values.tolist()) for values in pairs]
         strict = [estimate(values.tolist(), simultaneous(len(pairs))) for values in pairs]
         widest = max(tested, key=lambda one: one.mean)
@@ -137,9 +149,11 @@ class Anova(DatasetKind):
         scores = _matrix(groups, quantity)
         n, k = scores.shape
         label = f"{quantity.name}, {groups[0].dataset}: F of {k} configurations"
-        if n < 2 or k < 2 or not np.isfinite(scores).all():
-            return t_cell(groups[0].dataset, label, [], "F")
+        if reason := _unfit(scores):
+            return untested(groups[0].dataset, label, "F", reason, n)
         f, p, epsilon = repeated_measures(scores)
+        if math.isnan(f):
+            return untested(groups[0].dataset, label, "F", STILL, n)
         return Cell(
             dataset=groups[0].dataset,
             label=label,
@@ -150,11 +164,11 @@ class Anova(DatasetKind):
             favour=True,
             n=n,
             unit="F",
-            needed=lambda _: anova_repeats_needed(f, n, k, epsilon),
+            needed=lambda alpha: anova_repeats_needed(f, n, k, epsilon, alpha),
         )
 
 
-class Slope(Kind):
+class Slope(ChosenKind):
     """A score grows with a number in a name, such as the depth of an encoder: a slope each repeat, then their t test.
 
     Attributes:
@@ -163,7 +177,6 @@ class Slope(Kind):
 
     kind: Literal["slope"]
     over: str
-    ours: dict[str, object] = Field(default_factory=dict)
     direction: Direction = "above"
 
     def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
@@ -185,11 +198,21 @@ class Slope(Kind):
         scores = _matrix(groups, quantity)
         slopes = np.polyfit(places, scores.T, 1)[0].tolist() if scores.size else []
         label = f"slope of {quantity.name} over {self.over}, {groups[0].dataset}"
-        yield t_cell(groups[0].dataset, label, slopes, quantity.unit, direction=self.direction)
+        yield t_cell(groups[0].dataset, label, slopes, quantity.unit, direction=self.direction, few=FEW_SHARED)
 
 
 def _matrix(groups: Sequence[Group], quantity: Quantity) -> np.ndarray:
     """(repeats, configurations): scores of the repeats that all configurations have."""
     scores = [group.values(quantity.value) for group in groups]
-    shared = sorted(set.intersection(*(set(one) for one in scores))) if scores else []
-    return np.array([[one[repeat] for one in scores] for repeat in shared]).reshape(len(shared), len(groups))
+    shared = set.intersection(*(set(one) for one in scores))
+    return np.array([averaged({repeat: one[repeat] for repeat in shared}) for one in scores]).T
+
+
+def _unfit(scores: np.ndarray) -> str:
+    """Why configurations cannot be compared by a matrix of theirs, or nothing."""
+    n, count = scores.shape
+    if count < 2:
+        return "it needs two configurations or more"
+    if n < 2:
+        return FEW_SHARED
+    return "" if np.isfinite(scores).all() else NO_NUMBER

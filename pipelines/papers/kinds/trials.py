@@ -12,27 +12,35 @@ import pandas as pd
 from pydantic import Field, model_validator
 from scipy import stats
 
-from pipelines.papers.evidence import Evidence, Group, Truth
-from pipelines.papers.inference import fewest, proportion_interval, rank_correlation, std_interval
+from pipelines.papers.evidence import Evidence, Group, Truth, averaged, by_repeat
+from pipelines.papers.inference import (
+    fewest,
+    proportion_interval,
+    proportion_repeats_needed,
+    rank_correlation,
+    std_interval,
+)
 from pipelines.papers.kinds.base import (
+    NO_NUMBER,
+    STILL,
     Cell,
+    ChosenKind,
     ContrastKind,
     Direction,
-    Kind,
     NotTested,
     Quantity,
     described,
     t_cell,
     title,
+    unfit,
+    untested,
 )
 from pipelines.papers.shapes import area, irregularity
 from pipelines.trials.columns import ImageColumns
 
 
-class TrialKind(Kind):
+class TrialKind(ChosenKind):
     """A kind that asks each configuration among `ours` for itself."""
-
-    ours: dict[str, object] = Field(default_factory=dict)
 
     def cells(self, evidence: Evidence, quantities: Sequence[Quantity]) -> list[Cell]:
         groups = evidence.where(self.ours).groups()
@@ -72,59 +80,62 @@ class Threshold(Bounded):
     kind: Literal["threshold"]
 
     def cell(self, group: Group, quantity: Quantity) -> Cell:
-        values = list(group.values(quantity.value).values())
+        values = averaged(group.values(quantity.value))
         label = f"{title(group, None, quantity)}, {self.direction} {self.bound:g}"
         return t_cell(group.dataset, label, values, quantity.unit, bound=self.bound, direction=self.direction)
 
 
 class Proportion(Bounded):
-    """Most trials lie above (or below) a bound: the exact 95 % interval of their share lies above one half."""
+    """Most trials lie above (or below) a bound: the exact 95 % interval of their share lies above one half.
+
+    The seeds of a fold count as one trial, by their mean.
+    """
 
     kind: Literal["proportion"]
 
     def cell(self, group: Group, quantity: Quantity) -> Cell:
-        values = list(group.values(quantity.value).values())
-        n = len(values)
+        values = averaged(group.values(quantity.value))
+        n, unit = len(values), "% of trials"
+        label = f"trials with {title(group, None, quantity)}, {self.direction} {self.bound:g}"
+        if any(map(math.isnan, values)):
+            return untested(group.dataset, label, unit, NO_NUMBER, n)
         hits = sum(v > self.bound if self.direction == "above" else v < self.bound for v in values)
         low, high = proportion_interval(hits, n)
-
-        def power(repeats: int, alpha: float) -> float:
-            counts = np.arange(repeats + 1)
-            clear = [stats.binomtest(int(k), repeats).pvalue < alpha for k in counts]
-            return float(stats.binom.pmf(counts, repeats, hits / n)[clear].sum())
-
         return Cell(
             dataset=group.dataset,
-            label=f"trials with {title(group, None, quantity)}, {self.direction} {self.bound:g}",
+            label=label,
             effect=100 * hits / n,
             low=100 * low,
             high=100 * high,
             p=float(stats.binomtest(hits, n).pvalue),
             favour=2 * hits > n,
             n=n,
-            unit="% of trials",
-            needed=lambda alpha: fewest(lambda repeats: power(repeats, alpha), most=200),
+            unit=unit,
+            needed=lambda alpha: proportion_repeats_needed(hits / n, alpha),
         )
 
 
 class Spread(TrialKind):
-    """The standard deviation over repeats (folds) is at most a bound, by its chi-squared interval."""
+    """The standard deviation over repeats (folds) is at most a bound, by its chi-squared interval.
+
+    With several seeds a fold, it is that of one training: the variance of the folds' means plus the mean over folds of
+    the seeds' variance (divided by their number), on as many degrees of freedom as the folds have.
+    """
 
     kind: Literal["spread"]
     at_most: float = Field(gt=0)
 
     def cell(self, group: Group, quantity: Quantity) -> Cell:
-        values = list(group.values(quantity.value).values())
-        n, label = len(values), f"standard deviation of {title(group, None, quantity)}, at most {self.at_most:g}"
-        if n < 2 or not all(map(math.isfinite, values)):
-            return t_cell(group.dataset, label, [], quantity.unit)
-        std = float(np.std(values, ddof=1))
+        values = group.values(quantity.value)
+        means = averaged(values)
+        n, label = len(means), f"standard deviation of {title(group, None, quantity)}, at most {self.at_most:g}"
+        if reason := unfit(means):
+            return untested(group.dataset, label, quantity.unit, reason, n)
+        std = math.sqrt(np.var(means, ddof=1) + np.mean([np.var(members) for members in by_repeat(values)]))
         low, high = std_interval(std, n)
         below = float(stats.chi2.cdf((n - 1) * (std / self.at_most) ** 2, n - 1))
 
         def power(repeats: int, alpha: float) -> float:
-            if std == 0:
-                return 1.0
             cut, scale = stats.chi2.ppf(alpha / 2, repeats - 1), (self.at_most / std) ** 2
             return float(stats.chi2.cdf(scale * cut, repeats - 1))
 
@@ -138,12 +149,14 @@ class Spread(TrialKind):
             favour=std < self.at_most,
             n=n,
             unit=quantity.unit,
-            needed=lambda alpha: fewest(lambda repeats: power(repeats, alpha)) if std < self.at_most else None,
+            needed=(lambda alpha: fewest(lambda repeats: power(repeats, alpha))) if std < self.at_most else None,
         )
 
 
 class Correlation(ContrastKind):
     """The gain on an image, mean over repeats, goes with a property of its true mask: Spearman's r over images.
+
+    A gain in a distance is how much it falls.
 
     Attributes:
         along: By property, `area` (share of the image) or `irregularity` (outline over that of a disc of equal area),
@@ -170,8 +183,12 @@ class Correlation(ContrastKind):
         gains = per_image(ours, quantity.metric) - per_image(theirs, quantity.metric)
         shapes = shape_of(truths[ours.dataset], name)
         table = pd.concat({"gain": gains, "shape": shapes}, axis=1, join="inner").dropna()
+        table["gain"] *= -1 if quantity.lower else 1
         r, low, high, p = rank_correlation(table["gain"].to_numpy(), table["shape"].to_numpy())
-        label = f"gain in {title(ours, theirs, quantity)}, against {name}"
+        label, unit = f"gain in {title(ours, theirs, quantity)}, against {name}", "r, images"
+        if math.isnan(r):
+            reason = "a rank correlation needs five images or more" if len(table) < 5 else STILL
+            return untested(ours.dataset, label, unit, reason, len(table))
         return Cell(
             dataset=ours.dataset,
             label=label,
@@ -181,7 +198,7 @@ class Correlation(ContrastKind):
             p=p,
             favour=r > 0 if self.along[name] == "above" else r < 0,
             n=len(table),
-            unit="r, images",
+            unit=unit,
         )
 
 

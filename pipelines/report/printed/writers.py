@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from pipelines.pages.markdown import pipe_table
+from pipelines.papers.wording import decimal
 from pipelines.report.latex import escape_latex, table_environment
 from pipelines.report.printed.sheet import Cell, Line, Sheet
 
 NONE = "–"
 EXPLAINED = (
     "Above: ours, mean ± sample standard deviation. Below: the printed value; in brackets ours minus printed in "
-    "standard errors of the difference, where there are any. A letter marks a printed value that cannot be right."
+    "standard errors of the difference, where there are any; a printed value counts as exact unless the paper gives "
+    "its deviation and how many trainings it is over. A letter marks a printed value that cannot be right."
 )
 
 
@@ -71,7 +73,7 @@ def _labels(line: Line) -> list[str]:
 
 
 def _errors(cell: Cell) -> str:
-    return f"({cell.errors:+.1f})" if math.isfinite(cell.errors) else ""
+    return f"({decimal(cell.errors, 1, sign=True)})" if math.isfinite(cell.errors) else ""
 
 
 def _markdown(cell: Cell, sheet: Sheet, line: Line) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from scipy import stats
 
 from pipelines.papers.claim import Claim, claims_of, paper_claims
 from pipelines.papers.evidence import Evidence
+from pipelines.papers.inference import repeats_needed
 from pipelines.papers.kinds import Outcome
 from pipelines.papers.verdict import judge, untested, verdicts
 from tests.support.grids import STUDY
@@ -48,11 +50,11 @@ def test_claims_on_the_records_of_a_small_study(name: str) -> None:
     for one in found:
         if one.outcome is Outcome.NOT_TESTED:
             assert one.reason
-            assert study.seeds == 1 or "another data set" in one.reason, one
+            assert study.seeds == 1 or "another data set" in one.reason or "no spread" in one.reason, one
         else:
             assert one.cell is not None
             assert np.isfinite(one.cell.effect)
-            assert one.cell.n == (12 if one.cell.unit == "r, images" else study.seeds * (study.folds or 1))
+            assert one.cell.n == (12 if one.cell.unit == "r, images" else (study.folds or study.seeds))
             assert all(cell.state for cell in one.cells)
 
 
@@ -103,6 +105,59 @@ class TestEvidence:
         found = judge(self.claim(test=test), "s", Evidence(tuple(self.records())))
         assert found.outcome is Outcome.UNDECIDED
         assert found.notes == ("no trials have weighting mad",)
+
+    @pytest.mark.parametrize(
+        ("test", "lacking", "note"),
+        [
+            ({"kind": "difference"}, "fixed", "no trials have weighting fixed on busi"),
+            ({"kind": "difference", "by": "mean"}, "fixed", "no trials have weighting fixed on busi"),
+            ({"kind": "difference", "by": "best"}, "variance", "no trials have weighting variance on busi"),
+            ({"kind": "first"}, "variance", "no trials have weighting variance on busi"),
+            ({"kind": "first"}, "fixed", "nothing to compare on busi"),
+            ({"kind": "threshold", "above": 10}, "variance", "no trials have weighting variance on busi"),
+        ],
+    )
+    def test_a_row_that_one_data_set_lacks_keeps_a_claim_undecided(
+        self, test: dict[str, Any], lacking: str, note: str
+    ) -> None:
+        sides = {"ours": {"weighting": "variance"}}
+        sides |= {"rivals": {"weighting": "fixed"}} if test["kind"] == "difference" else {}
+        there = [record for record in self.records("busi") if record.spec.weighting != lacking]
+        claim = self.claim(test={**test, **sides}, datasets=["phantom", "busi"])
+        whole = judge(claim, "s", Evidence((*self.records(), *self.records("busi"))))
+        found = judge(claim, "s", Evidence((*self.records(), *there)))
+        assert (whole.outcome, whole.notes) == (Outcome.SUPPORTED, ())
+        assert (found.outcome, found.notes) == (Outcome.UNDECIDED, (note,))
+
+    def test_a_claim_about_one_data_set_asks_nothing_of_the_others(self) -> None:
+        test = {"kind": "threshold", "above": 10, "ours": {"dataset": "busi"}}
+        found = judge(self.claim(test=test), "s", Evidence((*self.records(), *self.records("busi"))))
+        assert (found.outcome, found.notes) == (Outcome.SUPPORTED, ())
+
+    def test_a_gain_covers_the_data_sets_that_it_compares(self) -> None:
+        records = scored({"variance": [0.80, 0.82, 0.81], "fixed": [0.60, 0.61, 0.62]}, dataset="ph2")
+        records += scored({"variance": [0.72, 0.70, 0.71], "fixed": [0.70, 0.69, 0.68]})
+        test = {"kind": "gain", "dataset": "ph2", "ours": {"weighting": "variance"}, "rivals": {"weighting": "fixed"}}
+        assert judge(self.claim(test=test), "s", Evidence(tuple(records))).notes == ()
+
+    def test_a_test_that_could_not_be_made_counts_for_nothing(self) -> None:
+        """Three rivals, one of them ours to the digit: p is doubled, the level halved."""
+        ours = np.array([0.60, 0.64, 0.61, 0.66, 0.62])
+        others = [ours + off for off in ([0.01, 0.02, 0.03, 0.01, -0.01], [0.02, -0.01, 0.0, 0.01, -0.03])]
+        names = ["fixed", "mad", "bayesian"]
+        records = scored(
+            {"variance": ours.tolist()}
+            | {name: values.tolist() for name, values in zip(names, [*others, ours], strict=True)}
+        )
+        test = {"kind": "difference", "ours": {"weighting": "variance"}, "rivals": {"weighting": names}}
+        found = judge(self.claim(test=test), "s", Evidence(tuple(records)))
+        differences = [100 * (ours - other) for other in others]
+        p = [stats.ttest_1samp(values, 0).pvalue for values in differences]
+        assert found.reason == "of 3 tests 2 are undecided, 1 could not be made"
+        assert min(cell.p for cell in found.cells) == pytest.approx(2 * min(p))
+        assert found.cell is not None
+        decides = next(values for values in differences if values.mean() == pytest.approx(found.cell.effect))
+        assert found.needed == repeats_needed(decides.mean(), decides.std(ddof=1), 0.05 / 2)
 
     def test_preference_decides_which_fidelity_counts(self) -> None:
         records = [

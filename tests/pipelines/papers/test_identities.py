@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import pytest
@@ -212,6 +213,26 @@ class TestLossFusion:
     def test_40_cells_are_constant_predictors(self) -> None:
         found = Counter(one.cells[0].dataset for one in breaks("constant_predictor"))
         assert found == {"crack": 23, "deepglobe": 15, "tomato_leaf": 2}
+
+    @pytest.mark.parametrize(
+        ("scores", "constant"),
+        [
+            (("1.0000", "1.0000", "1.0000"), False),
+            ((".9990", ".9990", ".9990"), False),
+            ((".9995", ".9990", ".9995"), False),
+            ((".9000", ".8100", ".9000"), True),
+            ((".9000", ".9000", ".9000"), False),
+        ],
+    )
+    def test_a_near_perfect_classifier_is_no_constant_predictor(
+        self, scores: tuple[str, str, str], constant: bool
+    ) -> None:
+        (some, *_) = select(printed(), paper="loss_fusion", metric="accuracy")
+        names = ("accuracy", "precision", "recall")
+        row = {
+            name: dataclasses.replace(some, metric=name, text=text) for name, text in zip(names, scores, strict=True)
+        }
+        assert bool(base_rates([row])) is constant
 
     def test_several_base_rates_a_data_set(self) -> None:
         rates = base_rates(classified_rows(printed()))

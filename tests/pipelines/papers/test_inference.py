@@ -13,6 +13,7 @@ from pipelines.papers.inference import (
     estimate,
     holm,
     proportion_interval,
+    proportion_repeats_needed,
     rank_correlation,
     repeated_measures,
     repeats_needed,
@@ -30,9 +31,11 @@ def test_t_interval_and_p_are_those_of_scipy() -> None:
     assert (ours.low, ours.high, ours.p) == pytest.approx((interval.low, interval.high, theirs.pvalue))
 
 
-def test_values_without_spread_leave_no_doubt() -> None:
-    assert estimate([2.0, 2.0, 2.0]).p == 0
-    assert estimate([0.0, 0.0]).p == 1
+@pytest.mark.parametrize("values", [[2.0, 2.0, 2.0], [0.0, 0.0], [0.3 - 0.1, 0.4 - 0.2, 0.5 - 0.3]])
+def test_values_without_spread_have_no_p(values: list[float]) -> None:
+    found = estimate(values)
+    assert math.isnan(found.p)
+    assert (found.low, found.high, found.std) == (found.mean, found.mean, 0)
 
 
 def test_holm_by_hand() -> None:
@@ -44,6 +47,38 @@ def test_holm_by_hand() -> None:
 def test_repeats_for_80_percent_power_are_the_textbooks(effect: float, needed: int) -> None:
     """Cohen's d of paired differences, two-sided 5 %: what every table of power for the paired t test prints."""
     assert repeats_needed(effect, 1.0) == needed
+
+
+@pytest.mark.parametrize(("effect", "std"), [(0.2, 4.8e-17), (5.0, 8e-14), (5.0, 1e-9), (0.2, 0.001), (5.0, 0.0)])
+def test_two_repeats_are_enough_where_they_hardly_differ(effect: float, std: float) -> None:
+    """With n = 2 the critical t is 12.7: the mean is that many standard errors away."""
+    assert repeats_needed(effect, std) == 2
+
+
+@pytest.mark.parametrize(("effect", "needed"), [(1.0, 9), (2.0, 4), (3.0, 3)])
+def test_repeats_for_welchs_test(effect: float, needed: int) -> None:
+    """Two samples of equal variance, `effect` in deviations of a difference: 2 (n - 1) degrees, by scipy's power."""
+    assert repeats_needed(effect, 1.0, freedom=2) == needed
+    power = [
+        stats.nct.sf(stats.t.ppf(0.975, 2 * n - 2), 2 * n - 2, effect * math.sqrt(n)) for n in (needed - 1, needed)
+    ]
+    assert power[0] < 0.8 <= power[1]
+
+
+@pytest.mark.parametrize("share", [0.7, 0.65, 0.6, 0.2, 1.0])
+def test_trials_for_a_proportion_are_the_fewest_by_enumeration(share: float) -> None:
+    def power(n: int) -> float:
+        clear = [k for k in range(n + 1) if stats.binomtest(k, n).pvalue < 0.05]
+        return float(stats.binom.pmf(clear, n, share).sum())
+
+    found = proportion_repeats_needed(share)
+    assert found == {0.7: 49, 0.65: 90, 0.6: 199, 0.2: 20, 1.0: 6}[share]
+    assert power(found) >= 0.8
+    assert not any(power(n) >= 0.8 for n in range(1, found))
+
+
+def test_no_number_of_trials_shows_that_a_half_is_no_half() -> None:
+    assert proportion_repeats_needed(0.5) is None
 
 
 def test_no_effect_is_never_found() -> None:
@@ -80,6 +115,18 @@ def test_epsilon_is_one_where_all_differences_vary_alike_and_least_where_one_doe
     one = np.concatenate([subjects + 20 * RNG.normal(size=(4000, 1)), np.repeat(subjects, 3, axis=1)], axis=1)
     assert repeated_measures(alike)[2] == pytest.approx(1, abs=0.02)
     assert repeated_measures(one)[2] == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_anova_without_a_residual_has_no_f() -> None:
+    """The second condition is the first and one more in every repeat."""
+    assert all(map(math.isnan, repeated_measures(np.array([[70.0, 71], [72, 73], [75, 76]]))))
+
+
+def test_more_repeats_for_a_stricter_level() -> None:
+    """Two conditions, one more repeat at a time: F of the paired t test, n t'^2 = n d^2 with d = 1 (F = 1 + 5 d^2)."""
+    assert [anova_repeats_needed(6.0, 5, 2, 1.0, alpha) for alpha in (0.05, 0.05 / 4)] == [
+        repeats_needed(1.0, 1.0, alpha) for alpha in (0.05, 0.05 / 4)
+    ]
 
 
 def test_more_repeats_for_a_smaller_f() -> None:

@@ -53,6 +53,21 @@ class TestDifference:
         assert verdict(against_fixed(1.01 * BASE * (1 + WOBBLE / 10)), test).outcome is SUPPORTED  # 1 % more
         assert verdict(against_fixed(1.03 * BASE * (1 + WOBBLE / 10)), test).outcome is CONTRADICTED
 
+    def test_relative_to_0_is_no_number(self) -> None:
+        records = scored({"variance": [0.7, 0.71, 0.72], "fixed": [0.5, 0.4, 0.0]})
+        found = verdict(records, {**self.TEST, "relative": True})
+        assert (found.outcome, found.reason) == (NOT_TESTED, "a score is no finite number")
+
+    def test_differences_without_spread_decide_nothing(self) -> None:
+        found = verdict(scored({"variance": [0.75, 0.80], "fixed": [0.70, 0.75]}), self.TEST)
+        assert (found.outcome, found.reason) == (NOT_TESTED, "its values have no spread")
+        assert found.cells[0].effect == pytest.approx(5)
+
+    @pytest.mark.parametrize("ours", [HIGHER, SIMILAR, LOWER])
+    def test_fewer_tests_than_needed_are_undecided(self, ours: np.ndarray) -> None:
+        found = verdict(against_fixed(ours), {**self.TEST, "need": 2})
+        assert (found.outcome, found.reason) == (UNDECIDED, "one test, fewer than the 2 needed on a data set")
+
     def test_every_cell_has_to_hold_and_one_clear_one_contradicts(self) -> None:
         rivals = {"kind": "difference", "ours": {"weighting": "variance"}, "rivals": {"weighting": ["fixed", "mad"]}}
         both = scored({"variance": HIGHER.tolist(), "fixed": BASE.tolist(), "mad": (BASE - 0.01).tolist()})
@@ -98,6 +113,21 @@ class TestDifference:
         }
         assert verdict(records, test).outcome is CONTRADICTED
 
+    def test_the_best_distance_is_the_smallest(self) -> None:
+        """Ours at 5 and 15 px, theirs at 10: the one at 5 is picked, five less."""
+        distances = {"mad": [15, 15.2, 15.1, 14.8], "variance": [5, 5.1, 5.2, 4.9], "fixed": [10, 10.3, 10.1, 10.2]}
+        records = scored(distances, metric="hd95")
+        ours = {"ours": {"weighting": ["variance", "mad"]}, "rivals": {"weighting": "fixed"}}
+        test = {"kind": "difference", "by": "best", "direction": "below", **ours}
+        found = verdict(records, test, metrics="hd95")
+        assert found.outcome is SUPPORTED
+        assert found.cells[0].effect == pytest.approx(-5.1)
+        for record in records:
+            record.validation = {"per_image": {"dice": 0.5}}
+        found = verdict(records, test, metrics="hd95")
+        assert found.outcome is NOT_TESTED
+        assert found.reason == "no configuration has a finite score to select it by"
+
     def test_means_of_groups(self) -> None:
         records = scored({"variance": HIGHER.tolist(), "mad": LOWER.tolist(), "fixed": BASE.tolist()})
         test = {
@@ -126,6 +156,30 @@ class TestDifference:
         found = verdict(records, self.TEST)
         assert (found.outcome, found.cell.n if found.cell else 0) == (SUPPORTED, 5)
 
+    def test_seeds_on_one_fold_are_one_repeat(self) -> None:
+        """Differences of seeds 0 and 1 by fold: (4, 6), (5, 7), (9, 5) points. Their means are 5, 6 and 7."""
+        records = [
+            with_score(value, seed, weighting=name, split=f"fold:{fold}")
+            for name, folds in (("variance", [(0.64, 0.76), (0.65, 0.77), (0.69, 0.75)]), ("fixed", [(0.6, 0.7)] * 3))
+            for fold, values in enumerate(folds)
+            for seed, value in enumerate(values)
+        ]
+        cell = verdict(records, self.TEST).cell
+        assert cell is not None
+        assert (cell.effect, cell.n) == (pytest.approx(6), 3)
+        assert cell.p == pytest.approx(stats.ttest_1samp([5, 6, 7], 0).pvalue)
+        anova = verdict(records, {"kind": "anova"}).cell
+        assert anova is not None
+        assert anova.effect == pytest.approx(stats.ttest_1samp([5, 6, 7], 0).statistic ** 2)
+
+    def test_seeds_of_one_split_are_repeats(self) -> None:
+        records = [
+            with_score(float(value), seed, weighting=name, split="fold:0")
+            for name, values in (("variance", HIGHER), ("fixed", BASE))
+            for seed, value in enumerate(values)
+        ]
+        assert verdict(records, self.TEST).cells[0].n == 5
+
     def test_nothing_to_compare_is_said(self) -> None:
         found = verdict(scored({"variance": BASE.tolist()}), self.TEST)
         assert found.outcome is NOT_TESTED
@@ -133,6 +187,12 @@ class TestDifference:
 
     def test_a_score_that_is_no_number_is_not_tested(self) -> None:
         assert verdict(against_fixed(np.full(5, np.nan)), self.TEST).outcome is NOT_TESTED
+
+    def test_seeds_that_are_not_shared_are_the_reason(self) -> None:
+        records = [with_score(0.7, seed, weighting="variance" if seed < 3 else "fixed") for seed in range(6)]
+        assert (
+            verdict(records, self.TEST).reason == "a spread needs two repeats or more, shared by all that is compared"
+        )
 
 
 class TestHolds:
@@ -143,6 +203,12 @@ class TestHolds:
     )
     def test_verdict(self, number: float, outcome: Outcome) -> None:
         assert verdict(against_fixed(HIGHER), {**self.TEST, "number": {"dice": number}}).outcome is outcome
+
+    def test_a_printed_loss(self) -> None:
+        """The interval is -5.79 to -4.21."""
+        found = [verdict(against_fixed(LOWER), {**self.TEST, "number": {"dice": number}}) for number in (-5.0, 5.0)]
+        assert [one.outcome for one in found] == [SUPPORTED, CONTRADICTED]
+        assert [one.cells[0].favour for one in found] == [True, False]
 
     def test_an_interval_that_holds_0_as_well_says_nothing(self) -> None:
         wide = BASE + 0.05 + 10 * WOBBLE
@@ -156,6 +222,23 @@ class TestFusion:
         records = [r for names, values in losses.items() for r in scored({"fixed": values.tolist()}, losses=names)]
         found = verdict(records, {"kind": "fusion"})
         assert (found.outcome, len(found.cells)) == (outcome, 1)
+
+    @pytest.mark.parametrize(("pair", "outcome"), [(5.0, SUPPORTED), (15.0, CONTRADICTED)])
+    def test_the_better_member_has_the_smaller_distance(self, pair: float, outcome: Outcome) -> None:
+        losses = {("dice",): 10 + WOBBLE, ("focal",): 20 - WOBBLE, ("dice", "focal"): pair + 2 * WOBBLE}
+        records = [r for names, v in losses.items() for r in scored({"fixed": v.tolist()}, metric="hd95", losses=names)]
+        found = verdict(records, {"kind": "fusion"}, metrics="hd95")
+        assert found.outcome is outcome
+        assert found.cells[0].effect == pytest.approx(pair - 10)
+
+    @pytest.mark.parametrize(("off", "times"), [(0.01, 1), (-0.01, 2)])
+    def test_against_the_claim_p_is_doubled_for_the_member_that_was_picked(self, off: float, times: int) -> None:
+        pair = BASE + off + WOBBLE
+        losses = {("dice",): BASE, ("focal",): BASE - 0.2, ("dice", "focal"): pair}
+        records = [r for names, values in losses.items() for r in scored({"fixed": values.tolist()}, losses=names)]
+        assert verdict(records, {"kind": "fusion"}).cells[0].p == pytest.approx(
+            times * stats.ttest_rel(pair, BASE).pvalue
+        )
 
 
 class TestGain:
@@ -177,68 +260,41 @@ class TestGain:
         assert cell is not None
         assert cell.p == pytest.approx(theirs.pvalue)
 
+    def test_repeats_for_a_welch_test_of_unequal_spreads(self) -> None:
+        """Gains 6 ± s and 5 ± 3 s: degrees (s^2 + 9 s^2)^2 / (s^4 + 81 s^4) (n - 1) = 100 / 82 (n - 1)."""
+        there = [changed(record, dataset="ph2") for record in against_fixed(BASE + 0.06 + WOBBLE)]
+        found = verdict(there + against_fixed(BASE + 0.05 + 3 * WOBBLE), self.TEST)
+        ratio = 1 / (np.std(100 * WOBBLE, ddof=1) * np.sqrt(10))
+
+        def power(n: int) -> float:
+            degrees = 100 / 82 * (n - 1)
+            return float(stats.nct.sf(stats.t.ppf(0.975, degrees), degrees, ratio * np.sqrt(n)))
+
+        assert found.needed is not None
+        assert power(found.needed - 1) < 0.8 <= power(found.needed)
+
+    def test_gains_without_spread_and_of_no_shared_seeds_are_not_tested(self) -> None:
+        still = verdict(self.records(BASE + 0.1), self.TEST)
+        assert still.reason == "its values have no spread"
+        apart = [
+            changed(record, seed=record.spec.seed + 5 * (record.spec.weighting == "fixed"))
+            for record in against_fixed(SIMILAR)
+        ]
+        found = verdict(self.records(SIMILAR)[:10] + apart, self.TEST)
+        assert found.reason == "a spread needs two repeats or more, shared by all that is compared"
+
+    def test_a_gain_in_a_distance_is_its_fall(self) -> None:
+        """It falls by 5 px on ph2 and by 1 elsewhere."""
+        records = [
+            record
+            for dataset, fall in (("ph2", 5), ("phantom", 1))
+            for record in scored(
+                {"variance": (10 - fall + WOBBLE).tolist(), "fixed": (10 + 0 * BASE).tolist()}, "hd95", dataset=dataset
+            )
+        ]
+        found = verdict(records, self.TEST, metrics="hd95")
+        assert found.outcome is SUPPORTED
+        assert found.cells[0].effect == pytest.approx(4)
+
     def test_one_data_set_is_not_enough(self) -> None:
         assert verdict(against_fixed(HIGHER), self.TEST).reason.startswith("it needs ph2 and another data set")
-
-
-class TestFirst:
-    TEST: ClassVar[dict[str, Any]] = {"kind": "first", "ours": {"weighting": "variance"}}
-
-    @pytest.mark.parametrize(("ours", "outcome"), [(HIGHER, SUPPORTED), (SIMILAR, UNDECIDED), (LOWER, CONTRADICTED)])
-    def test_verdict(self, ours: np.ndarray, outcome: Outcome) -> None:
-        names = {"variance": ours.tolist(), "fixed": BASE.tolist(), "mad": (BASE - 0.02).tolist()}
-        assert verdict(scored(names), self.TEST).outcome is outcome
-
-    def test_the_best_of_many_others_counts_for_less(self) -> None:
-        few = scored({"variance": LOWER.tolist(), "fixed": BASE.tolist()})
-        more = few + scored({name: (BASE - 0.1).tolist() for name in ("mad", "bayesian", "equal")})
-        one, four = (verdict(records, self.TEST).cells[0].p for records in (few, more))
-        assert four == pytest.approx(4 * one)
-
-    def test_most_metrics(self) -> None:
-        records = scored({"variance": HIGHER.tolist(), "fixed": BASE.tolist()})
-        for record in records:
-            dice = record.test["per_image"]["dice"]
-            record.test["per_image"] = {"dice": dice, "iou": dice - 0.1, "recall": 1 - dice}
-        metrics = ["dice", "iou", "recall"]
-        assert verdict(records, {**self.TEST, "need": 2}, metrics=metrics).outcome is SUPPORTED
-        assert verdict(records, {**self.TEST, "need": 3}, metrics=metrics).outcome is CONTRADICTED
-
-
-class TestEquivalent:
-    TEST: ClassVar[dict[str, Any]] = {"kind": "equivalent", "within": 2}
-    SEEDS = np.linspace(-1, 1, 8) / np.std(np.linspace(-1, 1, 8), ddof=1)  # deviation 1
-
-    @pytest.mark.parametrize(("apart", "outcome"), [(0.2, SUPPORTED), (1.95, UNDECIDED), (4.0, CONTRADICTED)])
-    def test_verdict(self, apart: float, outcome: Outcome) -> None:
-        wobble = 0.1 * np.resize([1, -1], 8)
-        values = {"fixed": self.SEEDS, "mad": self.SEEDS + apart + wobble}
-        records = scored({name: (0.5 + 0.01 * scores).tolist() for name, scores in values.items()})
-        found = verdict(records, self.TEST)
-        assert found.outcome is outcome
-        assert found.cell is not None
-        assert found.cell.effect == pytest.approx(apart, abs=0.05)
-
-
-class TestAnova:
-    def test_verdict_and_it_never_contradicts(self) -> None:
-        test = {"kind": "anova"}
-        apart = scored({"variance": HIGHER.tolist(), "mad": SIMILAR.tolist(), "fixed": BASE.tolist()})
-        alike = scored({"variance": SIMILAR.tolist(), "mad": (BASE + WOBBLE[::-1]).tolist(), "fixed": BASE.tolist()})
-        assert [verdict(records, test).outcome for records in (apart, alike)] == [SUPPORTED, UNDECIDED]
-
-
-class TestSlope:
-    TEST: ClassVar[dict[str, Any]] = {"kind": "slope", "over": "model", "ours": {"model": "rfe_unet:resnet*"}}
-
-    @pytest.mark.parametrize(("a_layer", "outcome"), [(0.001, SUPPORTED), (-0.001, CONTRADICTED), (0.00001, UNDECIDED)])
-    def test_verdict_and_the_slopes_are_scipys(self, a_layer: float, outcome: Outcome) -> None:
-        depths = (34, 50, 101)
-        scores = {depth: BASE + a_layer * depth + np.roll(WOBBLE, depth) for depth in depths}
-        records = [r for d in depths for r in scored({"fixed": scores[d].tolist()}, model=f"rfe_unet:resnet{d}")]
-        found = verdict(records, self.TEST)
-        slopes = [stats.linregress(depths, [100 * scores[d][seed] for d in depths]).slope for seed in range(5)]
-        assert found.outcome is outcome
-        assert found.cell is not None
-        assert found.cell.effect == pytest.approx(np.mean(slopes))
-        assert found.cells[0].p == pytest.approx(stats.ttest_1samp(slopes, 0).pvalue)

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from pipelines.papers.kinds import Outcome
-from tests.support.hand_records import HandRecord, course, disc_truth, scored
+from pipelines.papers.wording import row_of
+from tests.support.hand_records import HandRecord, course, disc_truth, scored, with_score
 from tests.support.hand_verdicts import (
     HIGHER,
     MINE_AND_FIXED,
@@ -27,6 +28,45 @@ class TestSpread:
     def test_verdict(self, bound: float, outcome: Outcome) -> None:
         records = scored({"fixed": (0.9 + WOBBLE * 1.2).tolist()})  # deviation 0.78 points; interval 0.47 to 2.2
         assert verdict(records, {"kind": "spread", "at_most": bound}).outcome is outcome
+
+    @pytest.mark.parametrize(
+        ("scores", "reason"),
+        [
+            ([0.6, 0.6], "its values have no spread"),
+            ([0.6, np.nan, 0.7], "a score is no finite number"),
+            ([0.6], "a spread needs two repeats or more"),
+        ],
+    )
+    def test_why_it_is_not_tested(self, scores: list[float], reason: str) -> None:
+        found = verdict(scored({"fixed": scores}), {"kind": "spread", "at_most": 5})
+        assert (found.outcome, found.reason) == (NOT_TESTED, reason)
+
+    def test_nobody_can_tell_how_many_repeats_show_that_a_larger_spread_is_small(self) -> None:
+        found = verdict(scored({"fixed": (0.9 + WOBBLE * 1.2).tolist()}), {"kind": "spread", "at_most": 0.7})
+        assert row_of(found)["n for 80 % power"] == "–"
+
+    def test_of_folds_and_seeds_it_is_that_of_one_training(self) -> None:
+        """Seeds 60, 64 / 70, 70 / 68, 68: fold means 62, 70, 68 have variance 52 / 3; within 4, 0, 0, mean 4 / 3."""
+        folds = [(0.60, 0.64), (0.70, 0.70), (0.68, 0.68)]
+        records = [
+            with_score(value, seed, weighting="fixed", split=f"fold:{fold}")
+            for fold, values in enumerate(folds)
+            for seed, value in enumerate(values)
+        ]
+        (cell,) = verdict(records, {"kind": "spread", "at_most": 5}).cells
+        assert (cell.effect, cell.n) == (pytest.approx(np.sqrt(52 / 3 + 4 / 3)), 3)
+
+
+class TestProportion:
+    @pytest.mark.parametrize("bound", ["above", "below"])
+    def test_trials_that_diverged_say_nothing(self, bound: str) -> None:
+        found = verdict(scored({"variance": [np.nan] * 6}), {"kind": "proportion", bound: 50})
+        assert (found.outcome, found.reason) == (NOT_TESTED, "a score is no finite number")
+
+    def test_trials_that_would_decide_it(self) -> None:
+        """7 of 10 lie above: 49 trials, by enumeration of the exact test."""
+        records = scored({"variance": [0.6] * 7 + [0.4] * 3})
+        assert verdict(records, {"kind": "proportion", "above": 50}).needed == 49
 
 
 class TestCourses:
@@ -64,8 +104,7 @@ class TestCourses:
     def test_change_of_a_weight_a_step(self) -> None:
         sharp = np.resize([[0.2, 0.4, 0.4], [0.4, 0.3, 0.3]], (self.STEPS, 3))  # .2, .1, .1 a step
         records = self.trials(self.falling, sharp)
-        cell = verdict(records, {"kind": "threshold", "above": 0.1}, measure="weight_change").cell
-        assert cell is not None
+        (cell,) = verdict(records, {"kind": "threshold", "above": 0.1}, measure="weight_change").cells
         assert cell.effect == pytest.approx(0.4 / 3)
 
     def test_settled(self) -> None:
@@ -114,7 +153,7 @@ class TestCourses:
             record.history = course(np.ones((40, 3)), np.ones((40, 3)), 10)
         test = {"kind": "difference", "direction": "below", **MINE_AND_FIXED}
         found = verdict(records, test, measure="roughness")
-        assert (found.outcome, found.cell.effect if found.cell else 0) == (SUPPORTED, -1)
+        assert (found.outcome, found.cells[0].effect) == (NOT_TESTED, -1)  # in each of the repeats
         seconds = verdict(records, {"kind": "threshold", "above": 0.1}, measure="step_seconds").cells[0]
         assert seconds.effect == pytest.approx(2 / 10)
 
@@ -139,6 +178,14 @@ class TestCorrelation:
         assert found.cell is not None
         assert found.cell.effect == pytest.approx(stats.spearmanr(gain, np.arange(12)).statistic)
         assert found.cell.n == 12
+
+    def test_few_images_and_equal_gains_are_the_reason(self) -> None:
+        truths = {"phantom": disc_truth(self.IMAGES)}
+        records = self.records(np.arange(12))
+        for record in records:
+            record.images = record.images[:4]
+        assert verdict(records, self.TEST, truths).reason == "a rank correlation needs five images or more"
+        assert verdict(self.records(np.zeros(12)), self.TEST, truths).reason == "its values have no spread"
 
     def test_without_masks_it_is_not_tested(self) -> None:
         assert verdict(self.records(np.arange(12)), self.TEST).reason == "the true masks of phantom are not at hand"

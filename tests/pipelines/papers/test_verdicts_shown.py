@@ -11,12 +11,13 @@ import pytest
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
+from dmf.training.spec import TrialSpec
 from pipelines.claims.work import judge_study, verdict_table
 from pipelines.papers.claim import Claim
 from pipelines.papers.evidence import Evidence
 from pipelines.papers.kinds import Outcome
 from pipelines.papers.verdict import Verdict, judge
-from pipelines.papers.wording import row_of, tags
+from pipelines.papers.wording import decimal, row_of, tags
 from pipelines.report.claims import to_latex, to_markdown, write_claims
 from pipelines.trials.mirror import Mirror
 from pipelines.trials.plan import plan
@@ -56,6 +57,24 @@ def test_a_row_says_effect_interval_repeats_and_what_it_rests_on(found: list[Ver
     assert row["Basis"].startswith("one test; dice (per_image), phantom: mad")
 
 
+@pytest.mark.parametrize(
+    ("value", "digits", "text"), [(-0.0, 2, "+0.00"), (-0.004, 2, "+0.00"), (-0.006, 2, "-0.01"), (-0.04, 1, "+0.0")]
+)
+def test_no_minus_before_zero(value: float, digits: int, text: str) -> None:
+    assert decimal(value, digits, sign=True) == text
+    assert decimal(value, digits) == text.removeprefix("+")
+
+
+def test_repeats_that_nobody_reckoned_are_a_dash(found: list[Verdict]) -> None:
+    cell = found[0].cell
+    assert cell is not None
+    shown = [
+        row_of(dataclasses.replace(found[0], cell=dataclasses.replace(cell, needed=needed)))["n for 80 % power"]
+        for needed in (None, lambda _: None, lambda _: 1234)
+    ]
+    assert shown == ["–", "> 10,000", "1,234"]
+
+
 def test_what_was_not_tested_says_why(found: list[Verdict]) -> None:
     assert row_of(found[1])["Basis"] == "the protocol per_image has no score hd95"
 
@@ -77,15 +96,18 @@ class TestCommand:
         return tiny(tmp_path, claims=[OWN])
 
     def test_trials_on_disk(self, study: Study, prepared_phantom: Path, tmp_path: Path) -> None:
+        def score(spec: TrialSpec) -> float:
+            return 0.7 + 0.01 * spec.seed + (0.1 + 0.001 * spec.seed) * (spec.weighting == "mad")
+
         planned = plan(study, prepared_phantom, tmp_path)
-        write_trials(planned, make_facts(), lambda spec: 0.7 + 0.1 * (spec.weighting == "mad") + 0.01 * spec.seed)
+        write_trials(planned, make_facts(), score)
         (found,) = judge_study(study, prepared_phantom, tmp_path)
         assert (found.outcome, found.claim.id) == (Outcome.SUPPORTED, "mine_1")
         console = Console(width=200, record=True)
         console.print(verdict_table(study, [found]))
         shown = console.export_text()
         assert "supported" in shown
-        assert "+10.00 points" in shown
+        assert "+10.05 points" in shown
 
     def test_missing_trials_or_data_are_a_reason_and_no_failure(
         self, study: Study, prepared_phantom: Path, tmp_path: Path

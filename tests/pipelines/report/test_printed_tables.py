@@ -46,6 +46,18 @@ class TestCells:
         assert math.isnan(single.errors)
         assert math.isnan(score_cell(Measured(94.0, 1.0, 3), number, 2, same_data=False).difference)
 
+    def test_an_exact_hit_has_no_minus(self) -> None:
+        (number,) = select(printed(), table="1", auxiliary="tversky", weighting="variance", metric="dice")
+        cell = score_cell(Measured(93.2999, 1.0, 3), number, 2)
+        sheet = made(
+            "dmf-1", [record({"reference": {"dice": 0.9}}, dataset="busi", weighting="mad", auxiliary="focal")]
+        )
+        line = dataclasses.replace(sheet.lines[0], cells=(cell, *sheet.lines[0].cells[1:]))
+        text = sheet_to_markdown(dataclasses.replace(sheet, lines=(line,)))
+        assert cell.errors < 0
+        assert "(+0.0)" in text
+        assert "counts as exact unless the paper gives its deviation and how many trainings it is over" in text
+
 
 class TestChoosing:
     def test_the_most_preferred_that_is_there_and_the_first_of_several(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dmf.metrics import SOFT
+from pipelines.papers import measures
 
 # Only what capitalising would get wrong.
 _PRINTED = {
@@ -78,11 +79,11 @@ class Metric:
 
     @property
     def is_distance(self) -> bool:
-        return self.name.startswith(("hd", "hausdorff"))
+        return measures.is_distance(self.name)
 
     @property
     def scale(self) -> float:
-        return 1.0 if self.is_distance else 100.0
+        return measures.scale_of(self.name)
 
     @property
     def label(self) -> str:

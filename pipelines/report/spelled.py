@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+from pipelines.papers.wording import decimal
+
 
 def number(value: float, digits: int = 2, sign: bool = False) -> str:
     """With so many decimals, without a minus before zero; `n/a` for what is no number."""
-    rounded = round(value, digits) + 0.0
-    return f"{rounded:{'+' if sign else ''}.{digits}f}" if math.isfinite(value) else "n/a"
+    return decimal(value, digits, sign=sign) if math.isfinite(value) else "n/a"
 
 
 def p_value(value: float) -> str:

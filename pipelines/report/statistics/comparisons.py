@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import special, stats
 
-from pipelines.papers.inference import LEVEL, holm
+from pipelines.papers.inference import LEVEL, holm, without_spread
 from pipelines.report.data import DataFacts
 from pipelines.report.environments import repeats_across
 from pipelines.report.layout import Layout, Repeat, Row, repeat_of
@@ -195,11 +195,6 @@ def signed_rank_p(differences: Float[np.ndarray, "C S"]) -> np.ndarray:
         nonzero = differences[place][differences[place] != 0]
         p[place] = stats.wilcoxon(nonzero).pvalue if len(nonzero) else 1.0
     return p
-
-
-def without_spread(differences: Float[np.ndarray, "*C S"]) -> np.ndarray:
-    """Whether differences are the same but for their rounding."""
-    return np.ptp(differences, axis=-1) <= 1e-12 * np.maximum(1, np.abs(differences).max(axis=-1))
 
 
 def independent(repeats: Sequence[Repeat], values: Float[np.ndarray, "*C R"]) -> Float[np.ndarray, "*C S"]:

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from pipelines.papers.inference import LEVEL, repeats_needed
-from pipelines.report.statistics.comparisons import RESAMPLES, independent, without_spread
+from pipelines.papers.inference import LEVEL, repeats_needed, without_spread
+from pipelines.report.statistics.comparisons import RESAMPLES, independent
 from pipelines.report.statistics.images import NOT_FITTED, Mixed, fit_mixed
 from pipelines.report.statistics.scores import Scores
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from pipelines.papers.evidence import Evidence, Group, averaged, number_in
 from pipelines.papers.inference import (
+    ROUNDING,
     anova_repeats_needed,
     estimate,
     repeated_measures,
@@ -97,7 +98,8 @@ class Equivalent(DatasetKind):
 
     A cell a data set and score. Supported if the 95 % interval of every paired difference lies inside the margin;
     contradicted if one of them, at a level at which all hold together, lies outside. Effect and interval are those of
-    the largest difference, in pooled standard deviations over repeats.
+    the largest difference, in pooled standard deviations over repeats. Pairs that agree in every repeat are left out:
+    they are one training under two names.
     """
 
     kind: Literal["equivalent"]
@@ -109,13 +111,14 @@ class Equivalent(DatasetKind):
         label = f"{quantity.name}, {groups[0].dataset}: range of {count} configurations"
         if reason := _unfit(scores):
             return untested(groups[0].dataset, label, "SD", reason, n)
-        pairs = [scores[:, i] - scores[:, j] for i, j in itertools.combinations(range(count), 2)]
-        if without_spread(np.array(pairs)).any():
+        every = np.array([scores[:, i] - scores[:, j] for i, j in itertools.combinations(range(count), 2)])
+        pairs = every[np.abs(every).max(1) > ROUNDING]  # two rows that are one training say nothing
+        if not len(pairs) or without_spread(pairs).any():
             return untested(groups[0].dataset, label, "SD", STILL, n)
         pooled = math.sqrt(float(scores.var(0, ddof=1).mean()))
-        pairs = [values / (pooled if values.mean() >= 0 else -pooled) for values in pairs]
-        tested = [estimate(values.tolist()) for values in pairs]
-        strict = [estimate(values.tolist(), simultaneous(len(pairs))) for values in pairs]
+        pairs = pairs / np.where(pairs.mean(1, keepdims=True) >= 0, pooled, -pooled)
+        tested = [estimate(values) for values in pairs.tolist()]
+        strict = [estimate(values, simultaneous(len(pairs))) for values in pairs.tolist()]
         widest = max(tested, key=lambda one: one.mean)
         room, spread = self.within - widest.mean, max(one.std for one in tested)
         cell = Cell(
@@ -124,7 +127,7 @@ class Equivalent(DatasetKind):
             effect=widest.mean,
             low=widest.low,
             high=widest.high,
-            p=estimate([v - self.within for v in max(pairs, key=lambda values: float(values.mean()))]).p,
+            p=estimate((pairs[pairs.mean(1).argmax()] - self.within).tolist()).p,
             favour=room > 0,
             n=n,
             unit="SD",

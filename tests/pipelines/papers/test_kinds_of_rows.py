@@ -80,6 +80,17 @@ class TestEquivalent:
         found = verdict(scored({name: values.tolist() for name, values in scores.items()}), test)
         assert (found.outcome, found.reason) == (NOT_TESTED, reason)
 
+    def test_one_training_under_two_names_says_nothing_of_the_others(self) -> None:
+        values = {"fixed": self.SEEDS, "mad": self.SEEDS + 4 + 0.1 * np.resize([1, -1], 8)}
+        two, three = (
+            verdict(scored({name: (0.5 + 0.01 * v).tolist() for name, v in some.items()}), self.TEST)
+            for some in (values, {**values, "equal": values["fixed"]})
+        )
+        assert three.outcome is two.outcome is CONTRADICTED
+        assert two.cell is not None
+        assert three.cell is not None
+        assert three.cell.effect == pytest.approx(two.cell.effect, rel=0.01)
+
 
 class TestAnova:
     def test_verdict_and_it_never_contradicts(self) -> None:

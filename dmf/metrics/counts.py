@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int, Num
+from jaxtyping import Bool, Int, Num
 from torch import Tensor
 
 from dmf.checks import require_tensor
@@ -42,12 +42,13 @@ def confusion_counts(
     >>> confusion_counts(prediction, target, 2)[0, 1].tolist()  # of class 1: tp, fp, fn, tn
     [1, 1, 1, 1]
     """
+    if isinstance(target, Tensor):
+        ignore_index = ignorable(ignore_index, target)
     if isinstance(prediction, Tensor) and isinstance(target, Tensor) and target.ndim == prediction.ndim + 1:
         form = form_of(target, prediction.shape, num_classes)
         target = class_map(target, form, Task(num_classes, ignore_index))
     require_same_shape(prediction, target)
     prediction, target = wide_enough(prediction, num_classes), wide_enough(target, num_classes)
-    ignore_index = ignorable(ignore_index, target)
     if target.device.type == "cpu" and type(target) is Tensor and target.numel():
         judged = slice(None) if ignore_index is None else target != ignore_index
         require_label_maps(prediction[judged], target[judged], num_classes)
@@ -124,6 +125,11 @@ def require_label_maps(prediction: Tensor, target: Tensor, num_classes: int) -> 
         stray = (found != found.long()) | (found < 0) | (found >= num_classes)
         if number := int(stray.sum()):
             raise _no_label_map(side, num_classes, number, f", {found[stray][0].item():g} among them")
+
+
+def judged(counts: Int[Tensor, "B C 4"]) -> Bool[Tensor, " B"]:
+    """Which images have a pixel that counts."""
+    return counts.flatten(1).any(1)
 
 
 def require_complete(counts: Num[Tensor, "*batch C 4"]) -> None:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from dmf.metrics.counts import FN, TP, require_complete
+from dmf.metrics.counts import FN, TP, judged, require_complete
 from dmf.metrics.scores import Scores, cb_dice, class_scores, empty_masks, per_image, pixel_accuracy
 from dmf.registry import Registry
 
@@ -213,7 +213,7 @@ def summarise(counts: Int[Tensor, " B C 4"], protocol: str = "per_image") -> dic
             f"judge. Found shape {tuple(counts.shape)} and {int(counts.sum())} counts."
         )
     require_complete(counts)
-    counts = counts[counts.flatten(1).any(1)]
+    counts = counts[judged(counts)]
     scores = chosen.scores(counts)
     values = torch.stack([value.double() for value in scores.values()]).tolist()
     return dict(zip(scores, values, strict=True)) | {"images": float(len(counts))}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from dmf.metrics import (
@@ -81,11 +81,6 @@ class Predictions:
     def task(self) -> str:
         """Either "segmentation" or "classification"."""
         return "segmentation" if self.probabilities is None else "classification"
-
-    @property
-    def judged(self) -> Bool[Tensor, " n"]:
-        """Which images have a pixel that counts."""
-        return self.counts.flatten(1).any(1)
 
     def validation(self) -> dict[str, float]:
         """Metrics by the task's protocol that selects."""

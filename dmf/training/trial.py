@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from dmf.metrics.counts import judged
 from dmf.training.augment import Augmentation, Augmenter, add_noise, as_float
 from dmf.training.build import build_fusion, build_network, random_start
 from dmf.training.checkpoint import require_same_trial
@@ -235,8 +236,8 @@ class Trial:
         images, test = tested.images(None if spacing is None else spacing[rows]), tested.summary()
         if self.data.task == "segmentation":
             distances = (name for name in images if name.removesuffix("_original") in DISTANCES)
-            judged = tested.judged.cpu().numpy()
-            test["per_image"] |= {name: float(images[name][judged].mean()) for name in distances}
+            seen = judged(tested.counts).cpu().numpy()
+            test["per_image"] |= {name: float(images[name][seen].mean()) for name in distances}
         for noise, summary in noisy.items():
             test |= {f"{protocol}@noise={noise:g}": metrics for protocol, metrics in summary.items()}
         return TrialResult(

@@ -72,6 +72,8 @@ def test_metrics_take_every_integer_type(ignored: int | None) -> None:
     for dtype in TYPES:
         found = confusion_counts(prediction.to(dtype), target.to(dtype), 3, ignore_index=ignored)
         assert found.equal(expected)
+        hot = torch.stack([target == label for label in range(3)], dim=1).to(dtype)
+        assert confusion_counts(prediction.to(dtype), hot, 3, ignore_index=ignored).equal(expected)
         assert soft_sums(batch(3)[0], target.to(dtype), ignore_index=ignored).equal(sums)
 
 
